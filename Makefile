@@ -1,0 +1,72 @@
+# Sluiceway needs Python 3.11 or later and make; everything else comes from uv.lock.
+
+PYTHON   ?= python3
+PORT     ?= 8080
+DATA_DIR ?= .sluiceway
+JOBS     ?= auto
+ARGS     ?=
+
+UV_VERSION := 0.13.8
+UV  := .bootstrap/uv-$(UV_VERSION)
+BIN := .venv/bin
+# The environment is the one beside this file, whatever the caller's shell has activated or set.
+SYNC = env -u VIRTUAL_ENV UV_PROJECT_ENVIRONMENT=.venv UV_PYTHON_DOWNLOADS=never .bootstrap/bin/uv
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test lint types contracts check bench bench-quick fmt lock clean
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+
+setup: .venv/.ready ## Make .venv from uv.lock (nothing to do: returns at once)
+
+.venv/.ready: pyproject.toml uv.lock | $(UV)
+	@$(SYNC) sync --quiet --frozen --python $(PYTHON)
+	@touch $@
+
+$(UV):
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo 'Sluiceway needs Python 3.11 or later; say which one: make PYTHON=python3.12 ...' >&2; exit 1; }
+	@echo 'Setting up ...'
+	@$(PYTHON) -m venv .bootstrap
+	@.bootstrap/bin/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
+	@touch $@
+
+# One simple command, so that make runs the program itself with no shell between: a signal reaches it, and it stops cleanly.
+# DATABASE_URL, if set here or in the environment, reaches it through the environment.
+demo: setup ## Run the demo on PORT (8080), data in DATA_DIR (.sluiceway); DATABASE_URL for a PostgreSQL of your own
+	@$(BIN)/sluiceway demo --port $(PORT) --data-dir $(DATA_DIR)
+
+test: setup ## Run every test, the checks below among them (ARGS="-k name" narrows it)
+	@$(BIN)/pytest -n $(JOBS) $(ARGS)
+
+lint: setup ## Ruff: rules and format
+	@$(BIN)/ruff check
+	@$(BIN)/ruff format --check
+
+types: setup ## Mypy and basedpyright, both strict
+	@$(BIN)/mypy
+	@$(BIN)/basedpyright
+
+contracts: setup ## Who may import whom
+	@$(BIN)/lint-imports
+
+check: lint types contracts ## All of it, cheapest first
+	@$(BIN)/pytest -n $(JOBS) -m 'not slow and not quality' $(ARGS)
+
+bench: setup ## The benchmarks, in full
+	@$(BIN)/python -m bench $(ARGS)
+
+bench-quick: setup ## The benchmarks, a minute's worth
+	@$(BIN)/python -m bench --quick $(ARGS)
+
+fmt: setup ## Format, and fix what ruff can fix
+	@$(BIN)/ruff check --fix --exit-zero
+	@$(BIN)/ruff format
+
+lock: $(UV) ## Renew uv.lock after a change of dependencies
+	@$(SYNC) lock --python $(PYTHON)
+
+clean: ## Remove what these targets made, except the data in DATA_DIR
+	@rm -rf .venv .bootstrap .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis build dist
+	@find src tests bench -name __pycache__ -type d -prune -exec rm -rf {} +
