@@ -1,0 +1,313 @@
+"""The pool of connections, the two kinds of transaction, and what a failing database looks like to its callers."""
+
+import asyncio
+import select
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Mapping
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Final, LiteralString, NewType, Self, TypeVar
+
+import psycopg
+from psycopg import AsyncConnection, errors
+from psycopg.adapt import AdaptersMap
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+from psycopg.rows import TupleRow
+from psycopg.types.numeric import Int8Dumper
+from psycopg.types.string import TextLoader
+from psycopg_pool import AsyncConnectionPool, PoolClosed, PoolTimeout, TooManyRequests
+
+APPLICATION_ROLE: Final = "sluiceway_app"
+OLDEST_SERVER_VERSION: Final = 150000
+RETRY_DELAYS_S: Final = (0.005, 0.01, 0.02, 0.04, 0.08)
+
+ReadTx = NewType("ReadTx", AsyncConnection[TupleRow])
+WriteTx = NewType("WriteTx", ReadTx)
+Params = Mapping[str, object]
+T = TypeVar("T")
+
+# The first execution of a statement on a connection is parsed, from the second on it is prepared.
+_PREPARE_THRESHOLD: Final = 1
+# More than there are queries in this package, so that no prepared statement pushes out another.
+_PREPARED_MAX: Final = 1000
+_CONNECT_TIMEOUT_S: Final = 5
+_MAX_IDLE_S: Final = 300.0
+_IDLE_SESSION_KILLED: Final = ("25P03", "25P04")
+
+
+@dataclass(eq=False)
+class DatabaseUnavailable(Exception):
+    """The database cannot be reached, is overloaded, or gave up on a statement.
+
+    When it is raised by a write whose COMMIT was already under way, nobody knows whether the write happened: callers
+    repeat it under its idempotency key.
+    """
+
+    reason: str
+
+    def __str__(self) -> str:
+        """Say what happened."""
+        return self.reason
+
+
+@dataclass(eq=False)
+class ConstraintViolated(Exception):
+    """The schema refused a row: a unique, foreign key, check, exclusion or not-null constraint."""
+
+    constraint: str
+    detail: str
+
+    def __str__(self) -> str:
+        """Name the constraint and what the server said."""
+        return f"{self.constraint}: {self.detail}"
+
+
+@dataclass(eq=False)
+class UnsafeSettings(Exception):
+    """The server is too old, or it could lose or tear what it says it has committed."""
+
+    problems: tuple[str, ...]
+
+    def __str__(self) -> str:
+        """List the problems."""
+        return "; ".join(self.problems)
+
+
+@dataclass(frozen=True, slots=True)
+class DatabaseOptions:
+    """What a deployment may choose about its connections."""
+
+    application_name: str = "sluiceway"
+    min_connections: int = 2
+    max_connections: int = 10
+    wait_for_connection_s: float = 5.0
+    lock_timeout_s: float = 2.0
+    statement_timeout_s: float = 15.0
+    idle_in_transaction_timeout_s: float = 10.0
+
+
+class Database:
+    """A pool of connections to one PostgreSQL database."""
+
+    def __init__(self, url: str, options: DatabaseOptions | None = None) -> None:
+        """Describe the pool; nothing is connected before `open`."""
+        self.options = options or DatabaseOptions()
+        self._conninfo = _conninfo(url, self.options)
+        self._pool = AsyncConnectionPool[AsyncConnection[TupleRow]](
+            self._conninfo,
+            connection_class=AsyncConnection[TupleRow],
+            kwargs={"autocommit": True, "prepare_threshold": _PREPARE_THRESHOLD, "context": _adapters()},
+            open=False,
+            min_size=self.options.min_connections,
+            max_size=self.options.max_connections,
+            timeout=self.options.wait_for_connection_s,
+            max_idle=_MAX_IDLE_S,
+            configure=_configure,
+            check=_check_still_open,
+        )
+
+    async def open(self) -> None:
+        """Connect, so that a wrong address or password is known now. Raises DatabaseUnavailable."""
+        # The pool would retry in the background and could only report a timeout, so one connection is tried by hand.
+        try:
+            async with await AsyncConnection[TupleRow].connect(self._conninfo, autocommit=True) as conn:
+                await _configure(conn)
+            await self._pool.open(wait=True, timeout=self.options.wait_for_connection_s)
+        except psycopg.Error as failure:
+            raise DatabaseUnavailable(str(failure)) from failure
+
+    async def close(self) -> None:
+        """Close every connection; one in use is closed when it comes back."""
+        await self._pool.close()
+
+    async def __aenter__(self) -> Self:
+        """Open the pool."""
+        await self.open()
+        return self
+
+    async def __aexit__(
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """Close the pool."""
+        await self.close()
+
+    @asynccontextmanager
+    async def read(self) -> AsyncGenerator[ReadTx]:
+        """Lend a connection for reading, without BEGIN: each statement sees the newest committed state.
+
+        Raises DatabaseUnavailable.
+        """
+        with _translated():
+            async with self._connection() as conn:
+                yield ReadTx(conn)
+
+    async def write(self, work: Callable[[WriteTx], Awaitable[T]]) -> T:
+        """Run `work` in one READ COMMITTED transaction and return its result once that is durable.
+
+        `work` may run up to six times, so it may have no effect beside its own statements. Repeats happen after a
+        deadlock, a serialization failure, or a connection lost before COMMIT was sent; never after that.
+        Raises DatabaseUnavailable and ConstraintViolated.
+        """
+        with _translated():
+            for delay_s in RETRY_DELAYS_S:
+                attempt = _Attempt()
+                try:
+                    return await self._run(work, attempt)
+                except psycopg.Error as failure:
+                    if not attempt.may_repeat_after(failure):
+                        raise
+                # The other party of a deadlock has won by now and only needs time to finish, so growing delays do
+                # without randomness.
+                await asyncio.sleep(delay_s)
+            return await self._run(work, _Attempt())
+
+    async def _run(self, work: Callable[[WriteTx], Awaitable[T]], attempt: "_Attempt") -> T:
+        async with self._connection() as conn:
+            attempt.conn = conn
+            async with conn.transaction():
+                result = await work(WriteTx(ReadTx(conn)))
+                attempt.is_committing = True
+            return result
+
+    @asynccontextmanager
+    async def _connection(self) -> AsyncGenerator[AsyncConnection[TupleRow]]:
+        conn = await self._pool.getconn()
+        try:
+            yield conn
+        except Exception:
+            raise
+        except BaseException:
+            # Cancelled in the middle of a statement: its answer may still be on the wire, and the next borrower would
+            # read it as its own. The pool replaces a closed connection.
+            await conn.close()
+            raise
+        finally:
+            await self._pool.putconn(conn)
+
+
+@dataclass(slots=True)
+class _Attempt:
+    """How far one run of a write came, which decides whether it may be repeated."""
+
+    conn: AsyncConnection[TupleRow] | None = None
+    is_committing: bool = False
+
+    def may_repeat_after(self, failure: psycopg.Error) -> bool:
+        if isinstance(failure, errors.SerializationFailure | errors.DeadlockDetected):
+            return True
+        return self.conn is not None and self.conn.broken and not self.is_committing
+
+
+async def fetch_all(tx: ReadTx, query: LiteralString, params: Params | None = None) -> list[TupleRow]:
+    """Run a query and return all its rows."""
+    cursor = await tx.execute(query, params)
+    return await cursor.fetchall()
+
+
+async def fetch_one(tx: ReadTx, query: LiteralString, params: Params | None = None) -> TupleRow | None:
+    """Run a query that gives at most one row."""
+    rows = await fetch_all(tx, query, params)
+    assert len(rows) <= 1, f"expected at most one row, got {len(rows)}"
+    return rows[0] if rows else None
+
+
+async def execute(tx: WriteTx, query: LiteralString, params: Params | None = None) -> int:
+    """Run a statement and return how many rows it touched; inside `pipeline` that is not known yet: -1."""
+    cursor = await tx.execute(query, params)
+    return cursor.rowcount
+
+
+@asynccontextmanager
+async def pipeline(tx: ReadTx) -> AsyncGenerator[None]:
+    """Send every `execute` of the block without waiting for answers; the first failure is raised by its end.
+
+    A `fetch_*` inside waits for the answers of everything before it.
+    """
+    async with tx.pipeline():
+        yield
+
+
+async def check_durability(tx: ReadTx, *, is_unsafe_allowed: bool = False) -> None:
+    """Refuse a server that could lose a committed posting. Raises UnsafeSettings; an old server is refused always."""
+    if tx.info.server_version < OLDEST_SERVER_VERSION:
+        raise UnsafeSettings(
+            (f"PostgreSQL 15 or later is needed, this is {tx.info.parameter_status('server_version')}",)
+        )
+    rows = await fetch_all(
+        tx,
+        "SELECT name, setting FROM pg_settings"
+        " WHERE name IN ('fsync', 'full_page_writes', 'synchronous_commit') AND setting = 'off' ORDER BY name",
+    )
+    if rows and not is_unsafe_allowed:
+        raise UnsafeSettings(tuple(f"{name} is {setting}" for name, setting in rows))
+
+
+@contextmanager
+def _translated() -> Generator[None]:
+    """Turn what psycopg raises into this module's exceptions, so that nobody else has to know psycopg."""
+    try:
+        yield
+    except psycopg.IntegrityError as failure:
+        name = failure.diag.constraint_name or failure.diag.column_name or str(failure.sqlstate)
+        raise ConstraintViolated(name, str(failure.diag.message_primary or failure)) from failure
+    except PoolClosed as failure:
+        raise DatabaseUnavailable("the database is closed") from failure
+    except (PoolTimeout, TooManyRequests) as failure:
+        raise DatabaseUnavailable("no connection became free in time") from failure
+    except psycopg.OperationalError as failure:
+        raise DatabaseUnavailable(str(failure)) from failure
+    except psycopg.Error as failure:
+        if failure.sqlstate not in _IDLE_SESSION_KILLED:
+            raise
+        raise DatabaseUnavailable(str(failure)) from failure
+
+
+def _conninfo(url: str, options: DatabaseOptions) -> str:
+    given = conninfo_to_dict(url)
+    session = {
+        "lock_timeout": str(round(options.lock_timeout_s * 1000)),
+        "statement_timeout": str(round(options.statement_timeout_s * 1000)),
+        "idle_in_transaction_session_timeout": str(round(options.idle_in_transaction_timeout_s * 1000)),
+        "default_transaction_isolation": r"read\ committed",
+        "timezone": "UTC",
+    }
+    settings = [str(given.get("options") or ""), *(f"-c {name}={value}" for name, value in session.items())]
+    defaults: dict[str, str | int] = {
+        "application_name": options.application_name,
+        "connect_timeout": _CONNECT_TIMEOUT_S,
+        # A peer that vanished without a word is noticed in 15 s, idle (5 + 2 * 5) or waiting for its answer.
+        "keepalives_idle": 5,
+        "keepalives_interval": 5,
+        "keepalives_count": 2,
+        "tcp_user_timeout": 15_000,
+    }
+    return make_conninfo("", **{**defaults, **given, "options": " ".join(settings).strip()})
+
+
+def _adapters() -> AdaptersMap:
+    """Load uuid as canonical text, and send every int as bigint.
+
+    Left alone, psycopg sends an int in the smallest type that holds it, so that one statement would be prepared
+    again for every mix of sizes.
+    """
+    adapters = AdaptersMap(psycopg.adapters)
+    adapters.register_loader("uuid", TextLoader)
+    adapters.register_dumper(int, Int8Dumper)
+    return adapters
+
+
+async def _configure(conn: AsyncConnection[TupleRow]) -> None:
+    """Become the application's role, where the migration has made it, so that postings are append-only for us."""
+    conn.prepared_max = _PREPARED_MAX
+    await conn.execute(
+        "SELECT set_config('role', rolname, false) FROM pg_roles WHERE rolname = %s", (APPLICATION_ROLE,), prepare=False
+    )
+
+
+async def _check_still_open(conn: AsyncConnection[TupleRow]) -> None:
+    """Find out without a round trip whether the server has hung up while the connection lay in the pool."""
+    # An idle connection has nothing to say. If there is something to read, it is the end of the connection or a
+    # notice, and only then does asking the server cost a round trip.
+    readable, _, _ = select.select([conn.pgconn.socket], [], [], 0)
+    if readable:
+        await AsyncConnectionPool.check_connection(conn)

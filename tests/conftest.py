@@ -1,0 +1,146 @@
+"""One PostgreSQL for the whole run, one migrated template in it, and a fresh clone for whoever asks.
+
+Without TEST_DATABASE_URL the server is our own embedded one, so every worker of pytest-xdist just uses the same
+directory: the first one starts it, the last one stops it.
+"""
+
+import asyncio
+import fcntl
+import itertools
+import os
+import shutil
+import signal
+import tempfile
+from collections.abc import AsyncGenerator, Generator
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import psycopg
+import pytest
+import pytest_asyncio
+from psycopg import sql
+
+from sluiceway.storage.database import Database
+from sluiceway.storage.embedded import EmbeddedPostgres
+from sluiceway.storage.migrate import migrate
+
+_FOLDER = "SLUICEWAY_TEST_FOLDER"
+_GIVEN = "TEST_DATABASE_URL"
+
+# Durability is not what these tests check; those that do start a server of their own.
+_FAST = {"fsync": "off", "full_page_writes": "off", "synchronous_commit": "off", "autovacuum": "off"}
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    # A run that is told to end cleans up as after Ctrl-C.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    if not hasattr(config, "workerinput"):
+        folder = Path(tempfile.mkdtemp(prefix="sluiceway-tests-"))
+        folder.chmod(0o711)
+        os.environ[_FOLDER] = str(folder)
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    if hasattr(config, "workerinput"):
+        return
+    folder = Path(os.environ.pop(_FOLDER))
+    # Workers are gone by now, some perhaps killed: what they left behind is ours to remove.
+    if (folder / "server").exists():
+        with EmbeddedPostgres(folder / "server", _FAST):
+            pass
+    elif (folder / "template").exists():
+        with _connected(os.environ[_GIVEN]) as conn:
+            rows = conn.execute("SELECT datname FROM pg_database WHERE starts_with(datname, %s)", (_run_name(folder),))
+            for (name,) in rows.fetchall():
+                conn.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+    shutil.rmtree(folder)
+
+
+@pytest.fixture(scope="session")
+def test_folder() -> Path:
+    """Name the folder of this run, shared by its workers."""
+    return Path(os.environ[_FOLDER])
+
+
+@pytest.fixture(scope="session")
+def server_url(test_folder: Path) -> Generator[str]:
+    """Run a server for this run; give the URL of a database on it that nobody uses."""
+    if given := os.environ.get(_GIVEN):
+        yield given
+        return
+    with EmbeddedPostgres(test_folder / "server", _FAST) as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def template(server_url: str, test_folder: Path) -> str:
+    """Name a migrated database, made by the first worker that gets here."""
+    name = f"{_run_name(test_folder)}_template"
+    made = test_folder / "template"
+    with (test_folder / "template.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not made.exists():
+            with _connected(server_url) as conn:
+                conn.execute(sql.SQL("DROP DATABASE IF EXISTS {}").format(sql.Identifier(name)))
+                conn.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+            asyncio.run(migrate(_with_database(server_url, name)))
+            made.touch()
+    return name
+
+
+@pytest.fixture
+def database_url(server_url: str, template: str) -> Generator[str]:
+    """Make a migrated, empty database for one test."""
+    with _clone(server_url, template) as url:
+        yield url
+
+
+@pytest.fixture(scope="module")
+def module_database_url(server_url: str, template: str) -> Generator[str]:
+    """Make a migrated, empty database for the tests of one module, which see what the ones before left."""
+    with _clone(server_url, template) as url:
+        yield url
+
+
+@pytest.fixture
+def empty_database_url(server_url: str) -> Generator[str]:
+    """Make a database for one test, without any table."""
+    with _clone(server_url, "template0") as url:
+        yield url
+
+
+@pytest_asyncio.fixture
+async def database(database_url: str) -> AsyncGenerator[Database]:
+    """Open a Database on a clone of the test's own."""
+    async with Database(database_url) as opened:
+        yield opened
+
+
+_numbers = itertools.count(1)
+
+
+@contextmanager
+def _clone(server_url: str, template: str) -> Generator[str]:
+    worker = os.environ.get("PYTEST_XDIST_WORKER", "main")
+    name = f"{_run_name(Path(os.environ[_FOLDER]))}_{worker}_{next(_numbers)}"
+    with _connected(server_url) as conn:
+        conn.execute(sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(sql.Identifier(name), sql.Identifier(template)))
+        try:
+            yield _with_database(server_url, name)
+        finally:
+            conn.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+
+
+@contextmanager
+def _connected(url: str) -> Generator[psycopg.Connection]:
+    with psycopg.connect(url, autocommit=True) as conn:
+        yield conn
+
+
+def _run_name(folder: Path) -> str:
+    return folder.name.replace("-", "_")
+
+
+def _with_database(url: str, name: str) -> str:
+    return urlsplit(url)._replace(path=f"/{name}").geturl()
