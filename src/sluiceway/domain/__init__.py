@@ -1,0 +1,1 @@
+"""What money may do. Pure: values in, values out; standard library only."""

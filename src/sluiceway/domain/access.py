@@ -1,0 +1,116 @@
+"""Who may do what: principals, permissions with their resources, and the one function that decides."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Final
+
+from sluiceway.domain.errors import MaximumAmountExceeded, PermissionDenied
+from sluiceway.domain.ids import AccountId, KeyId, OrganizationId
+from sluiceway.domain.money import Cents
+
+
+class Permission(StrEnum):
+    """The scopes a key can hold. The first nine are the API's own (seeds 000-003)."""
+
+    LIST_ACCOUNTS = "LIST_ACCOUNTS"
+    READ_ACCOUNTS = "READ_ACCOUNTS"
+    LIST_RULES = "LIST_RULES"
+    READ_RULES = "READ_RULES"
+    TRIGGER_RULES = "TRIGGER_RULES"
+    READ_RULE_EXECUTIONS = "READ_RULE_EXECUTIONS"
+    READ_TRANSFERS = "READ_TRANSFERS"
+    MANUAL_TRANSFER = "MANUAL_TRANSFER"
+    READ_CARDS = "READ_CARDS"
+    CREATE_AND_EDIT_RULES = "CREATE_AND_EDIT_RULES"
+    CREATE_AND_EDIT_ACCOUNTS = "CREATE_AND_EDIT_ACCOUNTS"
+    READ_AUDIT_LOGS = "READ_AUDIT_LOGS"
+    SANDBOX = "SANDBOX"
+
+
+EVERY: Final = "*"
+
+WITHOUT_RESOURCES: Final = frozenset(
+    {
+        Permission.LIST_ACCOUNTS,
+        Permission.LIST_RULES,
+        Permission.CREATE_AND_EDIT_ACCOUNTS,
+        Permission.READ_AUDIT_LOGS,
+        Permission.SANDBOX,
+    }
+)
+"""Permissions that a key holds or lacks as a whole; the others carry a list of ids or `*`."""
+
+
+@dataclass(frozen=True, slots=True)
+class TransferPair:
+    """One entry of MANUAL_TRANSFER: from this source to this target, at most this much (None: no maximum).
+
+    Either end may be `*`. A pair is atomic: the source of one entry never combines with the target of another.
+    """
+
+    source: str
+    target: str
+    max_amount: Cents | None = None
+
+    def covers(self, source: AccountId, target: AccountId) -> bool:
+        """Tell whether a transfer between these accounts falls under this entry."""
+        return self.source in (EVERY, source) and self.target in (EVERY, target)
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """A permission held: on every resource, on the listed ones, or on pairs of accounts."""
+
+    is_for_every: bool = False
+    resources: frozenset[str] = frozenset()
+    pairs: tuple[TransferPair, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """Who is calling: a key of an organization with its grants."""
+
+    organization_id: OrganizationId
+    key_id: KeyId
+    grants: Mapping[Permission, Grant] = field(default_factory=dict[Permission, Grant])
+
+
+def require(principal: Principal, permission: Permission, resource: str | None = None) -> None:
+    """Raise PermissionDenied unless the principal holds the permission for the resource.
+
+    A resource outside the list is refused whether or not it exists. A permission without resources ignores it.
+    """
+    grant = principal.grants.get(permission)
+    if grant is None:
+        raise PermissionDenied
+    if permission in WITHOUT_RESOURCES or grant.is_for_every:
+        return
+    if resource is None or resource not in grant.resources:
+        raise PermissionDenied
+
+
+def visible(principal: Principal, permission: Permission) -> frozenset[str] | None:
+    """Give the ids that a list may show to this principal; None stands for all of them."""
+    grant = principal.grants.get(permission)
+    if grant is None:
+        raise PermissionDenied
+    return None if permission in WITHOUT_RESOURCES or grant.is_for_every else grant.resources
+
+
+def require_transfer(principal: Principal, source: AccountId, target: AccountId, amount: Cents) -> None:
+    """Raise unless one entry of MANUAL_TRANSFER covers this pair and this amount.
+
+    Raises PermissionDenied when no entry names the pair, MaximumAmountExceeded when every one that does is too small.
+    """
+    grant = principal.grants.get(Permission.MANUAL_TRANSFER)
+    if grant is None:
+        raise PermissionDenied
+    if grant.is_for_every:
+        return
+    covering = [pair for pair in grant.pairs if pair.covers(source, target)]
+    if not covering:
+        raise PermissionDenied
+    maxima = [pair.max_amount for pair in covering if pair.max_amount is not None]
+    if len(maxima) == len(covering) and amount > max(maxima):
+        raise MaximumAmountExceeded(max(maxima))

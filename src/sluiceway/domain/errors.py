@@ -1,0 +1,112 @@
+"""Every refusal: what we will not do for a caller. A code (the class) and its fields; no status, no prose."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from sluiceway.domain.ids import IdKind
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing wrong with an input: where (a `/`-separated path, empty for the whole) and what."""
+
+    path: str
+    message: str
+
+
+class Refusal(Exception):  # noqa: N818 -- a refusal is an answer, not an error of ours
+    """The parent of everything that we refuse to do for a caller."""
+
+
+@dataclass(eq=False)
+class Unauthenticated(Refusal):
+    """No credential, or one that is unknown, malformed or revoked."""
+
+
+@dataclass(eq=False)
+class PermissionDenied(Refusal):
+    """The credential lacks the permission, or the resource is outside its list."""
+
+
+@dataclass(eq=False)
+class NotFound(Refusal):
+    """Nothing of this kind with this id, as the caller spelled it, in the caller's organization."""
+
+    kind: IdKind
+    spelling: str
+
+
+@dataclass(eq=False)
+class InvalidParameters(Refusal):
+    """The request breaks its schema or the model's rules."""
+
+    problems: tuple[Problem, ...]
+
+
+@dataclass(eq=False)
+class TransferAccountNotFound(Refusal):
+    """An account named in a transfer's body does not exist."""
+
+    is_source: bool
+    spelling: str
+
+
+@dataclass(eq=False)
+class MaximumAmountExceeded(Refusal):
+    """The amount is above the maximum that the key's entry for this pair allows."""
+
+    maximum: int
+
+
+@dataclass(eq=False)
+class RuleDisabled(Refusal):
+    """A live run of a rule that no person has enabled in its present revision."""
+
+
+@dataclass(eq=False)
+class RuleNotSupported(Refusal):
+    """The rule uses a form that this API generation cannot express."""
+
+
+@dataclass(eq=False)
+class RuleChanged(Refusal):
+    """The rule is no longer the revision that the person was shown."""
+
+
+@dataclass(eq=False)
+class RuleHasProblems(Refusal):
+    """The rule cannot be enabled as it stands: accounts have gone, or it no longer passes its checks."""
+
+    problems: tuple[Problem, ...]
+
+
+@dataclass(eq=False)
+class PasswordRefused(Refusal):
+    """The person is unknown or the password is wrong; which of the two is not said."""
+
+
+@dataclass(eq=False)
+class IdempotencyKeyMismatch(Refusal):
+    """The idempotency key was used before with another body."""
+
+
+@dataclass(eq=False)
+class IdempotencyKeyInUse(Refusal):
+    """The first request with this idempotency key is still under way."""
+
+
+@dataclass(eq=False)
+class AccountNotEmpty(Refusal):
+    """An account that holds money, or has money on its way, cannot be deleted."""
+
+
+@dataclass(eq=False)
+class SandboxOnly(Refusal):
+    """Live organizations refuse sandbox operations."""
+
+
+@dataclass(eq=False)
+class RateLimited(Refusal):
+    """Too many requests; try again at the given instant."""
+
+    retry_at: datetime

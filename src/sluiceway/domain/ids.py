@@ -1,0 +1,98 @@
+"""Identifiers: 128 bits as canonical UUID text inside, `prefix_` + Crockford base32 for older API generations.
+
+Generation is an argument everywhere; the one id made here is derived, not random.
+"""
+
+from enum import Enum
+from hashlib import blake2b
+from typing import NewType
+
+OrganizationId = NewType("OrganizationId", str)
+PersonId = NewType("PersonId", str)
+KeyId = NewType("KeyId", str)
+AccountId = NewType("AccountId", str)
+RuleId = NewType("RuleId", str)
+ApprovalId = NewType("ApprovalId", str)
+ExecutionId = NewType("ExecutionId", str)
+TransferId = NewType("TransferId", str)
+
+
+class IdKind(Enum):
+    """What an id names; the value lists its prefixes, the one we write first."""
+
+    ACCOUNT = ("acc",)
+    RULE = ("rule", "ru")
+    EXECUTION = ("rex", "exec")
+    TRANSFER = ("txr",)
+    CARD = ("card",)
+    KEY = ("key",)
+    REQUEST = ("req",)
+
+
+_ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+_BASE32_LENGTH = 26
+_PAIRS = tuple(high + low for high in _ALPHABET for low in _ALPHABET)
+_UPPER = {letter: value for value, letter in enumerate(_ALPHABET)} | {"O": 0, "I": 1, "L": 1}
+_VALUES = _UPPER | {letter.lower(): value for letter, value in _UPPER.items()}
+_HEX = frozenset("0123456789abcdefABCDEF")
+_UUID_HYPHENS = (8, 13, 18, 23)
+
+
+def format_id(kind: IdKind, value: str) -> str:
+    """Write canonical UUID text as `prefix_` + 26 Crockford base32 letters."""
+    return f"{kind.value[0]}_{to_base32(value)}"
+
+
+def parse_id(kind: IdKind, text: str) -> str | None:
+    """Read any spelling of an id of this kind into canonical UUID text; None when it is malformed.
+
+    Accepted: UUID text in either case, and every prefix of the kind followed by base32 in either case.
+    """
+    prefix, underscore, body = text.partition("_")
+    if underscore:
+        return from_base32(body) if prefix in kind.value else None
+    return _canonical_uuid(text)
+
+
+def to_base32(value: str) -> str:
+    """Write the 128 bits of canonical UUID text as 26 letters of Crockford base32."""
+    bits = int(value.replace("-", ""), 16)
+    return "".join([_PAIRS[(bits >> shift) & 1023] for shift in range(120, -1, -10)])
+
+
+def from_base32(text: str) -> str | None:
+    """Read 26 letters of Crockford base32 (any case; O, I, L as digits) into UUID text, or None."""
+    if len(text) != _BASE32_LENGTH:
+        return None
+    bits = 0
+    for letter in text:
+        value = _VALUES.get(letter)
+        if value is None:
+            return None
+        bits = bits << 5 | value
+    return _uuid_text(bits) if bits < 1 << 128 else None
+
+
+def derive_transfer_id(execution_id: ExecutionId, step: int, action: int, part: int) -> TransferId:
+    """Derive the id of a rule's transfer, so that running an execution twice cannot move twice.
+
+    Shaped as UUIDv7 with the execution's time, so that transfers sort near their execution.
+    """
+    origin = int(execution_id.replace("-", ""), 16)
+    digest = blake2b(f"{execution_id}/{step}/{action}/{part}".encode(), digest_size=10).digest()
+    bits = (origin >> 80 << 80) | int.from_bytes(digest, "big")
+    bits = bits & ~(0xF << 76) | 0x7 << 76  # version 7
+    bits = bits & ~(0x3 << 62) | 0x2 << 62  # the RFC 9562 variant
+    return TransferId(_uuid_text(bits))
+
+
+def _canonical_uuid(text: str) -> str | None:
+    if len(text) != 36 or any(text[index] != "-" for index in _UUID_HYPHENS):  # noqa: PLR2004 -- UUID text
+        return None
+    digits = text.replace("-", "")
+    return text.lower() if len(digits) == 32 and _HEX.issuperset(digits) else None  # noqa: PLR2004 -- as above
+
+
+def _uuid_text(bits: int) -> str:
+    digits = f"{bits:032x}"
+    return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"

@@ -1,0 +1,130 @@
+"""The running balances of the accounts at hand, and the postings that changed them."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import NamedTuple
+
+from sluiceway.domain.ids import AccountId, TransferId
+from sluiceway.domain.ledger.account import Account, AccountKind, Balance
+from sluiceway.domain.money import Cents
+
+
+class PostingKind(StrEnum):
+    """What a posting does to its accounts."""
+
+    POST = "post"
+    """Moves money at once: `posted` falls on the debit side and rises on the credit side."""
+    HOLD = "hold"
+    """Promises money to a transfer: the debit side's `held_out` rises."""
+    RELEASE = "release"
+    """Gives a hold back: the debit side's `held_out` falls."""
+    SETTLE = "settle"
+    """Turns a hold into money moved: as a post, and `held_out` falls on the debit side."""
+    REVERSE = "reverse"
+    """Moves money back after a return; the first posting stays."""
+
+
+class Posting(NamedTuple):
+    """One row of the ledger, with both `posted` balances after it."""
+
+    transfer_id: TransferId
+    sequence: int
+    kind: PostingKind
+    debit: AccountId
+    credit: AccountId
+    amount: Cents
+    debit_after: int
+    credit_after: int
+
+
+@dataclass(slots=True)
+class Book:
+    """Running balances over a set of accounts. Every method asserts that no kept account falls below its floor.
+
+    It is filled with what was loaded under lock; `postings` and `touched` are what has to be written back.
+    """
+
+    accounts: Mapping[AccountId, Account]
+    balances: dict[AccountId, Balance]
+    postings: list[Posting] = field(default_factory=list[Posting])
+    touched: set[AccountId] = field(default_factory=set[AccountId])
+    _sequences: dict[TransferId, int] = field(default_factory=dict[TransferId, int])
+
+    def available(self, account_id: AccountId) -> Cents | None:
+        """Give what can be spent from the account now; None when it is unknown."""
+        return self.accounts[account_id].available(self.balances[account_id])
+
+    def spendable(self, account_id: AccountId) -> Cents | None:
+        """Give what may leave the account now: available less its floor; None when it is unknown."""
+        available = self.available(account_id)
+        return None if available is None else Cents(available - self.accounts[account_id].floor)
+
+    def post(self, transfer_id: TransferId, debit: AccountId, credit: AccountId, amount: Cents) -> None:
+        """Move money at once between two kept accounts."""
+        self._move(transfer_id, PostingKind.POST, debit, credit, amount)
+
+    def reverse(self, transfer_id: TransferId, debit: AccountId, credit: AccountId, amount: Cents) -> None:
+        """Move money back after a return: debit is the account that had received it."""
+        self._move(transfer_id, PostingKind.REVERSE, debit, credit, amount)
+
+    def hold(self, transfer_id: TransferId, debit: AccountId, credit: AccountId, amount: Cents) -> None:
+        """Promise money of the debit account to a transfer on its way to the credit account."""
+        self._change(debit, held_out=amount)
+        self._record(transfer_id, PostingKind.HOLD, debit, credit, amount)
+
+    def release(self, transfer_id: TransferId, debit: AccountId, credit: AccountId, amount: Cents) -> None:
+        """Give a hold back in full or in part."""
+        self._change(debit, held_out=-amount)
+        self._record(transfer_id, PostingKind.RELEASE, debit, credit, amount)
+
+    def settle(self, transfer_id: TransferId, debit: AccountId, credit: AccountId, amount: Cents) -> None:
+        """Turn a hold into money moved."""
+        self._change(debit, held_out=-amount)
+        self._move(transfer_id, PostingKind.SETTLE, debit, credit, amount)
+
+    def expect(self, account_id: AccountId, amount: int) -> None:
+        """Count money that is on its way in (negative: it has arrived, or will not)."""
+        self._change(account_id, expected_in=amount)
+
+    def hold_outside(self, account_id: AccountId, amount: int) -> None:
+        """Count money that we are pulling from an external account (negative: the pull has ended)."""
+        assert not self.accounts[account_id].is_kept, "kept accounts are held by postings"
+        self._change(account_id, held_out=amount)
+
+    def _move(
+        self, transfer_id: TransferId, kind: PostingKind, debit: AccountId, credit: AccountId, amount: Cents
+    ) -> None:
+        assert debit != credit, "money does not move to where it is"
+        self._change(debit, posted=-amount)
+        self._change(credit, posted=amount)
+        self._record(transfer_id, kind, debit, credit, amount)
+
+    def _change(self, account_id: AccountId, posted: int = 0, held_out: int = 0, expected_in: int = 0) -> None:
+        account, before = self.accounts[account_id], self.balances[account_id]
+        assert posted == 0 or account.is_kept, "only accounts that we keep have postings"
+        after = Balance(before.posted + posted, before.held_out + held_out, before.expected_in + expected_in)
+        assert after.held_out >= 0, "a hold is released once"
+        assert after.expected_in >= 0, "what arrives was expected once"
+        takes_money = posted < 0 or held_out > 0
+        if takes_money and account.is_kept and account.kind is not AccountKind.WORLD:
+            assert after.posted - after.held_out >= account.floor, "no account falls below its floor"
+        self.balances[account_id] = after
+        self.touched.add(account_id)
+
+    def _record(
+        self, transfer_id: TransferId, kind: PostingKind, debit: AccountId, credit: AccountId, amount: Cents
+    ) -> None:
+        assert amount > 0, "a posting moves something"
+        sequence = self._sequences.get(transfer_id, 0)
+        self._sequences[transfer_id] = sequence + 1
+        after = self.balances
+        self.postings.append(
+            Posting(transfer_id, sequence, kind, debit, credit, amount, after[debit].posted, after[credit].posted)
+        )
+
+
+def book_of(entries: Iterable[tuple[Account, Balance]]) -> Book:
+    """Open a book over accounts with their balances."""
+    pairs = list(entries)
+    return Book({account.id: account for account, _ in pairs}, {account.id: balance for account, balance in pairs})

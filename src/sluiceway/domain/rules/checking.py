@@ -1,0 +1,184 @@
+"""What can be found wrong with a rule before it runs."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from enum import StrEnum
+from typing import NamedTuple
+
+from sluiceway.domain.ids import AccountId
+from sluiceway.domain.ledger import Account
+from sluiceway.domain.money import WHOLE
+from sluiceway.domain.rules.model import (
+    ACCOUNT_FACTS,
+    Action,
+    Comparison,
+    Fact,
+    LastStatementBalance,
+    NextPaymentMinimum,
+    OnFunds,
+    PayDown,
+    Percentage,
+    PercentageOfLiability,
+    PercentageTarget,
+    Rule,
+    TopUpToLevel,
+    TotalAmountDue,
+)
+from sluiceway.domain.rules.needs import leaves
+from sluiceway.domain.rules.planning import groups_of
+
+
+class Severity(StrEnum):
+    """An error keeps the rule from being saved; a warning is shown to the person who reviews it."""
+
+    ERROR = "error"
+    WARNING = "warning"
+
+
+class Finding(NamedTuple):
+    """One thing found: a stable code, where (a path), and a sentence for people."""
+
+    severity: Severity
+    code: str
+    path: str
+    message: str
+
+
+def check(rule: Rule, accounts: Mapping[AccountId, Account], others: Iterable[Rule] = ()) -> list[Finding]:
+    """Find what can be found before running. `accounts` are the organization's; `others` its other enabled rules."""
+    found = [*_trigger(rule, accounts)]
+    for index, step in enumerate(rule.steps):
+        path = f"steps/{index}"
+        if index > 0 and rule.steps[index - 1].condition is None:
+            found.append(_error("unreachable_step", path, "never runs: the step before it always matches"))
+        if not step.actions:
+            found.append(_error("empty_step", path, "has no action"))
+        for leaf_path, leaf in _leaves_with_paths(rule, index):
+            found += _comparison(rule, leaf, leaf_path, accounts)
+        for action_index, action in enumerate(step.actions):
+            found += _action(action, f"{path}/actions/{action_index}", accounts)
+        found += _groups(rule, index)
+    found += _cycles(rule, others)
+    return found
+
+
+def _error(code: str, path: str, message: str) -> Finding:
+    return Finding(Severity.ERROR, code, path, message)
+
+
+def _warning(code: str, path: str, message: str) -> Finding:
+    return Finding(Severity.WARNING, code, path, message)
+
+
+def _known(account_id: AccountId | None, path: str, accounts: Mapping[AccountId, Account]) -> Iterator[Finding]:
+    if account_id is None:
+        return
+    account = accounts.get(account_id)
+    if account is None:
+        yield _error("unknown_account", path, f"no account with id '{account_id}'")
+    elif account.is_deleted:
+        yield _error("deleted_account", path, f"the account '{account_id}' is deleted")
+
+
+def _trigger(rule: Rule, accounts: Mapping[AccountId, Account]) -> Iterator[Finding]:
+    yield from _known(rule.account_id, "trigger/account_id", accounts)
+
+
+def _leaves_with_paths(rule: Rule, index: int) -> Iterator[tuple[str, Comparison]]:
+    for leaf in leaves(rule.steps[index].condition):
+        yield f"steps/{index}/conditions", leaf
+
+
+def _comparison(rule: Rule, leaf: Comparison, path: str, accounts: Mapping[AccountId, Account]) -> Iterator[Finding]:
+    yield from _known(leaf.account_id, path, accounts)
+    yield from _known(leaf.right_account_id, path, accounts)
+    right = leaf.value if isinstance(leaf.value, Fact) else None
+    for fact, account_id in (
+        (leaf.fact, leaf.account_id),
+        (right, leaf.right_account_id or leaf.account_id),
+    ):
+        if fact in ACCOUNT_FACTS and account_id is None and rule.account_id is None:
+            yield _error("account_required", path, f"{fact} needs params.account_id: the trigger names no account")
+
+
+def _action(action: Action, path: str, accounts: Mapping[AccountId, Account]) -> Iterator[Finding]:
+    yield from _known(action.source, f"{path}/source", accounts)
+    yield from _known(action.destination, f"{path}/destination", accounts)
+    if action.source == action.destination:
+        yield _error("same_account", path, "the source and the destination are the same account")
+    source = accounts.get(action.source)
+    if source is not None and not source.can_be_source:
+        yield _error("cannot_be_source", f"{path}/source", "money cannot be taken from an account of this type")
+    yield from _amount(action, path, accounts)
+    for destination in _destinations(action):
+        account = accounts.get(destination)
+        if account is not None and not account.can_be_destination:
+            yield _error("cannot_be_destination", f"{path}/destination", "money cannot be sent to this account")
+        if source is not None and account is not None and source.currency != account.currency:
+            yield _error("currencies_differ", path, "the source and the destination have different currencies")
+
+
+def _destinations(action: Action) -> list[AccountId]:
+    if isinstance(action.amount, PayDown):
+        return [debt.account_id for debt in action.amount.debts]
+    return [] if action.destination is None else [action.destination]
+
+
+def _amount(action: Action, path: str, accounts: Mapping[AccountId, Account]) -> Iterator[Finding]:
+    match action.amount:
+        case NextPaymentMinimum() | LastStatementBalance() | TotalAmountDue() | PercentageOfLiability():
+            account = None if action.destination is None else accounts.get(action.destination)
+            if account is not None and not account.is_liability:
+                yield _error("not_a_liability", f"{path}/destination", "this amount needs a liability as destination")
+        case TopUpToLevel(account_id=account_id):
+            yield from _known(account_id, path, accounts)
+        case PayDown(debts=debts):
+            seen: set[AccountId] = set()
+            for index, debt in enumerate(debts):
+                where = f"{path}/liabilities/{index}"
+                yield from _known(debt.account_id, where, accounts)
+                account = accounts.get(debt.account_id)
+                if account is not None and not account.is_liability:
+                    yield _error("not_a_liability", where, "only liabilities can be paid down")
+                if debt.account_id in seen:
+                    yield _error("repeated_liability", where, "is listed twice")
+                seen.add(debt.account_id)
+        case _:
+            return
+
+
+def _groups(rule: Rule, index: int) -> Iterator[Finding]:
+    for group, actions in groups_of(rule.steps[index]):
+        path = f"steps/{index}/actions/{actions[0][0]}"
+        caps = {action.cap for _, action in actions if action.cap is not None}
+        if len(caps) > 1:
+            yield _error("limits_differ", f"{path}/limit", f"the actions of group {group} share one limit")
+        totals: dict[tuple[AccountId, PercentageTarget], int] = defaultdict(int)
+        for _, action in actions:
+            if isinstance(action.amount, Percentage):
+                totals[action.source, action.amount.target] += action.amount.percent
+        if any(total > WHOLE for total in totals.values()):
+            yield _error("over_100_percent", path, f"the percentages of group {group} add up to more than 100")
+
+
+def _cycles(rule: Rule, others: Iterable[Rule]) -> Iterator[Finding]:
+    """Warn when money that this rule moves can come back to its trigger through incoming-funds rules."""
+    if not isinstance(rule.trigger, OnFunds):
+        return
+    flows: dict[AccountId, set[AccountId]] = defaultdict(set)
+    for other in others:
+        if isinstance(other.trigger, OnFunds):
+            flows[other.trigger.account_id] |= _reached(other)
+    waiting, seen = _reached(rule), set[AccountId]()
+    while waiting:
+        account_id = waiting.pop()
+        if account_id == rule.trigger.account_id:
+            yield _warning("cycle", "", "money that this rule moves can come back and start it again")
+            return
+        if account_id not in seen:
+            seen.add(account_id)
+            waiting |= flows[account_id]
+
+
+def _reached(rule: Rule) -> set[AccountId]:
+    return {account_id for step in rule.steps for action in step.actions for account_id in _destinations(action)}

@@ -1,0 +1,69 @@
+"""What has to be loaded before a rule can be planned."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date
+
+from sluiceway.domain.ids import AccountId, RuleId
+from sluiceway.domain.rules.conditions import local_date
+from sluiceway.domain.rules.model import AllOf, AnyOf, CapPeriod, Comparison, Condition, RemoteAmount, Rule
+from sluiceway.domain.rules.plan import CapKey, Event
+from sluiceway.domain.rules.planning import accounts_of, groups_of, period_start
+
+
+@dataclass(frozen=True, slots=True)
+class Needs:
+    """The accounts to lock, the capped groups whose totals count, and the actions that ask a remote service."""
+
+    accounts: frozenset[AccountId]
+    capped: tuple[tuple[int, int, CapPeriod], ...]
+    """(step index, group index, period) of every group with a running cap."""
+    remote: tuple[tuple[int, int], ...]
+    """(step index, action index)."""
+
+    def cap_keys(self, rule_id: RuleId, today: date) -> list[CapKey]:
+        """Name the running totals that count today (in the rule's zone)."""
+        return [
+            CapKey(rule_id, step, group, period, period_start(period, today)) for step, group, period in self.capped
+        ]
+
+
+def needs(rule: Rule) -> Needs:
+    """Find everything that planning the rule may look at, whichever step matches."""
+    accounts: set[AccountId] = set()
+    capped: list[tuple[int, int, CapPeriod]] = []
+    remote: list[tuple[int, int]] = []
+    if rule.account_id is not None:
+        accounts.add(rule.account_id)
+    for step_index, step in enumerate(rule.steps):
+        accounts.update(account_id for leaf in leaves(step.condition) for account_id in _accounts_of_leaf(leaf))
+        for action_index, action in enumerate(step.actions):
+            accounts.update(accounts_of(action))
+            if isinstance(action.amount, RemoteAmount):
+                remote.append((step_index, action_index))
+        for group_index, actions in groups_of(step):
+            cap = next((action.cap for _, action in actions if action.cap is not None), None)
+            if cap is not None and cap.period is not CapPeriod.PER_TRANSFER:
+                capped.append((step_index, group_index, cap.period))
+    return Needs(frozenset(accounts), tuple(capped), tuple(remote))
+
+
+def caps_needed(rule_id: RuleId, rule: Rule, event: Event) -> list[CapKey]:
+    """Name the running totals that count for this event."""
+    return needs(rule).cap_keys(rule_id, local_date(rule, event))
+
+
+def leaves(condition: Condition | None) -> Iterator[Comparison]:
+    """Go through the comparisons of a condition tree."""
+    match condition:
+        case None:
+            return
+        case Comparison():
+            yield condition
+        case AllOf(children) | AnyOf(children):
+            for child in children:
+                yield from leaves(child)
+
+
+def _accounts_of_leaf(leaf: Comparison) -> list[AccountId]:
+    return [account_id for account_id in (leaf.account_id, leaf.right_account_id) if account_id is not None]

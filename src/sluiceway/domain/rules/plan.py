@@ -1,0 +1,96 @@
+"""What planning is given and what it gives: event, snapshot, plan."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from enum import StrEnum
+from typing import NamedTuple
+
+from sluiceway.domain.ids import AccountId, RuleId
+from sluiceway.domain.ledger import Account, Balance
+from sluiceway.domain.money import Cents
+from sluiceway.domain.rules.model import CapPeriod, TriggerType
+from sluiceway.domain.rules.trace import Trace
+
+DEFAULT_MINIMUM = Cents(100)
+
+
+class ErrorCode(StrEnum):
+    """Why a transfer did not happen (product facts 1.10); open-ended on the wire."""
+
+    INSUFFICIENT_FUNDS = "INSUFFICIENT_FUNDS"
+    TRANSFER_AMOUNT_LESS_THAN_ONE_DOLLAR = "TRANSFER_AMOUNT_LESS_THAN_ONE_DOLLAR"
+    NULL_BALANCE = "NULL_BALANCE"
+    ACCOUNT_NO_MINIMUM_PAYMENT_AMOUNT = "ACCOUNT_NO_MINIMUM_PAYMENT_AMOUNT"
+    ACCOUNT_NO_LAST_STATEMENT_BALANCE = "ACCOUNT_NO_LAST_STATEMENT_BALANCE"
+    ACCOUNT_NO_INTEREST_RATE = "ACCOUNT_NO_INTEREST_RATE"
+    REMOTE_AMOUNT_UNAVAILABLE = "REMOTE_AMOUNT_UNAVAILABLE"
+    RESOURCE_DELETED = "RESOURCE_DELETED"
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """What started a run.
+
+    `transfer_amount` is the cents that arrived, or `executeAmount`. `stands_in` says that it is the latter: then it
+    stands in for the balance of the trigger's account in the sums (of every source, where the trigger has no account).
+    """
+
+    type: TriggerType
+    at: datetime
+    transfer_amount: Cents | None = None
+    stands_in: bool = False
+
+
+class CapKey(NamedTuple):
+    """Which running total a capped group adds to. `starts_on` is the first day of the period, in the rule's zone."""
+
+    rule_id: RuleId
+    step: int
+    group: int
+    period: CapPeriod
+    starts_on: date
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """Everything a plan may look at, loaded under lock: it holds every account that `needs` named and that exists."""
+
+    accounts: Mapping[AccountId, Account]
+    balances: Mapping[AccountId, Balance]
+    caps_used: Mapping[CapKey, int] = field(default_factory=dict[CapKey, int])
+    remote_amounts: Mapping[tuple[int, int], Cents] = field(default_factory=dict[tuple[int, int], Cents])
+    """By (step, action): what the person's server answered for this execution."""
+    minimum: Cents = DEFAULT_MINIMUM
+
+
+class PlannedTransfer(NamedTuple):
+    """A transfer to record. With an `error_code` it moves nothing; `amount` is then what was asked for."""
+
+    step: int
+    action: int
+    part: int
+    source: AccountId
+    destination: AccountId
+    amount: Cents
+    error_code: ErrorCode | None = None
+
+
+class Plan(NamedTuple):
+    """What one execution does: which step, which transfers in order, and why.
+
+    `attempted` counts every amount the matched step came to or would have (skipped and unreached ones too); `failed`
+    those that ended in an error, including the ones whose amount could not be known and that have no transfer.
+    """
+
+    step: int | None
+    transfers: tuple[PlannedTransfer, ...]
+    attempted: int
+    failed: int
+    cap_uses: Mapping[CapKey, int]
+    trace: Trace
+
+    @property
+    def first_error(self) -> str | None:
+        """Give the code of the first failure, or None."""
+        return next((action.error_code for action in self.trace.actions if action.error_code), None)

@@ -1,0 +1,310 @@
+"""The plan of one execution: the first step that matches, its actions in order, every cut explained.
+
+Deterministic and pure. How a rule runs, in full, is in docs/explanation/how-a-rule-runs.md.
+"""
+
+from datetime import date, timedelta
+from typing import NamedTuple
+
+from sluiceway.domain.ids import AccountId, RuleId
+from sluiceway.domain.money import Cents
+from sluiceway.domain.rules import model as m
+from sluiceway.domain.rules.amounts import DELETED, NO_BALANCE, Failed, Group, open_group, share_out, wanted
+from sluiceway.domain.rules.conditions import local_date, try_step
+from sluiceway.domain.rules.funds import Funds
+from sluiceway.domain.rules.plan import CapKey, ErrorCode, Event, Plan, PlannedTransfer, Snapshot
+from sluiceway.domain.rules.trace import ActionResult, ActionTrace, Cut, StepTrace, Trace, Why
+
+Numbered = tuple[int, m.Action]
+
+
+def plan(rule_id: RuleId, rule: m.Rule, event: Event, snapshot: Snapshot) -> Plan:
+    """Decide what one execution does. Never spends more than the snapshot holds; explains every node and every cut."""
+    funds = Funds(rule, event, snapshot.accounts, snapshot.balances)
+    today = local_date(rule, event)
+    tried: list[StepTrace] = []
+    for index in range(len(rule.steps)):
+        step = try_step(rule, index, event, today, funds)
+        tried.append(step)
+        if step.result is True:
+            run = _Run(rule_id, index, event, snapshot, funds, today)
+            run.step(rule.steps[index])
+            return run.finish(tuple(tried))
+    return Plan(None, (), 0, 0, {}, Trace(tuple(tried), ()))
+
+
+def period_start(period: m.CapPeriod, today: date) -> date:
+    """Give the first day of the cap period that contains `today`."""
+    match period:
+        case m.CapPeriod.PER_TRANSFER:
+            return today
+        case m.CapPeriod.PER_WEEK:
+            return today - timedelta(days=today.weekday())
+        case m.CapPeriod.PER_MONTH:
+            return today.replace(day=1)
+        case m.CapPeriod.PER_YEAR:
+            return today.replace(month=1, day=1)
+
+
+def groups_of(step: m.Step) -> list[tuple[int, tuple[Numbered, ...]]]:
+    """Order a step's actions into its groups, in ascending group index."""
+    if len(step.actions) == 1:
+        return [(step.actions[0].group, ((0, step.actions[0]),))]
+    groups: dict[int, list[Numbered]] = {}
+    for index, action in enumerate(step.actions):
+        groups.setdefault(action.group, []).append((index, action))
+    return [(group, tuple(groups[group])) for group in sorted(groups)]
+
+
+class _Place(NamedTuple):
+    """Which move is at hand: the action, its part, and where the money goes."""
+
+    action_index: int
+    part: int
+    action: m.Action
+    destination: AccountId
+
+
+class _Room:
+    """What is left of a group's shared cap; without a cap there is always room."""
+
+    __slots__ = ("key", "left")
+
+    def __init__(self, key: CapKey | None, left: int | None) -> None:
+        self.key = key
+        self.left = left
+
+
+class _Run:
+    """The matched step on its way to becoming a plan."""
+
+    __slots__ = (
+        "actions",
+        "cap_uses",
+        "event",
+        "funds",
+        "rule_id",
+        "snapshot",
+        "step_index",
+        "stopped",
+        "today",
+        "transfers",
+    )
+
+    def __init__(
+        self, rule_id: RuleId, step_index: int, event: Event, snapshot: Snapshot, funds: Funds, today: date
+    ) -> None:
+        self.rule_id = rule_id
+        self.step_index = step_index
+        self.event = event
+        self.snapshot = snapshot
+        self.funds = funds
+        self.today = today
+        self.stopped = False
+        self.transfers: list[PlannedTransfer] = []
+        self.actions: list[ActionTrace] = []
+        self.cap_uses: dict[CapKey, int] = {}
+
+    def finish(self, tried: tuple[StepTrace, ...]) -> Plan:
+        failed = sum(1 for action in self.actions if action.error_code is not None)
+        trace = Trace(tried, tuple(self.actions))
+        return Plan(self.step_index, tuple(self.transfers), len(self.actions), failed, self.cap_uses, trace)
+
+    def step(self, step: m.Step) -> None:
+        for group_index, actions in groups_of(step):
+            group = open_group(group_index, actions, self.event, self.funds)
+            room = self._room(group)
+            for position in range(len(actions)):
+                self._action(group, position, room)
+
+    def _room(self, group: Group) -> _Room:
+        cap = next((action.cap for _, action in group.actions if action.cap is not None), None)
+        if cap is None:
+            return _Room(None, None)
+        if cap.period is m.CapPeriod.PER_TRANSFER:
+            return _Room(None, cap.amount)
+        starts_on = period_start(cap.period, self.today)
+        key = CapKey(self.rule_id, self.step_index, group.index, cap.period, starts_on)
+        return _Room(key, max(0, cap.amount - self.snapshot.caps_used.get(key, 0)))
+
+    def _action(self, group: Group, position: int, room: _Room) -> None:
+        index, action = group.actions[position]
+        if self.stopped:
+            self._skip(index, action, None, (), Why.STOPPED)
+            return
+        if any(self.funds.account(account_id) is None for account_id in accounts_of(action)):
+            self._fail_deleted(index, action)
+            return
+        remote = self.snapshot.remote_amounts.get((self.step_index, index))
+        asked = wanted(group, position, self.event, self.funds, remote)
+        if isinstance(asked, Failed):
+            self._fail(index, action, asked)
+        elif isinstance(asked, Why):
+            self._skip(index, action, None, (), asked)
+        elif isinstance(action.amount, m.PayDown):
+            self._pay_down(index, action, action.amount, asked, room)
+        else:
+            self._limit(index, action, asked, room)
+
+    def _limit(self, index: int, action: m.Action, asked: Cents, room: _Room) -> None:
+        assert action.destination is not None, "only a pay-down has no destination"
+        amount, cuts = self._within_caps(action, asked, room)
+        if amount <= 0:
+            self._skip(index, action, asked, cuts, Why.CAP if cuts else Why.NOTHING_TO_MOVE)
+            return
+        self._move(_Place(index, 0, action, action.destination), asked, amount, cuts, room)
+
+    def _within_caps(self, action: m.Action, asked: Cents, room: _Room) -> tuple[Cents, tuple[Cut, ...]]:
+        amount = asked
+        cuts: tuple[Cut, ...] = ()
+        if amount <= 0:
+            return amount, cuts
+        if isinstance(action.amount, m.RemoteAmount):
+            ceiling = action.amount.ceiling
+            if ceiling is not None and amount > ceiling:
+                amount, cuts = ceiling, (Cut(Why.CEILING, ceiling),)
+        if room.left is not None and amount > room.left:
+            amount = Cents(room.left)
+            cuts = (*cuts, Cut(Why.CAP, amount))
+        return amount, cuts
+
+    def _pay_down(self, index: int, action: m.Action, pay_down: m.PayDown, asked: Cents, room: _Room) -> None:
+        budget, cuts = self._within_caps(action, asked, room)
+        shares = share_out(pay_down, budget, self.funds)
+        if isinstance(shares, Failed):
+            self._fail(index, action, shares)
+            return
+        if not shares:
+            self._skip(index, action, asked, cuts, Why.CAP if cuts and budget <= 0 else Why.NOTHING_TO_MOVE)
+            return
+        for share in shares:
+            place = _Place(index, share.part, action, share.destination)
+            if self.stopped:
+                self._note(place, ActionResult.SKIPPED, share.amount, cuts, Cents(0), Why.STOPPED)
+            else:
+                self._move(place, share.amount, share.amount, cuts, room)
+
+    def _move(self, place: _Place, asked: Cents, amount: Cents, cuts: tuple[Cut, ...], room: _Room) -> None:
+        """Take the amount through funds and the minimum, then move it."""
+        source = place.action.source
+        spendable = self.funds.spendable(source)
+        if spendable is None:
+            self._fail_transfer(place, ErrorCode.NULL_BALANCE, asked, amount, cuts, NO_BALANCE.why)
+            return
+        if spendable < amount:
+            if not place.action.up_to:
+                self._fail_transfer(place, ErrorCode.INSUFFICIENT_FUNDS, asked, amount, cuts, Why.INSUFFICIENT_FUNDS)
+                return
+            amount = Cents(max(0, spendable))
+            cuts = (*cuts, Cut(Why.AVAILABLE_FUNDS, amount))
+            if amount == 0:
+                self._note(place, ActionResult.SKIPPED, asked, cuts, amount, Why.AVAILABLE_FUNDS)
+                return
+        if amount < self.snapshot.minimum:
+            code = ErrorCode.TRANSFER_AMOUNT_LESS_THAN_ONE_DOLLAR
+            self._fail_transfer(place, code, asked, amount, cuts, Why.BELOW_MINIMUM)
+            return
+        assert amount <= spendable, "a plan never spends more than its snapshot"
+        self._note(place, ActionResult.MOVED, asked, cuts, amount, cuts[-1].why if cuts else None)
+        self.transfers.append(
+            PlannedTransfer(self.step_index, place.action_index, place.part, source, place.destination, amount)
+        )
+        self.funds.move(source, place.destination, amount)
+        if room.left is not None:
+            room.left -= amount
+        if room.key is not None:
+            self.cap_uses[room.key] = self.cap_uses.get(room.key, 0) + amount
+
+    def _fail_transfer(
+        self, place: _Place, code: ErrorCode, asked: Cents, amount: Cents, cuts: tuple[Cut, ...], why: Why
+    ) -> None:
+        is_lack_of_funds = code is ErrorCode.INSUFFICIENT_FUNDS
+        result = ActionResult.INCOMPLETE if is_lack_of_funds else ActionResult.ERROR
+        self._note(place, result, asked, cuts, Cents(0), why, code)
+        self.transfers.append(
+            PlannedTransfer(
+                self.step_index, place.action_index, place.part, place.action.source, place.destination, amount, code
+            )
+        )
+        # Only an amount below the minimum lets the step go on (design 4, "Minimum" and "Failure").
+        self.stopped = code is not ErrorCode.TRANSFER_AMOUNT_LESS_THAN_ONE_DOLLAR
+
+    def _fail_deleted(self, index: int, action: m.Action) -> None:
+        if isinstance(action.amount, m.FixedAmount) and action.destination is not None:
+            place = _Place(index, 0, action, action.destination)
+            asked = action.amount.amount
+            self._fail_transfer(place, DELETED.code, asked, asked, (), DELETED.why)
+        else:
+            self._fail(index, action, DELETED)
+
+    def _fail(self, index: int, action: m.Action, failed: Failed) -> None:
+        """Record a failure whose amount cannot be known: no transfer, and the step stops."""
+        self.actions.append(
+            ActionTrace(
+                path=f"steps/{self.step_index}/actions/{index}",
+                part=0,
+                source=action.source,
+                destination=action.destination,
+                result=ActionResult.ERROR,
+                asked=None,
+                cuts=(),
+                moved=Cents(0),
+                available=self.funds.available(action.source),
+                why=failed.why,
+                error_code=failed.code,
+            )
+        )
+        self.stopped = True
+
+    def _skip(self, index: int, action: m.Action, asked: Cents | None, cuts: tuple[Cut, ...], why: Why) -> None:
+        self.actions.append(
+            ActionTrace(
+                f"steps/{self.step_index}/actions/{index}",
+                0,
+                action.source,
+                action.destination,
+                ActionResult.SKIPPED,
+                asked,
+                cuts,
+                Cents(0),
+                self.funds.available(action.source),
+                why,
+            )
+        )
+
+    def _note(
+        self,
+        place: _Place,
+        result: ActionResult,
+        asked: Cents,
+        cuts: tuple[Cut, ...],
+        moved: Cents,
+        why: Why | None,
+        code: ErrorCode | None = None,
+    ) -> None:
+        self.actions.append(
+            ActionTrace(
+                f"steps/{self.step_index}/actions/{place.action_index}",
+                place.part,
+                place.action.source,
+                place.destination,
+                result,
+                asked,
+                cuts,
+                moved,
+                self.funds.available(place.action.source),
+                why,
+                code,
+            )
+        )
+
+
+def accounts_of(action: m.Action) -> list[AccountId]:
+    """List the accounts that an action cannot do without."""
+    amount = action.amount
+    found = [action.source] if action.destination is None else [action.source, action.destination]
+    if isinstance(amount, m.PayDown):
+        found += [debt.account_id for debt in amount.debts]
+    elif isinstance(amount, m.TopUpToLevel):
+        found.append(amount.account_id)
+    return found
