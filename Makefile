@@ -22,6 +22,11 @@ setup: .venv/.ready ## Make .venv from uv.lock (nothing to do: returns at once)
 
 .venv/.ready: pyproject.toml uv.lock | $(UV)
 	@$(SYNC) sync --quiet --frozen --python $(PYTHON)
+	@touch .venv/.ready-to-run $@
+
+# Running needs a quarter of what developing needs. Tools that are there already stay.
+.venv/.ready-to-run: pyproject.toml uv.lock | $(UV)
+	@$(SYNC) sync --quiet --frozen --no-dev --inexact --python $(PYTHON)
 	@touch $@
 
 $(UV):
@@ -34,7 +39,7 @@ $(UV):
 
 # One simple command, so that make runs the program itself with no shell between: a signal reaches it, and it stops cleanly.
 # DATABASE_URL, if set here or in the environment, reaches it through the environment.
-demo: setup ## Run the demo on PORT (8080), data in DATA_DIR (.sluiceway); DATABASE_URL for a PostgreSQL of your own
+demo: .venv/.ready-to-run ## Run the demo on PORT (8080), data in DATA_DIR (.sluiceway); DATABASE_URL for a PostgreSQL of your own
 	@$(BIN)/sluiceway demo --port $(PORT) --data-dir $(DATA_DIR)
 
 test: setup ## Run every test, the checks below among them (ARGS="-k name" narrows it)

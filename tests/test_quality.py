@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -29,3 +30,12 @@ def test_quality(command: str) -> None:
 
     if ran.returncode:
         pytest.fail(f"{command}\n{ran.stdout}{ran.stderr}", pytrace=False)
+
+
+def test_settings_are_protected_from_their_first_day() -> None:
+    package = ROOT / "src" / "sluiceway"
+    configuration = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    contracts = configuration["tool"]["importlinter"]["contracts"]
+    protected = {module for contract in contracts for module in contract.get("protected_modules", ())}
+
+    assert not (package / "settings.py").exists() or "sluiceway.settings" in protected
