@@ -37,19 +37,18 @@ def pytest_configure(config: pytest.Config) -> None:
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     if not hasattr(config, "workerinput"):
         folder = Path(tempfile.mkdtemp(prefix="sluiceway-tests-"))
-        folder.chmod(0o711)
+        folder.chmod(0o711)  # Root's server runs as somebody else.
         os.environ[_FOLDER] = str(folder)
+        config.add_cleanup(lambda: _clean_up(folder))
 
 
-def pytest_unconfigure(config: pytest.Config) -> None:
-    if hasattr(config, "workerinput"):
-        return
-    folder = Path(os.environ.pop(_FOLDER))
-    # Workers are gone by now, some perhaps killed: what they left behind is ours to remove.
+def _clean_up(folder: Path) -> None:
+    """Remove what the run has made; the workers are gone by now, some perhaps killed."""
     if (folder / "server").exists():
+        # Whoever leaves last stops the server, and that is us.
         with EmbeddedPostgres(folder / "server", _FAST):
             pass
-    elif (folder / "template").exists():
+    elif (folder / "template.lock").exists():
         with _connected(os.environ[_GIVEN]) as conn:
             rows = conn.execute("SELECT datname FROM pg_database WHERE starts_with(datname, %s)", (_run_name(folder),))
             for (name,) in rows.fetchall():

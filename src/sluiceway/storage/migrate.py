@@ -12,7 +12,6 @@ from psycopg import AsyncConnection, errors
 from psycopg.rows import TupleRow
 
 from sluiceway.storage.database import DatabaseUnavailable
-from sluiceway.storage.queries import trusted
 
 _FILE_NAME: Final = re.compile(r"^(\d{4})_([a-z0-9_]+)\.sql$")
 _LOCK_TIMEOUT: Final[LiteralString] = "SET LOCAL lock_timeout = '5s'"
@@ -122,7 +121,7 @@ def _next(wanted: list[Migration], applied: list[TupleRow]) -> Migration | None:
 async def _apply(conn: AsyncConnection[TupleRow], migration: Migration) -> None:
     try:
         # Without parameters a text may hold many statements.
-        await conn.execute(trusted(migration.sql))
+        await conn.execute(migration.sql.encode())
     except errors.InsufficientPrivilege as failure:
         raise MigrationFailed(_missing_right(conn.info.user, migration, failure)) from failure
     except psycopg.OperationalError:
