@@ -3,7 +3,7 @@
 import asyncio
 import select
 from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Mapping
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Final, LiteralString, NewType, Self, TypeVar
@@ -12,6 +12,7 @@ import psycopg
 from psycopg import AsyncConnection, errors
 from psycopg.adapt import AdaptersMap
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
+from psycopg.pq import TransactionStatus
 from psycopg.rows import TupleRow
 from psycopg.types.numeric import Int8Dumper
 from psycopg.types.string import TextLoader
@@ -32,6 +33,12 @@ _PREPARE_THRESHOLD: Final = 1
 _PREPARED_MAX: Final = 1000
 _CONNECT_TIMEOUT_S: Final = 5
 _MAX_IDLE_S: Final = 300.0
+# The time zone is set here and not when connecting, where the environment's PGTZ would win.
+_SESSION: Final[LiteralString] = """
+    SELECT set_config('TimeZone', 'UTC', false), set_config('role', rolname, false)
+    FROM (VALUES (1)) AS always LEFT JOIN pg_roles ON rolname = %(role)s
+"""
+_INTERRUPTIONS: Final = (asyncio.CancelledError, GeneratorExit, KeyboardInterrupt, SystemExit)
 _IDLE_SESSION_KILLED: Final = ("25P03", "25P04")
 
 
@@ -84,6 +91,8 @@ class DatabaseOptions:
     lock_timeout_s: float = 2.0
     statement_timeout_s: float = 15.0
     idle_in_transaction_timeout_s: float = 10.0
+    # The server's own limits do not help when the server itself stands still; this one is kept by us.
+    transaction_timeout_s: float = 30.0
 
 
 class Database:
@@ -164,22 +173,34 @@ class Database:
     async def _run(self, work: Callable[[WriteTx], Awaitable[T]], attempt: "_Attempt") -> T:
         async with self._connection() as conn:
             attempt.conn = conn
-            async with conn.transaction():
+            await conn.execute("BEGIN")
+            try:
                 result = await work(WriteTx(ReadTx(conn)))
-                attempt.is_committing = True
+            except Exception:
+                # A connection that cannot even do this is thrown away by the pool; what `work` raised is the news.
+                with suppress(psycopg.Error):
+                    await conn.rollback()
+                raise
+            # COMMIT would quietly roll back, and we would report a success that never happened.
+            assert conn.info.transaction_status is TransactionStatus.INTRANS, "a failed statement was swallowed"
+            attempt.is_committing = True
+            await conn.commit()
             return result
 
     @asynccontextmanager
     async def _connection(self) -> AsyncGenerator[AsyncConnection[TupleRow]]:
         conn = await self._pool.getconn()
+        limit = asyncio.timeout(self.options.transaction_timeout_s)
         try:
-            yield conn
-        except Exception:
-            raise
-        except BaseException:
-            # Cancelled in the middle of a statement: its answer may still be on the wire, and the next borrower would
+            async with limit:
+                yield conn
+        except (TimeoutError, *_INTERRUPTIONS) as failure:
+            # Stopped in the middle of a statement: its answer may still be on the wire, and the next borrower would
             # read it as its own. The pool replaces a closed connection.
             await conn.close()
+            if limit.expired():
+                reason = f"the database took longer than {self.options.transaction_timeout_s} s"
+                raise DatabaseUnavailable(reason) from failure
             raise
         finally:
             await self._pool.putconn(conn)
@@ -195,7 +216,9 @@ class _Attempt:
     def may_repeat_after(self, failure: psycopg.Error) -> bool:
         if isinstance(failure, errors.SerializationFailure | errors.DeadlockDetected):
             return True
-        return self.conn is not None and self.conn.broken and not self.is_committing
+        # A session that the server ended because `work` dawdled would be ended again.
+        is_lost = self.conn is not None and self.conn.broken and failure.sqlstate not in _IDLE_SESSION_KILLED
+        return is_lost and not self.is_committing
 
 
 async def fetch_all(tx: ReadTx, query: LiteralString, params: Params | None = None) -> list[TupleRow]:
@@ -269,7 +292,6 @@ def _conninfo(url: str, options: DatabaseOptions) -> str:
         "statement_timeout": str(round(options.statement_timeout_s * 1000)),
         "idle_in_transaction_session_timeout": str(round(options.idle_in_transaction_timeout_s * 1000)),
         "default_transaction_isolation": r"read\ committed",
-        "timezone": "UTC",
     }
     settings = [str(given.get("options") or ""), *(f"-c {name}={value}" for name, value in session.items())]
     defaults: dict[str, str | int] = {
@@ -281,7 +303,7 @@ def _conninfo(url: str, options: DatabaseOptions) -> str:
         "keepalives_count": 2,
         "tcp_user_timeout": 15_000,
     }
-    return make_conninfo("", **{**defaults, **given, "options": " ".join(settings).strip()})
+    return make_conninfo("", **{**defaults, **given, "client_encoding": "utf8", "options": " ".join(settings)})
 
 
 def _adapters() -> AdaptersMap:
@@ -299,15 +321,14 @@ def _adapters() -> AdaptersMap:
 async def _configure(conn: AsyncConnection[TupleRow]) -> None:
     """Become the application's role, where the migration has made it, so that postings are append-only for us."""
     conn.prepared_max = _PREPARED_MAX
-    await conn.execute(
-        "SELECT set_config('role', rolname, false) FROM pg_roles WHERE rolname = %s", (APPLICATION_ROLE,), prepare=False
-    )
+    await conn.execute(_SESSION, {"role": APPLICATION_ROLE}, prepare=False)
 
 
 async def _check_still_open(conn: AsyncConnection[TupleRow]) -> None:
     """Find out without a round trip whether the server has hung up while the connection lay in the pool."""
     # An idle connection has nothing to say. If there is something to read, it is the end of the connection or a
     # notice, and only then does asking the server cost a round trip.
-    readable, _, _ = select.select([conn.pgconn.socket], [], [], 0)
-    if readable:
+    poll = select.poll()
+    poll.register(conn.pgconn.socket, select.POLLIN)
+    if poll.poll(0):
         await AsyncConnectionPool.check_connection(conn)
