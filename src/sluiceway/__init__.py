@@ -1,0 +1,1 @@
+"""Sluiceway: an open, self-hosted money router."""

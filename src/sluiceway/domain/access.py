@@ -53,7 +53,7 @@ class TransferPair:
     target: str
     max_amount: Cents | None = None
 
-    def covers(self, source: AccountId, target: AccountId) -> bool:
+    def covers(self, source: AccountId | None, target: AccountId | None) -> bool:
         """Tell whether a transfer between these accounts falls under this entry."""
         return self.source in (EVERY, source) and self.target in (EVERY, target)
 
@@ -98,10 +98,11 @@ def visible(principal: Principal, permission: Permission) -> frozenset[str] | No
     return None if permission in WITHOUT_RESOURCES or grant.is_for_every else grant.resources
 
 
-def require_transfer(principal: Principal, source: AccountId, target: AccountId, amount: Cents) -> None:
+def require_transfer(principal: Principal, source: AccountId | None, target: AccountId | None, amount: Cents) -> None:
     """Raise unless one entry of MANUAL_TRANSFER covers this pair and this amount.
 
-    Raises PermissionDenied when no entry names the pair, MaximumAmountExceeded when every one that does is too small.
+    A malformed id is None, which only `*` covers. Raises PermissionDenied when no entry names the pair,
+    MaximumAmountExceeded when every one that does is too small.
     """
     grant = principal.grants.get(Permission.MANUAL_TRANSFER)
     if grant is None:

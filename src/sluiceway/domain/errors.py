@@ -14,7 +14,7 @@ class Problem:
     message: str
 
 
-class Refusal(Exception):  # noqa: N818 -- a refusal is an answer, not an error of ours
+class Refusal(Exception):
     """The parent of everything that we refuse to do for a caller."""
 
 

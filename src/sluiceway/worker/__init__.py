@@ -1,1 +1,5 @@
-"""Claim what is due, run it, finish it."""
+"""Does what is due: one loop, woken by hints and by the clock. Polling decides; a hint only hurries."""
+
+from sluiceway.worker.loop import Worker
+
+__all__ = ["Worker"]

@@ -68,6 +68,7 @@ class Account:
     floor: Cents = NO_CENTS
     is_deleted: bool = False
     reported: ReportedBalance = ReportedBalance()
+    name: str = ""
 
     @property
     def is_kept(self) -> bool:

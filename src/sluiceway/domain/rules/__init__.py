@@ -7,6 +7,7 @@ holds. `read_rule` and `write_rule` translate the canonical written form; `finge
 from sluiceway.domain.rules.checking import Finding, Severity, check
 from sluiceway.domain.rules.conditions import local_date
 from sluiceway.domain.rules.fields import Fields, is_storable, refuse, whole
+from sluiceway.domain.rules.loading import Needs, caps_needed, needs
 from sluiceway.domain.rules.model import (
     Action,
     AllOf,
@@ -43,9 +44,9 @@ from sluiceway.domain.rules.model import (
     Trigger,
     TriggerType,
 )
-from sluiceway.domain.rules.needs import Needs, caps_needed, needs
 from sluiceway.domain.rules.notation import canonical, fingerprint, read_rule, write_rule
-from sluiceway.domain.rules.plan import (
+from sluiceway.domain.rules.planning import period_start, plan
+from sluiceway.domain.rules.plans import (
     DEFAULT_MINIMUM,
     CapKey,
     ErrorCode,
@@ -54,7 +55,6 @@ from sluiceway.domain.rules.plan import (
     PlannedTransfer,
     Snapshot,
 )
-from sluiceway.domain.rules.planning import period_start, plan
 from sluiceway.domain.rules.trace import ActionResult, ActionTrace, Cut, NodeTrace, StepTrace, Trace, Why
 
 __all__ = [

@@ -7,7 +7,7 @@ from sluiceway.domain.ids import AccountId
 from sluiceway.domain.money import WHOLE, Cents, percent_of, split
 from sluiceway.domain.rules import model as m
 from sluiceway.domain.rules.funds import Funds
-from sluiceway.domain.rules.plan import ErrorCode, Event
+from sluiceway.domain.rules.plans import ErrorCode, Event
 from sluiceway.domain.rules.trace import Why
 
 

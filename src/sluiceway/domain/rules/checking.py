@@ -8,6 +8,7 @@ from typing import NamedTuple
 from sluiceway.domain.ids import AccountId
 from sluiceway.domain.ledger import Account
 from sluiceway.domain.money import WHOLE
+from sluiceway.domain.rules.loading import leaves
 from sluiceway.domain.rules.model import (
     ACCOUNT_FACTS,
     Action,
@@ -24,7 +25,6 @@ from sluiceway.domain.rules.model import (
     TopUpToLevel,
     TotalAmountDue,
 )
-from sluiceway.domain.rules.needs import leaves
 from sluiceway.domain.rules.planning import groups_of
 
 

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 from sluiceway.domain.ids import AccountId
 from sluiceway.domain.rules.funds import Funds
 from sluiceway.domain.rules.model import AllOf, AnyOf, Comparison, Condition, Fact, Operator, Rule
-from sluiceway.domain.rules.plan import Event
+from sluiceway.domain.rules.plans import Event
 from sluiceway.domain.rules.trace import NodeTrace, StepTrace, Why
 
 _COMPARE: dict[Operator, Callable[[int, int], bool]] = {

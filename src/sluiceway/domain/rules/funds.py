@@ -6,7 +6,7 @@ from sluiceway.domain.ids import AccountId
 from sluiceway.domain.ledger import NOTHING, Account, Balance
 from sluiceway.domain.money import Cents
 from sluiceway.domain.rules.model import Rule
-from sluiceway.domain.rules.plan import Event
+from sluiceway.domain.rules.plans import Event
 
 
 class Funds:

@@ -12,7 +12,7 @@ from sluiceway.domain.rules import model as m
 from sluiceway.domain.rules.amounts import DELETED, NO_BALANCE, Failed, Group, open_group, share_out, wanted
 from sluiceway.domain.rules.conditions import local_date, try_step
 from sluiceway.domain.rules.funds import Funds
-from sluiceway.domain.rules.plan import CapKey, ErrorCode, Event, Plan, PlannedTransfer, Snapshot
+from sluiceway.domain.rules.plans import CapKey, ErrorCode, Event, Plan, PlannedTransfer, Snapshot
 from sluiceway.domain.rules.trace import ActionResult, ActionTrace, Cut, StepTrace, Trace, Why
 
 Numbered = tuple[int, m.Action]

@@ -7,8 +7,8 @@ from datetime import date
 from sluiceway.domain.ids import AccountId, RuleId
 from sluiceway.domain.rules.conditions import local_date
 from sluiceway.domain.rules.model import AllOf, AnyOf, CapPeriod, Comparison, Condition, RemoteAmount, Rule
-from sluiceway.domain.rules.plan import CapKey, Event
 from sluiceway.domain.rules.planning import accounts_of, groups_of, period_start
+from sluiceway.domain.rules.plans import CapKey, Event
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,92 @@
+"""A transfer: the story of one movement of money, and which way it goes."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from sluiceway.domain.ids import AccountId, ExecutionId, OrganizationId, RuleId, TransferId
+from sluiceway.domain.ledger import Account, AccountKind
+from sluiceway.domain.money import Cents
+
+
+class TransferStatus(StrEnum):
+    """Where a transfer stands (product facts 1.10)."""
+
+    PENDING_APPROVAL = "PENDING_APPROVAL"
+    PROCESSING = "PROCESSING"
+    PENDING = "PENDING"
+    COMPLETE = "COMPLETE"
+    INCOMPLETE = "INCOMPLETE"
+    ERROR = "ERROR"
+    CANCELLED = "CANCELLED"
+
+
+OPEN = frozenset({TransferStatus.PENDING_APPROVAL, TransferStatus.PROCESSING, TransferStatus.PENDING})
+"""Statuses of transfers whose money is still on its way."""
+
+
+class Direction(StrEnum):
+    """Which way money goes, seen from the accounts that we keep."""
+
+    MONEY_IN = "MONEY_IN"
+    MONEY_OUT = "MONEY_OUT"
+    INTERNAL = "INTERNAL"
+
+
+class Origin(StrEnum):
+    """What set a transfer off (product facts 1.10)."""
+
+    DIRECT_DEPOSIT = "DIRECT_DEPOSIT"
+    CHECK_DEPOSIT = "CHECK_DEPOSIT"
+    CASHBACK = "CASHBACK"
+    USER_PULL = "USER_PULL"
+    RULE = "RULE"
+    USER = "USER"
+    EXTERNAL_PULL = "EXTERNAL_PULL"
+    UNKNOWN = "UNKNOWN"
+
+
+class Mode(StrEnum):
+    """Whether money moves, or only the books of a rehearsal."""
+
+    LIVE = "LIVE"
+    SIMULATION = "SIMULATION"
+
+
+@dataclass(frozen=True, slots=True)
+class Party:
+    """One end of a transfer, with the account's last name; None in its place is somebody unknown outside."""
+
+    id: AccountId
+    name: str
+    kind: AccountKind
+    is_deleted: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Transfer:
+    """One movement of money as it is kept and shown. `amount` is in minor units of `currency`."""
+
+    organization_id: OrganizationId
+    id: TransferId
+    source: Party | None
+    destination: Party | None
+    amount: Cents
+    currency: str
+    direction: Direction
+    origin: Origin
+    mode: Mode
+    status: TransferStatus
+    error_code: str | None
+    execution_id: ExecutionId | None
+    rule_id: RuleId | None
+    description: str | None
+    created_at: datetime
+    completed_at: datetime | None
+
+
+def direction_of(source: Account, destination: Account) -> Direction:
+    """Tell which way money goes between two accounts. External to external counts as going out (its push leg)."""
+    if destination.kind is AccountKind.EXTERNAL_ACCOUNT:
+        return Direction.MONEY_OUT
+    return Direction.INTERNAL if source.is_kept else Direction.MONEY_IN

@@ -1,0 +1,146 @@
+"""Accounts: create pods, income sources and external accounts, delete them softly, read them."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from sluiceway.domain.access import Permission, Principal, require, visible
+from sluiceway.domain.accounts import AccountRecord
+from sluiceway.domain.errors import AccountNotEmpty, NotFound, Refusal
+from sluiceway.domain.ids import AccountId, IdKind, OrganizationId
+from sluiceway.domain.ledger import NOTHING, Account, AccountKind, ExternalKind, ReportedBalance
+from sluiceway.services.engine import Engine
+from sluiceway.services.idempotency import Answer, Idempotency, run_idempotently
+from sluiceway.storage import accounts as stored
+from sluiceway.storage.database import WriteTx
+from sluiceway.storage.organizations import lock_organization
+
+NOT_REPORTED = ReportedBalance()
+
+
+@dataclass(frozen=True, slots=True)
+class NewAccount:
+    """What a new account is called and is. Texts are checked by whoever reads them in."""
+
+    kind: AccountKind
+    name: str
+    external_kind: ExternalKind | None = None
+    currency: str = "USD"
+    description: str | None = None
+    icon: str | None = None
+    beneficiary_name: str | None = None
+    institution_name: str | None = None
+    routing_number: str | None = None
+    account_number: str | None = None
+    reported: ReportedBalance = NOT_REPORTED
+
+
+@dataclass(frozen=True, slots=True)
+class CreateAccount:
+    """Create an account. `show` writes the answer, which is remembered under the idempotency key."""
+
+    organization_id: OrganizationId
+    account: NewAccount
+    idempotency: Idempotency | None
+    show: Callable[[AccountRecord], Answer]
+
+
+async def create_account(engine: Engine, command: CreateAccount) -> Answer:
+    """Create an account. Raises the refusals of idempotency."""
+
+    async def effect(tx: WriteTx, _: object) -> list[Answer | Refusal]:
+        return [command.show(await insert_account(engine, tx, command.organization_id, command.account))]
+
+    [answer] = await run_idempotently(engine, [command], effect)
+    if isinstance(answer, Refusal):
+        raise answer
+    return answer
+
+
+async def insert_account(
+    engine: Engine, tx: WriteTx, organization_id: OrganizationId, new: NewAccount
+) -> AccountRecord:
+    """Add an account, and the world account of its currency where that is the first of it."""
+    assert new.kind is not AccountKind.WORLD, "the world is made when it is first needed"
+    worlds = await stored.world_accounts(tx, [organization_id])
+    if (organization_id, new.currency) not in worlds:
+        world = NewAccount(AccountKind.WORLD, "The world outside", currency=new.currency)
+        await stored.insert_account(tx, _record(engine, organization_id, world))
+    record = _record(engine, organization_id, new)
+    await stored.insert_account(tx, record)
+    return record
+
+
+def _record(engine: Engine, organization_id: OrganizationId, new: NewAccount) -> AccountRecord:
+    at = engine.now()
+    return AccountRecord(
+        organization_id=organization_id,
+        account=Account(
+            id=AccountId(engine.new_id()),
+            kind=new.kind,
+            external_kind=new.external_kind,
+            currency=new.currency,
+            reported=new.reported,
+            name=new.name,
+        ),
+        balance=NOTHING,
+        name=new.name,
+        description=new.description,
+        icon=new.icon,
+        beneficiary_name=new.beneficiary_name,
+        institution_name=new.institution_name,
+        routing_number=new.routing_number,
+        account_number=new.account_number,
+        created_at=at,
+        updated_at=at,
+        deleted_at=None,
+    )
+
+
+async def delete_account(
+    engine: Engine, organization_id: OrganizationId, account_id: AccountId | None, spelling: str
+) -> AccountRecord:
+    """Delete an account softly. Raises NotFound, and AccountNotEmpty while it holds or expects money."""
+
+    async def work(tx: WriteTx) -> AccountRecord:
+        # The gate keeps settlement out, the row lock keeps transfers and deposits out.
+        await lock_organization(tx, organization_id)
+        books = await stored.lock_accounts(tx, [(organization_id, account_id)] if account_id is not None else [])
+        record = None if account_id is None else await stored.find_account(tx, organization_id, account_id)
+        if record is None or record.deleted_at is not None:
+            raise NotFound(IdKind.ACCOUNT, spelling)
+        if books[organization_id].balances[record.account.id] != NOTHING:
+            raise AccountNotEmpty
+        await stored.delete_account(tx, organization_id, record.account.id, engine.now())
+        return record
+
+    return await engine.database.write(work)
+
+
+async def get_account(
+    engine: Engine, principal: Principal, account_id: AccountId | None, spelling: str
+) -> AccountRecord:
+    """Read an account that is not deleted. Raises PermissionDenied and NotFound."""
+    require(principal, Permission.READ_ACCOUNTS, account_id)
+    record = None
+    if account_id is not None:
+        async with engine.database.read() as tx:
+            record = await stored.find_account(tx, principal.organization_id, account_id)
+    if record is None or record.deleted_at is not None:
+        raise NotFound(IdKind.ACCOUNT, spelling)
+    return record
+
+
+async def list_accounts(
+    engine: Engine,
+    principal: Principal,
+    *,
+    kind: AccountKind | None = None,
+    before_id: AccountId | None = None,
+    limit: int,
+) -> list[AccountRecord]:
+    """List accounts that are not deleted, newest first. Raises PermissionDenied."""
+    ids = visible(principal, Permission.LIST_ACCOUNTS)
+    async with engine.database.read() as tx:
+        return await stored.list_accounts(
+            tx, principal.organization_id, kind=kind, ids=ids, before_id=before_id, limit=limit
+        )

@@ -1,0 +1,81 @@
+"""Group commit: calls that arrive while a batch is under way form the next one. Nobody waits for a batch to fill."""
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Generic, TypeVar
+
+from sluiceway.domain.errors import Refusal
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+class Batcher(Generic[Item, Result]):
+    """Turns single calls into batches for a function that takes one batch at a time.
+
+    `run` returns a result or a Refusal for each item, in order. A caller that is cancelled leaves its item behind:
+    the work is the batcher's own task, so a client that hangs up never cuts off a statement.
+    """
+
+    def __init__(
+        self,
+        run: Callable[[Sequence[Item]], Awaitable[Sequence[Result | Refusal]]],
+        *,
+        limit: int = 500,
+        lanes: int = 1,
+    ) -> None:
+        """Run at most `lanes` batches at once, each of at most `limit` items."""
+        self._run = run
+        self._limit = limit
+        self._lanes = lanes
+        self._waiting: deque[tuple[Item, asyncio.Future[Result | Refusal]]] = deque()
+        self._running: set[asyncio.Task[None]] = set()
+
+    async def submit(self, item: Item) -> Result:
+        """Give one item to the next batch and wait for its result. Raises the item's Refusal."""
+        future: asyncio.Future[Result | Refusal] = asyncio.get_running_loop().create_future()
+        self._waiting.append((item, future))
+        if len(self._running) < self._lanes:
+            task = asyncio.create_task(self._work())
+            self._running.add(task)
+            task.add_done_callback(self._running.discard)
+        result = await future
+        if isinstance(result, Refusal):
+            raise result
+        return result
+
+    async def close(self) -> None:
+        """Wait until everything that was submitted is answered."""
+        while self._running:
+            await asyncio.gather(*self._running)
+
+    async def _work(self) -> None:
+        while self._waiting:
+            count = min(self._limit, len(self._waiting))
+            await self._run_batch([self._waiting.popleft() for _ in range(count)])
+
+    async def _run_batch(self, batch: Sequence[tuple[Item, asyncio.Future[Result | Refusal]]]) -> None:
+        try:
+            results = await self._run([item for item, _ in batch])
+        except Exception as failure:  # noqa: BLE001 -- the failure belongs to the callers, who are waiting for it
+            if len(batch) > 1 and not isinstance(failure, OSError):
+                # One bad item must not fail its neighbours; nothing was committed, so each is tried alone.
+                for single in batch:
+                    await self._run_batch([single])
+            else:
+                _fail(batch, failure)
+            return
+        assert len(results) == len(batch), "a batch answers every item"
+        for (_, future), result in zip(batch, results, strict=True):
+            if not future.done():
+                future.set_result(result)
+
+
+def _fail(
+    batch: Sequence[tuple[Item, asyncio.Future[Result | Refusal]]],
+    failure: Exception,
+) -> None:
+    for _, future in batch:
+        if not future.done():
+            future.set_exception(failure)

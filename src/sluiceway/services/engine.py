@@ -1,0 +1,65 @@
+"""What every service is given: the database, the clock, ids, and what the process remembers of immutable rows."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import NamedTuple
+
+from sluiceway.domain.ids import AccountId
+from sluiceway.domain.revisions import RevisionKey
+from sluiceway.domain.rules import Needs, Rule, needs
+from sluiceway.storage import rules as stored_rules
+from sluiceway.storage.database import Database, ReadTx
+
+
+class Compiled(NamedTuple):
+    """A revision ready to be planned."""
+
+    rule: Rule
+    needs: Needs
+    destinations: frozenset[AccountId]
+    """The accounts that money may arrive at, whose own rules may then fire."""
+
+
+def compile_rule(rule: Rule) -> Compiled:
+    """Work out once what every run of the revision needs."""
+    destinations = {
+        action.destination for step in rule.steps for action in step.actions if action.destination is not None
+    }
+    return Compiled(rule, needs(rule), frozenset(destinations))
+
+
+class RevisionCache:
+    """Revisions that this process has read. They never change, so nothing has to be invalidated."""
+
+    def __init__(self, size: int = 20_000) -> None:
+        """Remember up to `size` revisions."""
+        self._known: dict[RevisionKey, Compiled] = {}
+        self._size = size
+
+    async def get(self, tx: ReadTx, keys: Iterable[RevisionKey]) -> dict[RevisionKey, Compiled]:
+        """Give revisions that exist, reading those that are not known yet."""
+        wanted = set(keys)
+        missing = [key for key in wanted if key not in self._known]
+        if missing:
+            if len(self._known) + len(missing) > self._size:
+                self._known.clear()
+            for key, rule in (await stored_rules.revisions(tx, missing)).items():
+                self._known[key] = compile_rule(rule)
+        return {key: self._known[key] for key in wanted}
+
+
+@dataclass(frozen=True, slots=True)
+class Engine:
+    """The parts that services work with. `wake` tells this process's worker that something is due: only a hint."""
+
+    database: Database
+    now: Callable[[], datetime]
+    new_id: Callable[[], str]
+    new_secret: Callable[[int], str]
+    """Make a secret of so many random base62 characters."""
+    hash_password: Callable[[str], str]
+    verify_password: Callable[[str, str], bool]
+    """Check a hash against a password."""
+    wake: Callable[[], None] = lambda: None
+    revisions: RevisionCache = field(default_factory=RevisionCache)

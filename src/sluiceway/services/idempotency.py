@@ -1,0 +1,132 @@
+"""Idempotent calls: one effect and one answer for each key, however often and wherever it is sent."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol, TypeVar
+
+from sluiceway.domain.errors import IdempotencyKeyInUse, IdempotencyKeyMismatch, Refusal
+from sluiceway.domain.ids import OrganizationId
+from sluiceway.services.engine import Engine
+from sluiceway.storage.database import WriteTx
+from sluiceway.storage.idempotency import Claim, ClaimKey, Remembered, claim, find_answers
+
+ATTEMPTS = 5
+
+
+class Answer(NamedTuple):
+    """What a caller is told: the status and the body, byte for byte as they are remembered for replays."""
+
+    status: int
+    body: bytes
+    is_replay: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Idempotency:
+    """The key that a caller sent. `scope` is the operation with its path; `body_hash` is taken of the decoded body."""
+
+    scope: str
+    key: str
+    body_hash: bytes
+
+
+class Command(Protocol):
+    """What an idempotent call looks like from here."""
+
+    @property
+    def organization_id(self) -> OrganizationId:
+        """Whose call it is; a key is unique within the organization, whichever credential sent it."""
+        ...
+
+    @property
+    def idempotency(self) -> Idempotency | None:
+        """The key, if the caller sent one."""
+        ...
+
+
+C = TypeVar("C", bound=Command)
+Effect = Callable[[WriteTx, Sequence[C]], Awaitable[Sequence[Answer | Refusal]]]
+
+
+@dataclass(eq=False)
+class _KeyTaken(Exception):
+    """Another transaction has answered one of our keys meanwhile: roll back and look again."""
+
+
+async def run_idempotently(engine: Engine, commands: Sequence[C], effect: Effect[C]) -> list[Answer | Refusal]:
+    """Run the effect of a batch in one transaction, once for each key; an answer or a refusal for each call, in order.
+
+    Calls whose key has an answer get it again, whatever has changed since; the rest go to `effect` together. An answer
+    is remembered in the effect's own transaction; a refusal is not remembered.
+    """
+    keys = [_key_of(command) for command in commands]
+    leading = _leaders(keys)
+
+    async def work(tx: WriteTx) -> dict[int, Answer | Refusal]:
+        sent = {index: key for index, key in enumerate(keys) if key is not None and leading[index] == index}
+        remembered = await find_answers(tx, list(sent.values()))
+        answers: dict[int, Answer | Refusal] = {
+            index: _replay(commands[index], remembered[key]) for index, key in sent.items() if key in remembered
+        }
+        active = [index for index, leader in enumerate(leading) if index == leader and index not in answers]
+        outcomes: Sequence[Answer | Refusal] = ()
+        if active:
+            outcomes = await effect(tx, [commands[index] for index in active])
+        answers.update(zip(active, outcomes, strict=True))
+        await _remember(engine, tx, {index: key for index, key in sent.items() if index in active}, commands, answers)
+        return answers
+
+    for _ in range(ATTEMPTS):
+        try:
+            answers = await engine.database.write(work)
+        except _KeyTaken:
+            continue
+        return [_follow(commands, answers, leader, index) for index, leader in enumerate(leading)]
+    return [IdempotencyKeyInUse() for _ in commands]
+
+
+async def _remember(
+    engine: Engine,
+    tx: WriteTx,
+    sent: dict[int, ClaimKey],
+    commands: Sequence[Command],
+    answers: dict[int, Answer | Refusal],
+) -> None:
+    claims: list[Claim] = []
+    for index, key in sent.items():
+        answer, idempotency = answers[index], commands[index].idempotency
+        if isinstance(answer, Answer) and idempotency is not None:
+            claims.append(Claim(key, idempotency.body_hash, answer.status, answer.body))
+    if len(await claim(tx, claims, engine.now())) < len(claims):
+        raise _KeyTaken
+
+
+def _key_of(command: Command) -> ClaimKey | None:
+    idempotency = command.idempotency
+    if idempotency is None:
+        return None
+    return ClaimKey(command.organization_id, idempotency.scope, idempotency.key)
+
+
+def _leaders(keys: Sequence[ClaimKey | None]) -> list[int]:
+    """Find, for each call of a batch, the first call with the same key: itself, unless the batch repeats a key."""
+    first: dict[ClaimKey, int] = {}
+    return [index if key is None else first.setdefault(key, index) for index, key in enumerate(keys)]
+
+
+def _replay(command: Command, remembered: Remembered) -> Answer | Refusal:
+    idempotency = command.idempotency
+    assert idempotency is not None, "only calls with a key are repeated"
+    if remembered.body_hash != idempotency.body_hash:
+        return IdempotencyKeyMismatch()
+    return Answer(remembered.status, remembered.answer, is_replay=True)
+
+
+def _follow(
+    commands: Sequence[Command], answers: dict[int, Answer | Refusal], leader: int, index: int
+) -> Answer | Refusal:
+    """Answer a call from the first call of its batch with the same key."""
+    answer, first = answers[leader], commands[leader].idempotency
+    if index == leader or isinstance(answer, Refusal) or first is None:
+        return answer
+    return _replay(commands[index], Remembered(first.body_hash, answer.status, answer.body))

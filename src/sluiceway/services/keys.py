@@ -1,0 +1,91 @@
+"""API keys: created with permissions that never change, kept as a hash, shown once, revoked at once everywhere."""
+
+import zlib
+from collections.abc import Sequence
+from hashlib import sha256
+
+from sluiceway.domain.access import EVERY, WITHOUT_RESOURCES, Grant, Permission, Principal, TransferPair
+from sluiceway.domain.errors import NotFound, Refusal, Unauthenticated
+from sluiceway.domain.ids import IdKind, KeyId, OrganizationId
+from sluiceway.services.engine import Engine
+from sluiceway.storage import credentials as stored
+from sluiceway.storage.credentials import ApiKey, Grants
+from sluiceway.storage.database import WriteTx
+
+PREFIX = "sk_"
+SECRET_LENGTH = 32
+CHECKSUM_LENGTH = 6
+_BASE62 = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+
+
+def every_grant() -> Grants:
+    """Grant every permission on everything."""
+    return {
+        permission: Grant(is_for_every=True, pairs=(TransferPair(EVERY, EVERY),))
+        if permission is Permission.MANUAL_TRANSFER
+        else Grant(is_for_every=permission not in WITHOUT_RESOURCES)
+        for permission in Permission
+    }
+
+
+async def create_key(engine: Engine, organization_id: OrganizationId, name: str, grants: Grants) -> tuple[ApiKey, str]:
+    """Create a key; return it with its secret, which is shown this once and kept only as a hash."""
+    body = engine.new_secret(SECRET_LENGTH)
+    secret = f"{PREFIX}{body}{checksum(body)}"
+    key = ApiKey(organization_id, KeyId(engine.new_id()), name, grants, engine.now(), None)
+
+    async def work(tx: WriteTx) -> None:
+        await stored.insert_key(tx, key, hash_secret(secret))
+
+    await engine.database.write(work)
+    return key, secret
+
+
+async def revoke_key(engine: Engine, organization_id: OrganizationId, key_id: KeyId | None, spelling: str) -> None:
+    """Revoke a key: its next request is refused, in every process. Raises NotFound."""
+
+    async def work(tx: WriteTx) -> int:
+        return 0 if key_id is None else await stored.revoke_key(tx, organization_id, key_id, engine.now())
+
+    if not await engine.database.write(work):
+        raise NotFound(IdKind.KEY, spelling)
+
+
+async def list_keys(engine: Engine, organization_id: OrganizationId) -> list[ApiKey]:
+    """List keys, newest first, revoked ones too."""
+    async with engine.database.read() as tx:
+        return await stored.list_keys(tx, organization_id)
+
+
+async def identify(engine: Engine, secrets: Sequence[str]) -> list[Principal | Refusal]:
+    """Find who is calling, for a batch of secrets: a principal or Unauthenticated for each, in order.
+
+    Asked on every request, so that revoking works at once. A secret whose checksum is wrong is not even looked up.
+    """
+    hashes = [hash_secret(secret) if is_well_formed(secret) else None for secret in secrets]
+    wanted = {secret_hash for secret_hash in hashes if secret_hash is not None}
+    known: dict[bytes, Principal] = {}
+    if wanted:
+        async with engine.database.read() as tx:
+            known = await stored.find_keys(tx, wanted)
+    return [Unauthenticated() if digest is None else known.get(digest) or Unauthenticated() for digest in hashes]
+
+
+def hash_secret(secret: str) -> bytes:
+    """Hash a secret for keeping. It is long and random, so a fast hash is enough."""
+    return sha256(secret.encode()).digest()
+
+
+def checksum(body: str) -> str:
+    """Give the six base62 characters that tell a mistyped or truncated secret from a wrong one."""
+    value, letters = zlib.crc32(body.encode()), ""
+    for _ in range(CHECKSUM_LENGTH):
+        value, digit = divmod(value, 62)
+        letters = _BASE62[digit] + letters
+    return letters
+
+
+def is_well_formed(secret: str) -> bool:
+    """Tell whether a secret could be one of ours."""
+    body, check = secret[len(PREFIX) : -CHECKSUM_LENGTH], secret[-CHECKSUM_LENGTH:]
+    return secret.isascii() and secret.startswith(PREFIX) and len(body) == SECRET_LENGTH and checksum(body) == check

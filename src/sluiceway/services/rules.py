@@ -1,0 +1,212 @@
+"""Rules: create and revise them (always disabled), let a person enable them, disable, delete and read them."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from sluiceway.domain.access import Permission, Principal, require, visible
+from sluiceway.domain.errors import (
+    InvalidParameters,
+    NotFound,
+    PasswordRefused,
+    Problem,
+    Refusal,
+    RuleChanged,
+    RuleHasProblems,
+)
+from sluiceway.domain.ids import AccountId, ApprovalId, IdKind, OrganizationId, RuleId
+from sluiceway.domain.ledger import Account
+from sluiceway.domain.revisions import RuleRecord
+from sluiceway.domain.rules import Finding, Rule, Severity, check
+from sluiceway.services.engine import Engine
+from sluiceway.services.idempotency import Answer, Idempotency, run_idempotently
+from sluiceway.storage import rules as stored
+from sluiceway.storage.accounts import list_accounts
+from sluiceway.storage.credentials import Person, find_people
+from sluiceway.storage.database import ReadTx, WriteTx
+from sluiceway.storage.organizations import lock_organization
+from sluiceway.storage.outbox import EventKind, OutboxEvent, insert_events
+
+
+@dataclass(frozen=True, slots=True)
+class CreateRule:
+    """Create a rule. Whatever was asked, it is disabled until a person enables it."""
+
+    organization_id: OrganizationId
+    rule: Rule
+    idempotency: Idempotency | None
+    show: Callable[[RuleRecord, dict[AccountId, Account]], Answer]
+
+
+async def create_rule(engine: Engine, command: CreateRule) -> Answer:
+    """Create a rule. Raises InvalidParameters for what `check` finds wrong, and the refusals of idempotency."""
+
+    async def effect(tx: WriteTx, _: object) -> list[Answer | Refusal]:
+        await lock_organization(tx, command.organization_id)
+        accounts = await accounts_of(tx, command.organization_id)
+        findings = check(command.rule, accounts)
+        if problems := errors_in(findings):
+            return [InvalidParameters(problems)]
+        rule_id = RuleId(engine.new_id())
+        await stored.insert_rule(tx, command.organization_id, rule_id, command.rule, engine.now())
+        return [command.show(await _get(tx, command.organization_id, rule_id, rule_id), accounts)]
+
+    [answer] = await run_idempotently(engine, [command], effect)
+    if isinstance(answer, Refusal):
+        raise answer
+    return answer
+
+
+async def revise_rule(
+    engine: Engine, organization_id: OrganizationId, rule_id: RuleId | None, spelling: str, rule: Rule
+) -> RuleRecord:
+    """Replace a rule by a new, disabled revision. Raises NotFound and InvalidParameters.
+
+    Executions that were admitted under the former revision and have not run yet end without moving anything.
+    """
+
+    async def work(tx: WriteTx) -> RuleRecord:
+        await lock_organization(tx, organization_id)
+        record = await _get(tx, organization_id, rule_id, spelling)
+        if problems := errors_in(check(rule, await accounts_of(tx, organization_id))):
+            raise InvalidParameters(problems)
+        await stored.revise_rule(tx, organization_id, record.id, record.revision + 1, rule, engine.now())
+        if record.is_enabled:
+            await _tell(engine, tx, record, EventKind.RULE_DISABLED)
+        return await _get(tx, organization_id, record.id, spelling)
+
+    return await engine.database.write(work)
+
+
+async def delete_rule(
+    engine: Engine, organization_id: OrganizationId, rule_id: RuleId | None, spelling: str
+) -> RuleRecord:
+    """Disable a rule and delete it softly. Raises NotFound."""
+
+    async def work(tx: WriteTx) -> RuleRecord:
+        await lock_organization(tx, organization_id)
+        record = await _get(tx, organization_id, rule_id, spelling)
+        await stored.disable_rule(tx, organization_id, record.id, engine.now(), is_deleted=True)
+        if record.is_enabled:
+            await _tell(engine, tx, record, EventKind.RULE_DISABLED)
+        return record
+
+    return await engine.database.write(work)
+
+
+async def disable_rule(
+    engine: Engine, organization_id: OrganizationId, rule_id: RuleId | None, spelling: str
+) -> RuleRecord:
+    """Disable a rule: when this returns, it moves nothing more. Raises NotFound."""
+
+    async def work(tx: WriteTx) -> RuleRecord:
+        await lock_organization(tx, organization_id)
+        record = await _get(tx, organization_id, rule_id, spelling)
+        await stored.disable_rule(tx, organization_id, record.id, engine.now())
+        if record.is_enabled:
+            await _tell(engine, tx, record, EventKind.RULE_DISABLED)
+        return await _get(tx, organization_id, record.id, spelling)
+
+    return await engine.database.write(work)
+
+
+@dataclass(frozen=True, slots=True)
+class Review:
+    """What a person is shown before enabling a rule, and signs by its fingerprint."""
+
+    record: RuleRecord
+    accounts: dict[AccountId, Account]
+    findings: list[Finding]
+
+
+async def review_rule(engine: Engine, organization_id: OrganizationId, rule_id: RuleId | None, spelling: str) -> Review:
+    """Read a rule for review, with the accounts it can touch and what is wrong with it. Raises NotFound."""
+    async with engine.database.read() as tx:
+        record = await _get(tx, organization_id, rule_id, spelling)
+        accounts = await accounts_of(tx, organization_id)
+        others = await stored.list_rules(tx, organization_id, only_enabled=True)
+    findings = check(record.rule, accounts, [other.rule for other in others if other.id != record.id])
+    return Review(record, accounts, findings)
+
+
+async def enable_rule(engine: Engine, person: Person, password: str, rule_id: RuleId, fingerprint: bytes) -> RuleRecord:
+    """Enable exactly the revision that the person was shown. Only this function enables rules; no key reaches it.
+
+    Raises PasswordRefused, NotFound, RuleChanged (the present revision has another fingerprint) and RuleHasProblems.
+    """
+    if not engine.verify_password(person.password_hash, password):
+        raise PasswordRefused
+
+    async def work(tx: WriteTx) -> RuleRecord:
+        await lock_organization(tx, person.organization_id)
+        record = await _get(tx, person.organization_id, rule_id, rule_id)
+        if record.fingerprint != fingerprint:
+            raise RuleChanged
+        if problems := errors_in(check(record.rule, await accounts_of(tx, person.organization_id))):
+            raise RuleHasProblems(problems)
+        if record.is_enabled:
+            return record
+        await stored.enable_rule(tx, record, ApprovalId(engine.new_id()), person.id, engine.now())
+        await _tell(engine, tx, record, EventKind.RULE_ENABLED)
+        return await _get(tx, person.organization_id, rule_id, rule_id)
+
+    return await engine.database.write(work)
+
+
+async def find_person(engine: Engine, email: str, organization_id: OrganizationId | None = None) -> Person:
+    """Find a person by e-mail, in one organization where the e-mail belongs to several. Raises PasswordRefused."""
+    async with engine.database.read() as tx:
+        people = await find_people(tx, email)
+    fitting = [person for person in people if organization_id in (None, person.organization_id)]
+    if len(fitting) != 1:
+        raise PasswordRefused
+    return fitting[0]
+
+
+async def get_rule(
+    engine: Engine, principal: Principal, rule_id: RuleId | None, spelling: str
+) -> tuple[RuleRecord, dict[AccountId, Account]]:
+    """Read a rule with the organization's accounts. Raises PermissionDenied and NotFound."""
+    require(principal, Permission.READ_RULES, rule_id)
+    async with engine.database.read() as tx:
+        record = await _get(tx, principal.organization_id, rule_id, spelling)
+        return record, await accounts_of(tx, principal.organization_id)
+
+
+async def list_rules(
+    engine: Engine,
+    principal: Principal,
+    *,
+    source_id: AccountId | None = None,
+    before_id: RuleId | None = None,
+    limit: int,
+) -> tuple[list[RuleRecord], dict[AccountId, Account]]:
+    """List rules, newest first, with the organization's accounts. Raises PermissionDenied."""
+    ids = visible(principal, Permission.LIST_RULES)
+    async with engine.database.read() as tx:
+        records = await stored.list_rules(
+            tx, principal.organization_id, source_id=source_id, ids=ids, before_id=before_id, limit=limit
+        )
+        return records, await accounts_of(tx, principal.organization_id)
+
+
+async def accounts_of(tx: ReadTx, organization_id: OrganizationId) -> dict[AccountId, Account]:
+    """Load the facts of all accounts of an organization, deleted ones too."""
+    records = await list_accounts(tx, organization_id, with_deleted=True)
+    return {record.account.id: record.account for record in records}
+
+
+def errors_in(findings: list[Finding]) -> tuple[Problem, ...]:
+    """Keep what makes a rule unfit to be saved or enabled."""
+    return tuple(Problem(found.path, found.message) for found in findings if found.severity is Severity.ERROR)
+
+
+async def _get(tx: ReadTx, organization_id: OrganizationId, rule_id: RuleId | None, spelling: str) -> RuleRecord:
+    record = None if rule_id is None else await stored.find_rule(tx, organization_id, rule_id)
+    if record is None or record.deleted_at is not None:
+        raise NotFound(IdKind.RULE, spelling)
+    return record
+
+
+async def _tell(engine: Engine, tx: WriteTx, record: RuleRecord, kind: EventKind) -> None:
+    event = OutboxEvent(record.organization_id, engine.new_id(), kind, record.id)
+    await insert_events(tx, [event], engine.now())

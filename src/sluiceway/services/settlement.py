@@ -1,0 +1,217 @@
+"""Settles executions: claims what is due, locks the accounts, plans in memory over running balances, writes it all.
+
+One transaction settles hundreds of executions. Claiming is locking, so a worker that dies leaves everything due.
+"""
+
+from collections.abc import Sequence
+
+from sluiceway.domain.executions import Counts, ExecutionStatus, explain, status_of
+from sluiceway.domain.ids import OrganizationId, RuleId, derive_transfer_id
+from sluiceway.domain.ledger import Book
+from sluiceway.domain.revisions import RevisionKey, RuleState
+from sluiceway.domain.rules import CapKey, ErrorCode, Event, Plan, PlannedTransfer, Snapshot, local_date, plan
+from sluiceway.domain.transfers import Mode, TransferStatus, direction_of
+from sluiceway.domain.transfers import Origin as TransferOrigin
+from sluiceway.services.engine import Compiled, Engine
+from sluiceway.services.movements import Movements, Origin, carry, fired_rules
+from sluiceway.storage import executions as stored_executions
+from sluiceway.storage import rules as stored_rules
+from sluiceway.storage.accounts import lock_accounts
+from sluiceway.storage.caps import OrganizationCap, caps_used
+from sluiceway.storage.database import WriteTx
+from sluiceway.storage.executions import Claimed, Finished
+from sluiceway.storage.organizations import Organization, lock_free_organizations
+from sluiceway.storage.outbox import EventKind
+from sluiceway.storage.transfers import NewTransfer
+
+BATCH = 500
+STOPPED = "Some rules were not started: this chain of rules has reached its limit of 16 in a row or 64 in all."
+
+
+async def settle_due(engine: Engine, limit: int = BATCH, organizations_at_once: int | None = None) -> int:
+    """Settle due executions, oldest first, at most `limit`; return how many. Zero: there was nothing to do.
+
+    `organizations_at_once` bounds how many organizations one transaction locks (a distributed database takes one).
+    """
+    async with engine.database.read() as tx:
+        waiting = await stored_executions.organizations_with_due_work(tx, engine.now())
+    if not waiting:
+        return 0
+    chosen = waiting if organizations_at_once is None else waiting[:organizations_at_once]
+
+    async def work(tx: WriteTx) -> int:
+        return await _settle(engine, tx, chosen, limit)
+
+    return await engine.database.write(work)
+
+
+async def _settle(engine: Engine, tx: WriteTx, chosen: Sequence[OrganizationId], limit: int) -> int:
+    at = engine.now()
+    organizations = await lock_free_organizations(tx, chosen)
+    if not organizations:
+        return 0
+    claimed = await stored_executions.claim_executions(tx, list(organizations), at, limit)
+    if not claimed:
+        return 0
+    batch = await _load(engine, tx, claimed, organizations)
+    for execution in claimed:
+        batch.settle(execution)
+    await batch.movements.write(tx)
+    return len(claimed)
+
+
+async def _load(
+    engine: Engine, tx: WriteTx, claimed: Sequence[Claimed], organizations: dict[OrganizationId, Organization]
+) -> "_Batch":
+    """Load everything that the plans of this batch may look at."""
+    compiled = await engine.revisions.get(tx, {_revision(execution) for execution in claimed})
+    states = await stored_rules.rule_states(tx, {(c.organization_id, c.rule_id) for c in claimed})
+    accounts = {
+        (execution.organization_id, account_id)
+        for execution in claimed
+        for account_id in compiled[_revision(execution)].needs.accounts
+    }
+    arrivals = {
+        (execution.organization_id, account_id)
+        for execution in claimed
+        for account_id in compiled[_revision(execution)].destinations
+    }
+    caps = {
+        OrganizationCap(execution.organization_id, key)
+        for execution in claimed
+        for key in _cap_keys(execution, compiled[_revision(execution)])
+    }
+    fired = await fired_rules(tx, arrivals)
+    books = await lock_accounts(tx, accounts)
+    used = await caps_used(tx, caps)
+    movements = Movements(engine, books, fired, engine.now())
+    await movements.count_causes(tx, {(c.organization_id, c.origin_id) for c in claimed})
+    return _Batch(movements, compiled, states, organizations, used)
+
+
+def _revision(execution: Claimed) -> RevisionKey:
+    return RevisionKey(execution.organization_id, execution.rule_id, execution.revision)
+
+
+def _event(execution: Claimed) -> Event:
+    return Event(execution.trigger_type, execution.created_at, execution.transfer_amount, execution.stands_in)
+
+
+def _cap_keys(execution: Claimed, compiled: Compiled) -> list[CapKey]:
+    if not compiled.needs.capped:
+        return []
+    return compiled.needs.cap_keys(execution.rule_id, local_date(compiled.rule, _event(execution)))
+
+
+class _Batch:
+    """A batch on its way: running balances and caps, and what is to be written."""
+
+    def __init__(
+        self,
+        movements: Movements,
+        compiled: dict[RevisionKey, Compiled],
+        states: dict[tuple[OrganizationId, RuleId], RuleState],
+        organizations: dict[OrganizationId, Organization],
+        used: dict[OrganizationCap, int],
+    ) -> None:
+        self.movements = movements
+        self._compiled = compiled
+        self._states = states
+        self._organizations = organizations
+        self._used: dict[OrganizationId, dict[CapKey, int]] = {}
+        for cap, amount in used.items():
+            self._used.setdefault(cap.organization_id, {})[cap.key] = amount
+
+    def settle(self, execution: Claimed) -> None:
+        """Plan one execution over the running balances, and add what it does to the batch."""
+        state = self._states[execution.organization_id, execution.rule_id]
+        is_live = execution.mode is Mode.LIVE
+        if is_live and (state.approval_id is None or state.approval_id != execution.approval_id):
+            self._refuse(execution)
+            return
+        book = self.movements.books[execution.organization_id]
+        used = self._used.setdefault(execution.organization_id, {})
+        minimum = self._organizations[execution.organization_id].minimum_transfer
+        snapshot = Snapshot(book.accounts, book.balances, used, minimum=minimum)
+        rule = self._compiled[_revision(execution)].rule
+        decided = plan(execution.rule_id, rule, _event(execution), snapshot)
+        if is_live:
+            for key, amount in decided.cap_uses.items():
+                used[key] = used.get(key, 0) + amount
+                cap = OrganizationCap(execution.organization_id, key)
+                self.movements.cap_uses[cap] = self.movements.cap_uses.get(cap, 0) + amount
+        self._finish(execution, decided, book)
+
+    def _refuse(self, execution: Claimed) -> None:
+        """End an execution whose revision no person approves any more: nothing moves."""
+        self._end(execution, ExecutionStatus.FAILED, None, Counts(0, 0, 0, 0), [], explain("RULE_CHANGED"))
+
+    def _finish(self, execution: Claimed, decided: Plan, book: Book) -> None:
+        origin = Origin(execution.origin_id, execution.depth, execution.rule_id)
+        transfers = [self._transfer(execution, planned, book) for planned in decided.transfers]
+        went_on = [self.movements.add(transfer, origin) for transfer in transfers]
+        statuses = [transfer.status for transfer in transfers]
+        counts = Counts(
+            decided.attempted,
+            statuses.count(TransferStatus.COMPLETE),
+            decided.failed,
+            statuses.count(TransferStatus.PROCESSING),
+        )
+        message = explain(decided.first_error) or (None if all(went_on) else STOPPED)
+        self._end(execution, status_of(counts), decided, counts, transfers, message)
+
+    def _end(
+        self,
+        execution: Claimed,
+        status: ExecutionStatus,
+        decided: Plan | None,
+        counts: Counts,
+        transfers: Sequence[NewTransfer],
+        message: str | None,
+    ) -> None:
+        self.movements.finished.append(
+            Finished(
+                organization_id=execution.organization_id,
+                id=execution.id,
+                status=status,
+                step_matched=decided and decided.step,
+                conditions_not_met=decided is not None and decided.step is None,
+                counts=counts,
+                error_message=message,
+                transfer_ids=[transfer.id for transfer in transfers],
+                trace=decided and decided.trace,
+            )
+        )
+        if status is not ExecutionStatus.IN_PROGRESS:
+            has_failed = status is ExecutionStatus.FAILED
+            kind = EventKind.EXECUTION_FAILED if has_failed else EventKind.EXECUTION_FINISHED
+            self.movements.tell(execution.organization_id, kind, execution.id)
+
+    def _transfer(self, execution: Claimed, planned: PlannedTransfer, book: Book) -> NewTransfer:
+        transfer_id = derive_transfer_id(execution.id, planned.step, planned.action, planned.part)
+        if planned.error_code is ErrorCode.INSUFFICIENT_FUNDS:
+            status = TransferStatus.INCOMPLETE
+        elif planned.error_code is not None:
+            status = TransferStatus.ERROR
+        elif execution.mode is Mode.SIMULATION:
+            status = TransferStatus.COMPLETE
+        else:
+            status = carry(book, transfer_id, planned.source, planned.destination, planned.amount)
+        accounts = book.accounts
+        return NewTransfer(
+            organization_id=execution.organization_id,
+            id=transfer_id,
+            execution_id=execution.id,
+            rule_id=execution.rule_id,
+            step=planned.step,
+            action=planned.action,
+            part=planned.part,
+            source_account_id=planned.source,
+            destination_account_id=planned.destination,
+            amount=planned.amount,
+            direction=direction_of(accounts[planned.source], accounts[planned.destination]),
+            origin=TransferOrigin.RULE,
+            mode=execution.mode,
+            status=status,
+            error_code=planned.error_code,
+        )

@@ -1,0 +1,203 @@
+"""Manual transfers: a batch of them is one transaction; and reading transfers."""
+
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sluiceway.domain.access import Permission, Principal, require, require_transfer, visible
+from sluiceway.domain.errors import (
+    InvalidParameters,
+    NotFound,
+    PermissionDenied,
+    Problem,
+    Refusal,
+    TransferAccountNotFound,
+)
+from sluiceway.domain.ids import AccountId, IdKind, OrganizationId, TransferId
+from sluiceway.domain.ledger import Account, AccountKind, Book
+from sluiceway.domain.money import Cents
+from sluiceway.domain.rules import ErrorCode
+from sluiceway.domain.transfers import Direction, Mode, Transfer, TransferStatus, direction_of
+from sluiceway.domain.transfers import Origin as TransferOrigin
+from sluiceway.services.engine import Engine
+from sluiceway.services.idempotency import Answer, Idempotency, run_idempotently
+from sluiceway.services.movements import Movements, Origin, carry, fired_rules
+from sluiceway.services.showing import transfer_of
+from sluiceway.storage import transfers as stored
+from sluiceway.storage.accounts import lock_accounts
+from sluiceway.storage.database import WriteTx
+from sluiceway.storage.organizations import Organization, find_organizations
+from sluiceway.storage.transfers import NewTransfer
+
+NO_ACCOUNTS = Book({}, {})
+
+
+@dataclass(frozen=True, slots=True)
+class CreateTransfer:
+    """Move an amount between two accounts because somebody asked for it.
+
+    The spellings are the ids as the caller wrote them; a malformed one is None. `show` writes the answer, which is
+    remembered under the key.
+    """
+
+    principal: Principal
+    source_id: AccountId | None
+    destination_id: AccountId | None
+    source_spelling: str
+    destination_spelling: str
+    amount: Cents
+    description: str | None
+    idempotency: Idempotency | None
+    show: Callable[[Transfer], Answer]
+
+    @property
+    def organization_id(self) -> OrganizationId:
+        """Whose money it is."""
+        return self.principal.organization_id
+
+
+async def transfer(engine: Engine, commands: Sequence[CreateTransfer]) -> list[Answer | Refusal]:
+    """Make a batch of transfers in one transaction; an answer or a refusal for each, in order.
+
+    Refusals: PermissionDenied, MaximumAmountExceeded, TransferAccountNotFound, InvalidParameters, and those of
+    idempotency. Lack of funds is not a refusal: the transfer is recorded as INCOMPLETE.
+    """
+    refused: dict[int, Refusal] = {}
+    for index, command in enumerate(commands):
+        try:
+            require_transfer(command.principal, command.source_id, command.destination_id, command.amount)
+        except Refusal as refusal:
+            refused[index] = refusal
+    allowed = [command for index, command in enumerate(commands) if index not in refused]
+
+    async def effect(tx: WriteTx, active: Sequence[CreateTransfer]) -> list[Answer | Refusal]:
+        return await _transfer(engine, tx, active)
+
+    answers = iter(await run_idempotently(engine, allowed, effect) if allowed else [])
+    engine.wake()
+    return [refused[index] if index in refused else next(answers) for index in range(len(commands))]
+
+
+async def _transfer(engine: Engine, tx: WriteTx, commands: Sequence[CreateTransfer]) -> list[Answer | Refusal]:
+    organizations = await find_organizations(tx, {command.organization_id for command in commands})
+    ends = {(c.organization_id, end) for c in commands for end in (c.source_id, c.destination_id) if end is not None}
+    fired = await fired_rules(tx, ends)
+    books = await lock_accounts(tx, ends)
+    movements = Movements(engine, books, fired, engine.now())
+    answers: list[Answer | Refusal] = []
+    for command in commands:
+        book = books.get(command.organization_id, NO_ACCOUNTS)
+        checked = _check(command, book, organizations[command.organization_id])
+        answers.append(
+            checked if isinstance(checked, Refusal) else command.show(_move(movements, book, command, *checked))
+        )
+    await movements.write(tx)
+    return answers
+
+
+def _check(command: CreateTransfer, book: Book, organization: Organization) -> Refusal | tuple[Account, Account]:
+    """Find both ends, every refusal first."""
+    source = None if command.source_id is None else book.accounts.get(command.source_id)
+    destination = None if command.destination_id is None else book.accounts.get(command.destination_id)
+    if source is None or source.is_deleted or source.kind is AccountKind.WORLD:
+        return TransferAccountNotFound(is_source=True, spelling=command.source_spelling)
+    if destination is None or destination.is_deleted or destination.kind is AccountKind.WORLD:
+        return TransferAccountNotFound(is_source=False, spelling=command.destination_spelling)
+    if source.id == destination.id:
+        return InvalidParameters((Problem("destination", "must differ from the source"),))
+    if not source.can_be_source:
+        return InvalidParameters((Problem("source", "money cannot be taken from an account of this type"),))
+    if source.currency != destination.currency:
+        return InvalidParameters((Problem("destination", "has another currency than the source"),))
+    if command.amount < organization.minimum_transfer:
+        smallest = f"must be at least {organization.minimum_transfer}"
+        return InvalidParameters((Problem("amount", smallest),))
+    return source, destination
+
+
+def _move(movements: Movements, book: Book, command: CreateTransfer, source: Account, destination: Account) -> Transfer:
+    transfer_id = TransferId(movements.engine.new_id())
+    spendable = book.spendable(source.id)
+    error_code: ErrorCode | None = None
+    if spendable is None:
+        status, error_code = TransferStatus.ERROR, ErrorCode.NULL_BALANCE
+    elif spendable < command.amount:
+        status, error_code = TransferStatus.INCOMPLETE, ErrorCode.INSUFFICIENT_FUNDS
+    else:
+        status = carry(book, transfer_id, source.id, destination.id, command.amount)
+    direction = direction_of(source, destination)
+    made = NewTransfer(
+        organization_id=command.organization_id,
+        id=transfer_id,
+        execution_id=None,
+        rule_id=None,
+        step=None,
+        action=None,
+        part=None,
+        source_account_id=source.id,
+        destination_account_id=destination.id,
+        amount=command.amount,
+        direction=direction,
+        origin=TransferOrigin.USER_PULL if direction is Direction.MONEY_IN else TransferOrigin.USER,
+        mode=Mode.LIVE,
+        status=status,
+        error_code=error_code,
+        description=command.description,
+        key_id=command.principal.key_id,
+    )
+    movements.add(made, Origin(transfer_id, -1, None))
+    return transfer_of(made, book, movements.at)
+
+
+async def get_transfer(engine: Engine, principal: Principal, transfer_id: TransferId | None, spelling: str) -> Transfer:
+    """Read a transfer of which the key may see either end. Raises PermissionDenied and NotFound.
+
+    A narrow key is refused alike for a transfer of other accounts and for one that does not exist.
+    """
+    seen = visible(principal, Permission.READ_TRANSFERS)
+    found = None
+    if transfer_id is not None:
+        async with engine.database.read() as tx:
+            found = await stored.find_transfer(tx, principal.organization_id, transfer_id)
+    if seen is not None:
+        ends = () if found is None else (found.source, found.destination)
+        if not any(party is not None and party.id in seen for party in ends):
+            raise PermissionDenied
+    if found is None:
+        raise NotFound(IdKind.TRANSFER, spelling)
+    return found
+
+
+async def list_transfers(
+    engine: Engine,
+    principal: Principal,
+    account_ids: Collection[AccountId],
+    *,
+    as_source: bool = True,
+    as_destination: bool = True,
+    direction: Direction | None = None,
+    origin: TransferOrigin | None = None,
+    status: TransferStatus | None = None,
+    from_at: datetime | None = None,
+    to_at: datetime | None = None,
+    before_id: TransferId | None = None,
+    limit: int,
+) -> list[Transfer]:
+    """List transfers of accounts, newest first. Raises PermissionDenied for an account that the key may not see."""
+    for account_id in account_ids:
+        require(principal, Permission.READ_TRANSFERS, account_id)
+    async with engine.database.read() as tx:
+        return await stored.list_transfers(
+            tx,
+            principal.organization_id,
+            account_ids,
+            as_source=as_source,
+            as_destination=as_destination,
+            direction=direction,
+            origin=origin,
+            status=status,
+            from_at=from_at,
+            to_at=to_at,
+            before_id=before_id,
+            limit=limit,
+        )

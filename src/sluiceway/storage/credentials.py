@@ -1,0 +1,102 @@
+"""Owns the tables api_key and person: small, and looked up before the organization is known."""
+
+import json
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from sluiceway.domain.access import Grant, Permission, Principal, TransferPair
+from sluiceway.domain.ids import KeyId, OrganizationId, PersonId
+from sluiceway.storage.database import ReadTx, WriteTx, execute, fetch_all
+from sluiceway.storage.queries import load
+
+QUERIES = load(__file__)
+
+Grants = dict[Permission, Grant]
+
+
+class Person(NamedTuple):
+    """Somebody who can review and enable rules."""
+
+    organization_id: OrganizationId
+    id: PersonId
+    email: str
+    password_hash: str
+
+
+@dataclass(frozen=True, slots=True)
+class ApiKey:
+    """A key as it is listed; its secret is kept only as a hash."""
+
+    organization_id: OrganizationId
+    id: KeyId
+    name: str
+    grants: Grants
+    created_at: datetime
+    revoked_at: datetime | None
+
+
+async def find_keys(tx: ReadTx, secret_hashes: Collection[bytes]) -> dict[bytes, Principal]:
+    """Find the principals of keys that are not revoked, by the SHA-256 of their secrets."""
+    rows = await fetch_all(tx, QUERIES["find_keys"], {"secret_hashes": list(secret_hashes)})
+    return {bytes(row[0]): Principal(row[1], row[2], _read_grants(row[3])) for row in rows}
+
+
+async def insert_key(tx: WriteTx, key: ApiKey, secret_hash: bytes) -> None:
+    """Add a key."""
+    await execute(
+        tx,
+        QUERIES["insert_key"],
+        {
+            "organization_id": key.organization_id,
+            "id": key.id,
+            "name": key.name,
+            "secret_hash": secret_hash,
+            "grants": json.dumps(_write_grants(key.grants)),
+            "at": key.created_at,
+        },
+    )
+
+
+async def revoke_key(tx: WriteTx, organization_id: OrganizationId, key_id: KeyId, at: datetime) -> int:
+    """Revoke a key; return how many there were to revoke (0 or 1)."""
+    return await execute(tx, QUERIES["revoke_key"], {"organization_id": organization_id, "id": key_id, "at": at})
+
+
+async def list_keys(tx: ReadTx, organization_id: OrganizationId) -> list[ApiKey]:
+    """List the keys of an organization, newest first."""
+    rows = await fetch_all(tx, QUERIES["list_keys"], {"organization_id": organization_id})
+    return [ApiKey(row[0], row[1], row[2], _read_grants(row[3]), row[4], row[5]) for row in rows]
+
+
+async def insert_person(tx: WriteTx, person: Person, at: datetime) -> None:
+    """Add a person."""
+    await execute(tx, QUERIES["insert_person"], {**person._asdict(), "at": at})
+
+
+async def find_people(tx: ReadTx, email: str) -> list[Person]:
+    """Find the people with an e-mail address, one for each organization."""
+    return [Person(*row) for row in await fetch_all(tx, QUERIES["find_people"], {"email": email})]
+
+
+def _write_grants(grants: Grants) -> dict[str, Any]:
+    return {
+        permission.value: {
+            "is_for_every": grant.is_for_every,
+            "resources": sorted(grant.resources),
+            "pairs": [[pair.source, pair.target, pair.max_amount] for pair in grant.pairs],
+        }
+        for permission, grant in grants.items()
+    }
+
+
+def _read_grants(written: dict[str, Any]) -> Grants:
+    return {
+        Permission(name): Grant(
+            is_for_every=grant["is_for_every"],
+            resources=frozenset(grant["resources"]),
+            pairs=tuple(TransferPair(*pair) for pair in grant["pairs"]),
+        )
+        for name, grant in written.items()
+    }

@@ -1,0 +1,28 @@
+-- name: find_keys
+-- Looked up on every request, before the organization is known, so that a revoked key is refused at once everywhere.
+SELECT secret_hash, organization_id, id, grants FROM api_key
+WHERE secret_hash = ANY (%(secret_hashes)s::bytea[]) AND revoked_at IS NULL;
+
+-- name: insert_key
+-- Grants never change after this.
+INSERT INTO api_key (organization_id, id, name, secret_hash, grants, created_at)
+VALUES (%(organization_id)s::uuid, %(id)s::uuid, %(name)s, %(secret_hash)s, %(grants)s::jsonb, %(at)s);
+
+-- name: revoke_key
+-- Revoking twice keeps the first time.
+UPDATE api_key SET revoked_at = coalesce(revoked_at, %(at)s)
+WHERE organization_id = %(organization_id)s::uuid AND id = %(id)s::uuid;
+
+-- name: list_keys
+-- Newest first, revoked ones too: who could do what, and since when no more.
+SELECT organization_id, id, name, grants, created_at, revoked_at FROM api_key
+WHERE organization_id = %(organization_id)s::uuid ORDER BY id DESC;
+
+-- name: insert_person
+-- The password is kept as an argon2id hash.
+INSERT INTO person (organization_id, id, email, password_hash, created_at)
+VALUES (%(organization_id)s::uuid, %(id)s::uuid, %(email)s, %(password_hash)s, %(at)s);
+
+-- name: find_people
+-- By e-mail; one person may belong to several organizations.
+SELECT organization_id, id, email, password_hash FROM person WHERE email = %(email)s ORDER BY organization_id;

@@ -1,0 +1,81 @@
+-- name: insert_transfers
+-- The primary key refuses a second transfer of the same execution, step, action and part: its id is derived from them.
+INSERT INTO transfer (organization_id, id, execution_id, rule_id, step, action, part, source_account_id,
+                      destination_account_id, amount, direction, origin, mode, status, error_code, description, key_id,
+                      created_at, completed_at)
+SELECT w.organization_id, w.id, w.execution_id, w.rule_id, w.step, w.action, w.part, w.source_account_id,
+       w.destination_account_id, w.amount, w.direction, w.origin, w.mode, w.status, w.error_code, w.description,
+       w.key_id, %(at)s, CASE WHEN w.status = 'COMPLETE' THEN %(at)s::timestamptz END
+FROM unnest(%(organization_ids)s::uuid[], %(ids)s::uuid[], %(execution_ids)s::uuid[], %(rule_ids)s::uuid[],
+            %(steps)s::smallint[], %(actions)s::smallint[], %(parts)s::smallint[], %(source_account_ids)s::uuid[],
+            %(destination_account_ids)s::uuid[], %(amounts)s::bigint[], %(directions)s::text[], %(origins)s::text[],
+            %(modes)s::text[], %(statuses)s::text[], %(error_codes)s::text[], %(descriptions)s::text[],
+            %(key_ids)s::uuid[])
+    AS w (organization_id, id, execution_id, rule_id, step, action, part, source_account_id, destination_account_id,
+          amount, direction, origin, mode, status, error_code, description, key_id);
+
+-- name: insert_postings
+-- Append-only; both balances after it are those of the book that was loaded under lock.
+INSERT INTO posting (organization_id, transfer_id, sequence, kind, debit_account_id, credit_account_id, amount,
+                     debit_after, credit_after, posted_at)
+SELECT w.organization_id, w.transfer_id, w.sequence, w.kind, w.debit_account_id, w.credit_account_id, w.amount,
+       w.debit_after, w.credit_after, %(at)s
+FROM unnest(%(organization_ids)s::uuid[], %(transfer_ids)s::uuid[], %(sequences)s::smallint[], %(kinds)s::text[],
+            %(debit_account_ids)s::uuid[], %(credit_account_ids)s::uuid[], %(amounts)s::bigint[],
+            %(debit_after)s::bigint[], %(credit_after)s::bigint[])
+    AS w (organization_id, transfer_id, sequence, kind, debit_account_id, credit_account_id, amount, debit_after,
+          credit_after);
+
+-- name: find_transfer
+-- With the last name of each end.
+SELECT t.organization_id, t.id, t.source_account_id, s.name, s.kind, s.deleted_at IS NOT NULL,
+       t.destination_account_id, d.name, d.kind, d.deleted_at IS NOT NULL, t.amount, coalesce(s.currency, d.currency),
+       t.direction, t.origin, t.mode, t.status, t.error_code, t.execution_id, t.rule_id, t.description, t.created_at,
+       t.completed_at
+FROM transfer t
+LEFT JOIN account s ON s.organization_id = t.organization_id AND s.id = t.source_account_id
+LEFT JOIN account d ON d.organization_id = t.organization_id AND d.id = t.destination_account_id
+WHERE t.organization_id = %(organization_id)s::uuid AND t.id = %(id)s::uuid;
+
+-- name: list_transfers
+-- Newest first. Each account and side walks its own index and stops at the limit; the page is cut from their union.
+SELECT t.organization_id, t.id, t.source_account_id, s.name, s.kind, s.deleted_at IS NOT NULL,
+       t.destination_account_id, d.name, d.kind, d.deleted_at IS NOT NULL, t.amount, coalesce(s.currency, d.currency),
+       t.direction, t.origin, t.mode, t.status, t.error_code, t.execution_id, t.rule_id, t.description, t.created_at,
+       t.completed_at
+FROM (
+    SELECT DISTINCT ON (side.id) side.*
+    FROM unnest(%(account_ids)s::uuid[]) AS wanted (account_id)
+    CROSS JOIN LATERAL (
+        (SELECT * FROM transfer f
+         WHERE f.organization_id = %(organization_id)s::uuid AND f.source_account_id = wanted.account_id
+             AND %(as_source)s::boolean
+             AND (%(mode)s::text IS NULL OR f.mode = %(mode)s)
+             AND (%(direction)s::text IS NULL OR f.direction = %(direction)s)
+             AND (%(origin)s::text IS NULL OR f.origin = %(origin)s)
+             AND (%(status)s::text IS NULL OR f.status = %(status)s)
+             AND (%(execution_id)s::uuid IS NULL OR f.execution_id = %(execution_id)s::uuid)
+             AND (%(from_at)s::timestamptz IS NULL OR f.created_at >= %(from_at)s)
+             AND (%(to_at)s::timestamptz IS NULL OR f.created_at <= %(to_at)s)
+             AND (%(before_id)s::uuid IS NULL OR f.id < %(before_id)s::uuid)
+         ORDER BY f.id DESC LIMIT %(limit)s)
+        UNION ALL
+        (SELECT * FROM transfer f
+         WHERE f.organization_id = %(organization_id)s::uuid AND f.destination_account_id = wanted.account_id
+             AND %(as_destination)s::boolean
+             AND (%(mode)s::text IS NULL OR f.mode = %(mode)s)
+             AND (%(direction)s::text IS NULL OR f.direction = %(direction)s)
+             AND (%(origin)s::text IS NULL OR f.origin = %(origin)s)
+             AND (%(status)s::text IS NULL OR f.status = %(status)s)
+             AND (%(execution_id)s::uuid IS NULL OR f.execution_id = %(execution_id)s::uuid)
+             AND (%(from_at)s::timestamptz IS NULL OR f.created_at >= %(from_at)s)
+             AND (%(to_at)s::timestamptz IS NULL OR f.created_at <= %(to_at)s)
+             AND (%(before_id)s::uuid IS NULL OR f.id < %(before_id)s::uuid)
+         ORDER BY f.id DESC LIMIT %(limit)s)
+    ) AS side
+    ORDER BY side.id DESC
+    LIMIT %(limit)s
+) AS t
+LEFT JOIN account s ON s.organization_id = t.organization_id AND s.id = t.source_account_id
+LEFT JOIN account d ON d.organization_id = t.organization_id AND d.id = t.destination_account_id
+ORDER BY t.id DESC;

@@ -1,0 +1,122 @@
+"""Puts the concrete parts together: settings -> engine -> edge, worker. The only place that knows the clock."""
+
+import asyncio
+import secrets
+import string
+from collections.abc import AsyncGenerator, Callable, Generator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from argon2 import PasswordHasher
+from argon2.exceptions import InvalidHashError, VerificationError
+from uuid_utils import uuid7
+
+from sluiceway.services.edge import Edge
+from sluiceway.services.engine import Engine
+from sluiceway.settings import Settings
+from sluiceway.storage.database import Database, DatabaseOptions, check_durability
+from sluiceway.storage.embedded import EmbeddedPostgres
+from sluiceway.storage.migrate import migrate
+from sluiceway.worker import Worker
+
+_BASE62 = string.digits + string.ascii_letters
+
+
+def now() -> datetime:
+    """Read the clock."""
+    return datetime.now(UTC)
+
+
+def new_id() -> str:
+    """Make a UUIDv7 as canonical text; those of one process only grow."""
+    return str(uuid7())
+
+
+def new_secret(length: int) -> str:
+    """Make so many random base62 characters."""
+    return "".join(secrets.choice(_BASE62) for _ in range(length))
+
+
+def verify_password(hashed: str, password: str) -> bool:
+    """Check an argon2id hash against a password."""
+    try:
+        return PasswordHasher().verify(hashed, password)
+    except (VerificationError, InvalidHashError):
+        return False
+
+
+def engine_of(database: Database, wake: Callable[[], None] = lambda: None) -> Engine:
+    """Build the engine over a database with the real clock, ids and hashes."""
+    return Engine(
+        database=database,
+        now=now,
+        new_id=new_id,
+        new_secret=new_secret,
+        hash_password=PasswordHasher().hash,
+        verify_password=verify_password,
+        wake=wake,
+    )
+
+
+@contextmanager
+def postgres(settings: Settings) -> Generator[str]:
+    """Give the address of the database: the one that was named, or the embedded one, started if need be."""
+    if settings.database_url is not None:
+        yield settings.database_url
+        return
+    with EmbeddedPostgres(settings.data_dir) as url:
+        yield url
+
+
+@asynccontextmanager
+async def open_database(settings: Settings, *, migrated: bool = True) -> AsyncGenerator[Database]:
+    """Open the database, brought up to date, after checking that it cannot lose what it has committed."""
+    with postgres(settings) as url:
+        if migrated:
+            await migrate(url)
+        async with Database(url, DatabaseOptions(max_connections=settings.max_connections)) as database:
+            async with database.read() as tx:
+                await check_durability(tx, is_unsafe_allowed=settings.allow_unsafe_postgres)
+            yield database
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """The parts of a process that serves."""
+
+    engine: Engine
+    edge: Edge
+    worker: Worker | None
+
+
+@asynccontextmanager
+async def running(database: Database, settings: Settings, *, with_worker: bool = True) -> AsyncGenerator[Running]:
+    """Run the edge, and a worker beside it, over an open database; end both in order."""
+    hints: list[Worker] = []
+
+    def wake() -> None:
+        for worker in hints:
+            worker.wake()
+
+    engine = engine_of(database, wake)
+    edge = Edge(engine)
+    async with AsyncExitStack() as stack:
+        worker = None
+        if with_worker:
+            worker = Worker(engine, organizations_at_once=settings.organizations_per_transaction)
+            hints.append(worker)
+            await stack.enter_async_context(working(worker))
+        stack.push_async_callback(edge.close)
+        yield Running(engine, edge, worker)
+
+
+@asynccontextmanager
+async def working(worker: Worker) -> AsyncGenerator[None]:
+    """Run a worker in the background; let it finish its batch at the end."""
+    task = asyncio.create_task(worker.run())
+    try:
+        yield
+    finally:
+        worker.stop()
+        await task
