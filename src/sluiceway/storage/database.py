@@ -18,6 +18,8 @@ from psycopg.types.numeric import Int8Dumper
 from psycopg.types.string import TextLoader
 from psycopg_pool import AsyncConnectionPool, PoolClosed, PoolTimeout, TooManyRequests
 
+from sluiceway.storage.arrays import ArrayDumper
+
 APPLICATION_ROLE: Final = "sluiceway_app"
 OLDEST_SERVER_VERSION: Final = 150000
 RETRY_DELAYS_S: Final = (0.005, 0.01, 0.02, 0.04, 0.08)
@@ -315,6 +317,7 @@ def _adapters() -> AdaptersMap:
     adapters = AdaptersMap(psycopg.adapters)
     adapters.register_loader("uuid", TextLoader)
     adapters.register_dumper(int, Int8Dumper)
+    adapters.register_dumper(list, ArrayDumper)
     return adapters
 
 
