@@ -63,15 +63,15 @@ class User:
 
 
 @pytest.fixture
-def new_dir(tmp_path: Path) -> Generator[Path]:
+def new_dir(server_dir: Path) -> Generator[Path]:
     """Name a directory that does not exist yet."""
-    yield tmp_path / "data"
-    _kill_server(tmp_path / "data")
+    yield server_dir
+    _stop(server_dir)
 
 
 @pytest.fixture(scope="module")
-def made_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    made = tmp_path_factory.mktemp("made") / "data"
+def made_once(test_folder: Path) -> Path:
+    made = test_folder / f"made-by-{os.getpid()}"
     with EmbeddedPostgres(made, _QUICK):
         pass
     return made
@@ -81,7 +81,7 @@ def made_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def data_dir(made_once: Path) -> Generator[Path]:
     """Give a directory that was used before, perhaps by a test that killed its server."""
     yield made_once
-    _kill_server(made_once)
+    _stop(made_once)
 
 
 @pytest.fixture
@@ -104,9 +104,11 @@ def _server_pid(data_dir: Path) -> int:
     return int((data_dir / "postgres/postmaster.pid").read_text().splitlines()[0])
 
 
-def _kill_server(data_dir: Path) -> None:
-    with contextlib.suppress(FileNotFoundError, NotADirectoryError, ProcessLookupError):
-        os.kill(_server_pid(data_dir), signal.SIGKILL)
+def _stop(data_dir: Path) -> None:
+    """Stop what a test has left running or killed, and let the server clear its shared memory."""
+    if data_dir.is_dir() and _is_running(data_dir):
+        with EmbeddedPostgres(data_dir, _QUICK):
+            pass
 
 
 def _is_running(data_dir: Path) -> bool:
@@ -282,8 +284,8 @@ def test_a_directory_whose_making_was_interrupted_is_made_anew(new_dir: Path):
         assert not list(new_dir.glob("postgres.unfinished-*"))
 
 
-def test_a_deep_directory_gets_a_short_socket_that_goes_away_with_the_server(tmp_path: Path):
-    deep = tmp_path / ("deep" * 25) / "and deeper, 'quoted'" / "$HOME"
+def test_a_deep_directory_gets_a_short_socket_that_goes_away_with_the_server(server_dir: Path):
+    deep = server_dir / ("deep" * 25) / "and deeper, 'quoted'" / "$HOME"
 
     with EmbeddedPostgres(deep, _QUICK) as url, EmbeddedPostgres(deep, _QUICK) as same_url:
         assert url == same_url
@@ -295,8 +297,8 @@ def test_a_deep_directory_gets_a_short_socket_that_goes_away_with_the_server(tmp
     assert not folder.exists()
 
 
-def test_kills_leave_no_socket_folders_behind(user: Callable[..., User], tmp_path: Path):
-    deep = tmp_path / ("deep" * 25)
+def test_kills_leave_no_socket_folders_behind(user: Callable[..., User], server_dir: Path):
+    deep = server_dir / ("deep" * 25)
     folders: set[Path] = set()
     for _ in range(2):
         killed = user(deep)
@@ -359,8 +361,8 @@ def test_an_ordinary_user_needs_nothing_from_root(user: Callable[..., User], new
 
 
 @pytest.mark.skipif(not _IS_ROOT, reason="an ordinary user runs PostgreSQL itself")
-def test_a_closed_folder_of_root_is_opened_for_the_servers_account_alone(tmp_path: Path):
-    closed = tmp_path / "closed"
+def test_a_closed_folder_of_root_is_opened_for_the_servers_account_alone(server_dir: Path):
+    closed = server_dir
     closed.mkdir(mode=0o700)
 
     with EmbeddedPostgres(closed / "data", _QUICK) as url:
