@@ -85,9 +85,9 @@ async def migrate(url: str, wanted: list[Migration] | None = None) -> list[Migra
 async def _create_history(conn: AsyncConnection[TupleRow]) -> None:
     try:
         await conn.execute(_HISTORY)
-    except (errors.UniqueViolation, errors.DuplicateTable):
-        # IF NOT EXISTS does not hold between two sessions at once: the slower one fails on the catalogue's index.
-        # The table is there then, which is all that was wanted.
+    except (errors.UniqueViolation, errors.DuplicateTable, errors.DuplicateObject):
+        # IF NOT EXISTS does not hold between two sessions at once: the slower one stumbles over the table, its type or
+        # an index of the catalogue. The table is there then, which is all that was wanted.
         return
     except errors.InsufficientPrivilege as failure:
         user = conn.info.user
