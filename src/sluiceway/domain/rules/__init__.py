@@ -1,7 +1,8 @@
 """The rule engine. A rule is data; `check` reads it before it runs, `needs` says what to load, `plan` decides.
 
 `plan(rule_id, rule, event, snapshot)` is deterministic, conserves every cent and never spends more than the snapshot
-holds. `read_rule` and `write_rule` translate the canonical written form; `fingerprint` is what a person signs.
+holds. `read_rule` and `write_rule` translate the canonical written form; `fingerprint` is what a person signs, `describe` is
+what that person reads, and `explain_trace` tells why a run did what it did.
 """
 
 from sluiceway.domain.rules.checking import Finding, Severity, check
@@ -55,7 +56,9 @@ from sluiceway.domain.rules.plans import (
     PlannedTransfer,
     Snapshot,
 )
+from sluiceway.domain.rules.telling import explain_trace
 from sluiceway.domain.rules.trace import ActionResult, ActionTrace, Cut, NodeTrace, StepTrace, Trace, Why
+from sluiceway.domain.rules.words import describe, format_money, schedule_in_words, visible
 
 __all__ = [
     "DEFAULT_MINIMUM",
@@ -113,7 +116,10 @@ __all__ = [
     "canonical",
     "caps_needed",
     "check",
+    "describe",
+    "explain_trace",
     "fingerprint",
+    "format_money",
     "is_storable",
     "local_date",
     "needs",
@@ -121,6 +127,8 @@ __all__ = [
     "plan",
     "read_rule",
     "refuse",
+    "schedule_in_words",
+    "visible",
     "whole",
     "write_rule",
 ]
