@@ -1,16 +1,18 @@
-"""A small world to tell stories in: an organization with a person, accounts and the rule of the first story, enabled."""
+"""A small world to tell stories in: an organization with a person, accounts and rules."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from sluiceway.domain.access import EVERY, Grant, Permission, Principal, TransferPair
 from sluiceway.domain.accounts import AccountRecord
+from sluiceway.domain.executions import Execution
 from sluiceway.domain.ids import AccountId, ExecutionId, KeyId, OrganizationId, PersonId, RuleId
-from sluiceway.domain.ledger import AccountKind
+from sluiceway.domain.ledger import AccountKind, Balance
 from sluiceway.domain.money import Cents
 from sluiceway.domain.revisions import RuleRecord
-from sluiceway.domain.rules import TriggerType, read_rule
+from sluiceway.domain.rules import Rule, TriggerType, read_rule
+from sluiceway.domain.transfers import Transfer
 from sluiceway.services.accounts import NewAccount, insert_account
 from sluiceway.services.admission import TriggerRule, admit
 from sluiceway.services.deposits import Deposit, deposit
@@ -18,17 +20,20 @@ from sluiceway.services.engine import Engine
 from sluiceway.services.idempotency import Answer, Idempotency
 from sluiceway.services.rules import CreateRule, create_rule, enable_rule
 from sluiceway.services.settlement import settle_due
+from sluiceway.services.transfers import CreateTransfer, transfer
 from sluiceway.storage import accounts as stored_accounts
 from sluiceway.storage.credentials import Person, insert_person
-from sluiceway.storage.database import Database, WriteTx
+from sluiceway.storage.database import Database, WriteTx, fetch_all
+from sluiceway.storage.executions import find_execution
 from sluiceway.storage.organizations import insert_organization
+from sluiceway.storage.transfers import find_transfer
 from sluiceway.wiring import engine_of
 
 PASSWORD = "correct horse battery staple"
 
 
 def plain_engine(database: Database) -> Engine:
-    """An engine over a test database whose passwords cost nothing to check."""
+    """Build an engine over a test database whose passwords cost nothing to check."""
     real = engine_of(database)
     return Engine(
         database=database,
@@ -60,9 +65,13 @@ class World:
         self.accounts[name] = record.account.id
         return record.account.id
 
+    def read(self, written: Mapping[str, Any]) -> Rule:
+        """Read a rule in the canonical notation, account names standing for ids."""
+        return read_rule(self._named(written))
+
     async def rule(self, name: str, written: Mapping[str, Any], *, enabled: bool = True) -> RuleRecord:
         """Add a rule in the canonical notation, account names standing for ids, and enable it."""
-        rule = read_rule(self._named(written))
+        rule = self.read(written)
         made: list[RuleRecord] = []
 
         def show(record: RuleRecord, _: object) -> Answer:
@@ -114,6 +123,48 @@ class World:
         [answer] = await admit(self.engine, [self.trigger_command(rule, amount, key)])
         return answer
 
+    def principal(self, *pairs: TransferPair) -> Principal:
+        """Be somebody who may transfer between these pairs; without any, between all."""
+        grant = Grant(pairs=pairs or (TransferPair(EVERY, EVERY),))
+        return Principal(self.organization_id, KeyId(self.engine.new_id()), {Permission.MANUAL_TRANSFER: grant})
+
+    def transfer_command(
+        self,
+        source: str,
+        destination: str,
+        amount: int,
+        key: str | None = None,
+        *,
+        principal: Principal | None = None,
+        shown: list[Transfer] | None = None,
+    ) -> CreateTransfer:
+        """Ask for a transfer between accounts (or ids); `shown` collects what the caller is shown."""
+        source_id, destination_id = (AccountId(self.accounts.get(end, end)) for end in (source, destination))
+
+        def show(made: Transfer) -> Answer:
+            if shown is not None:
+                shown.append(made)
+            return Answer(201, made.id.encode())
+
+        return CreateTransfer(
+            principal=principal or self.principal(),
+            source_id=source_id,
+            destination_id=destination_id,
+            source_spelling=source,
+            destination_spelling=destination,
+            amount=Cents(amount),
+            description=None,
+            idempotency=None
+            if key is None
+            else Idempotency("transfer", key, f"{source}/{destination}/{amount}".encode()),
+            show=show,
+        )
+
+    async def transfer(self, source: str, destination: str, amount: int, key: str | None = None) -> Answer | Exception:
+        """Move money on somebody's word."""
+        [answer] = await transfer(self.engine, [self.transfer_command(source, destination, amount, key)])
+        return answer
+
     async def settle(self) -> int:
         """Settle until nothing is due; return how many executions that were."""
         total = 0
@@ -121,8 +172,58 @@ class World:
             total += settled
         return total
 
+    async def execution(self, answer: Answer | Exception) -> Execution:
+        """Tell how the execution stands that an answer names."""
+        assert isinstance(answer, Answer), answer
+        async with self.engine.database.read() as tx:
+            found = await find_execution(tx, self.organization_id, ExecutionId(answer.body.decode()))
+        assert found is not None
+        return found
+
+    async def executions(self, rule: str | None = None) -> list[Execution]:
+        """List all executions, or those of one rule, oldest first."""
+        wanted = None if rule is None else self.rules[rule].id
+        async with self.engine.database.read() as tx:
+            rows = await fetch_all(
+                tx,
+                "SELECT id FROM execution WHERE organization_id = %(organization_id)s::uuid"
+                " AND (%(rule_id)s::uuid IS NULL OR rule_id = %(rule_id)s::uuid) ORDER BY created_at, id",
+                {"organization_id": self.organization_id, "rule_id": wanted},
+            )
+            found = [await find_execution(tx, self.organization_id, row[0]) for row in rows]
+        return [execution for execution in found if execution is not None]
+
+    async def transfers(self) -> list[Transfer]:
+        """List all transfers, in the order in which they were made."""
+        async with self.engine.database.read() as tx:
+            rows = await fetch_all(
+                tx,
+                "SELECT id FROM transfer WHERE organization_id = %(organization_id)s::uuid ORDER BY created_at, id",
+                {"organization_id": self.organization_id},
+            )
+            found = [await find_transfer(tx, self.organization_id, row[0]) for row in rows]
+        return [transfer for transfer in found if transfer is not None]
+
+    async def events(self, kind: str) -> list[str]:
+        """List what the outbox tells of one kind: the subjects, oldest first."""
+        async with self.engine.database.read() as tx:
+            rows = await fetch_all(
+                tx,
+                "SELECT subject_id FROM outbox WHERE organization_id = %(organization_id)s::uuid AND kind = %(kind)s"
+                " ORDER BY id",
+                {"organization_id": self.organization_id, "kind": kind},
+            )
+        return [row[0] for row in rows]
+
+    async def figures(self, account: str) -> Balance:
+        """Tell what the ledger says of an account: posted, held, expected."""
+        async with self.engine.database.read() as tx:
+            found = await stored_accounts.find_account(tx, self.organization_id, self.accounts[account])
+        assert found is not None
+        return found.balance
+
     async def balances(self) -> dict[str, int]:
-        """What is available in each account."""
+        """Tell what is available in each account."""
         async with self.engine.database.read() as tx:
             records = await stored_accounts.list_accounts(tx, self.organization_id, with_deleted=True)
         found = {record.account.id: record.account.available(record.balance) for record in records}
@@ -140,6 +241,37 @@ async def new_world(engine: Engine, *, is_sandbox: bool = True, email: str = "pe
 
     await engine.database.write(work)
     return World(engine, organization_id, person)
+
+
+def fixed(amount: int, source: str, destination: str, **more: Any) -> dict[str, Any]:
+    """Write an action that moves so many cents."""
+    return {"type": "FIXED", "amount_in_cents": amount, "source": source, "destination": destination, **more}
+
+
+def percent(percentage: int, source: str, destination: str, **more: Any) -> dict[str, Any]:
+    """Write an action that moves a percentage of what is in the source."""
+    return {
+        "type": "PERCENTAGE",
+        "percentage_value": percentage,
+        "percentage_target": "SOURCE_ACCOUNT",
+        "source": source,
+        "destination": destination,
+        **more,
+    }
+
+
+def whenever_money_arrives(account: str, *actions: dict[str, Any]) -> dict[str, Any]:
+    """Write a rule of one step that money arriving at the account fires."""
+    return _one_step({"type": "ON_FUNDS_TRANSFERRED", "account_id": account}, actions)
+
+
+def on_demand(account: str, *actions: dict[str, Any]) -> dict[str, Any]:
+    """Write a rule of one step that runs when it is triggered."""
+    return _one_step({"type": "MANUAL", "account_id": account}, actions)
+
+
+def _one_step(trigger: dict[str, Any], actions: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    return {"name": None, "trigger": trigger, "steps": [{"conditions": None, "actions": list(actions)}]}
 
 
 AUTO_SAVE: dict[str, Any] = {
@@ -177,7 +309,7 @@ AUTO_SAVE: dict[str, Any] = {
 
 
 async def first_story(engine: Engine) -> World:
-    """An income source, two pods, and the rule that saves 20 % of every deposit, enabled."""
+    """Make an income source, two pods, and the rule that saves 20 % of every deposit, enabled."""
     world = await new_world(engine)
     await world.account("income", AccountKind.INCOME_SOURCE)
     await world.account("savings")

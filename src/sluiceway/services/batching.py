@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Generic, TypeVar
 
 from sluiceway.domain.errors import Refusal
+from sluiceway.storage.database import DatabaseUnavailable
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -31,12 +32,14 @@ class Batcher(Generic[Item, Result]):
         self._lanes = lanes
         self._waiting: deque[tuple[Item, asyncio.Future[Result | Refusal]]] = deque()
         self._running: set[asyncio.Task[None]] = set()
+        self._busy_lanes = 0
 
     async def submit(self, item: Item) -> Result:
         """Give one item to the next batch and wait for its result. Raises the item's Refusal."""
         future: asyncio.Future[Result | Refusal] = asyncio.get_running_loop().create_future()
         self._waiting.append((item, future))
-        if len(self._running) < self._lanes:
+        if self._busy_lanes < self._lanes:
+            self._busy_lanes += 1
             task = asyncio.create_task(self._work())
             self._running.add(task)
             task.add_done_callback(self._running.discard)
@@ -51,22 +54,33 @@ class Batcher(Generic[Item, Result]):
             await asyncio.gather(*self._running)
 
     async def _work(self) -> None:
-        while self._waiting:
-            count = min(self._limit, len(self._waiting))
-            await self._run_batch([self._waiting.popleft() for _ in range(count)])
+        try:
+            while self._waiting:
+                count = min(self._limit, len(self._waiting))
+                await self._run_batch([self._waiting.popleft() for _ in range(count)])
+        finally:
+            # Here and not when the task is done: an answered caller runs before that, and may submit again.
+            self._busy_lanes -= 1
 
     async def _run_batch(self, batch: Sequence[tuple[Item, asyncio.Future[Result | Refusal]]]) -> None:
         try:
             results = await self._run([item for item, _ in batch])
-        except Exception as failure:  # noqa: BLE001 -- the failure belongs to the callers, who are waiting for it
-            if len(batch) > 1 and not isinstance(failure, OSError):
-                # One bad item must not fail its neighbours; nothing was committed, so each is tried alone.
-                for single in batch:
-                    await self._run_batch([single])
-            else:
-                _fail(batch, failure)
+        except DatabaseUnavailable as failure:
+            # The commit may have happened: only a caller with an idempotency key can find out by asking again.
+            _fail(batch, failure)
             return
-        assert len(results) == len(batch), "a batch answers every item"
+        except Exception as failure:  # noqa: BLE001 -- the failure belongs to the callers, who are waiting for it
+            if len(batch) == 1:
+                _fail(batch, failure)
+                return
+            # One bad item must not fail its neighbours; nothing was committed, so each is tried alone.
+            for single in batch:
+                await self._run_batch([single])
+            return
+        if len(results) != len(batch):
+            # What was committed is unknown here too, and nobody must wait for an answer that never comes.
+            _fail(batch, AssertionError("a batch answers every item"))
+            return
         for (_, future), result in zip(batch, results, strict=True):
             if not future.done():
                 future.set_result(result)
