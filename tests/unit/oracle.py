@@ -221,10 +221,15 @@ class _Run:
         try:
             self.refuse_deleted(action)
             asked = self.wanted(step, index, members, sums[action["source"]])
-            owing = self.owing(action) if "liabilities" in action else None
             entry["asked"] = asked
             amount = self.limited(action, asked, budget, cuts)
-            parts = [(0, action["destination"], amount)] if owing is None else self.allocated(owing, amount)
+            parts = [(0, action["destination"], asked, amount)]
+            if "liabilities" in action:
+                entry["asked"] = None
+                owing = self.owing(action)
+                entry["asked"] = asked
+                capped = {part: share for part, _, share in self.allocated(owing, amount)}
+                parts = [(part, debt, share, capped.get(part, 0)) for part, debt, share in self.allocated(owing, asked)]
         except Fails as failure:
             self.has_stopped = True
             [code] = failure.args
@@ -236,16 +241,18 @@ class _Run:
         except Skips as skip:
             self.actions.append(entry | {"why": skip.args[0], "cuts": cuts})
             return
-        for part, destination, share in parts:
-            # A part of a pay-down repeats the cut of the sum that it is a share of.
+        for part, destination, share, amount in parts:
             own = entry | {"part": part, "destination": destination, "cuts": list(cuts)}
             own["available"] = available(self.accounts[action["source"]])
             if "liabilities" in action:
-                own["asked"] = share
+                # What the cap takes from the sum shows as a cut of the parts that it shortens.
+                own |= {"asked": share, "cuts": [("cap", amount)] if amount < share else []}
             if self.has_stopped:
-                self.actions.append(own | {"why": "stopped"})
+                self.actions.append(own | {"why": "stopped", "cuts": []})
+            elif amount == 0:
+                self.actions.append(own | {"why": "cap"})
             else:
-                self.move(step, index, action, own, share, budget)
+                self.move(step, index, action, own, amount, budget)
 
     def refuse_deleted(self, action: Plain) -> None:
         named = [action[key] for key in ("source", "destination", *LEVELS) if action.get(key)]

@@ -608,7 +608,6 @@ def test_the_largest_and_smallest_values_are_taken(where: tuple[str | int, ...],
     r.read_rule(changed(*where, to=longest))
 
 
-@pytest.mark.xfail(reason="the reader takes an empty name for an account", strict=True)
 @pytest.mark.parametrize("where", [("trigger", "account_id"), (*ACTION, "source"), (*ACTION, "destination")])
 def test_an_account_has_a_name(where: tuple[str | int, ...]):
     assert refusal_of(changed(*where, to="")) == "/".join(map(str, where))

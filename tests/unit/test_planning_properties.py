@@ -247,7 +247,6 @@ def test_an_amount_is_cut_in_order_and_to_what_moves(plans: list[Planned]):
                 assert entry.moved == falling[-1]
 
 
-@pytest.mark.xfail(reason="a part of a pay-down repeats the cut of the sum that the parts share", strict=True)
 def test_a_cut_never_raises_what_a_part_of_a_pay_down_asked_for(plans: list[Planned]):
     for _, plan in plans:
         for entry in plan.trace.actions:

@@ -1,5 +1,6 @@
 """Amounts and percentages: whole minor units, exact percentages and the one rounding rule."""
 
+import re
 from collections.abc import Sequence
 from decimal import Decimal
 from typing import NewType
@@ -15,17 +16,22 @@ MAX_CENTS = Cents(10**13)
 PERCENT_UNIT = 1_000_000
 WHOLE = Percent(100 * PERCENT_UNIT)
 
+_PLAIN = re.compile(r"[0-9]{1,3}(\.[0-9]+)?")
+_MOST_DIGITS = 12
+
 
 def parse_percent(value: int | str | Decimal) -> Percent:
     """Read a percentage from 0 to 100 with at most six decimals; raise ValueError otherwise."""
-    if isinstance(value, bool):
-        raise ValueError("a percentage is a number")  # noqa: TRY004 -- one exception for every bad value
-    try:
-        scaled = Decimal(value) * PERCENT_UNIT
-        exact = scaled == scaled.to_integral_value()
-    except ArithmeticError:
-        raise ValueError("a percentage is a number") from None
-    if not exact:
+    if isinstance(value, bool) or (isinstance(value, str) and not _PLAIN.fullmatch(value)):
+        raise ValueError("a percentage is a number")
+    _, digits, exponent = Decimal(value).as_tuple()
+    if not isinstance(exponent, int):
+        raise ValueError("a percentage is a number")  # noqa: TRY004 -- infinities and NaN have no exponent
+    # Few enough digits for the product below to be exact, whatever the decimal context rounds to.
+    if len(digits) > _MOST_DIGITS or not -_MOST_DIGITS <= exponent <= _MOST_DIGITS:
+        raise ValueError("a percentage has at most six decimals")
+    scaled = Decimal(value) * PERCENT_UNIT
+    if scaled != scaled.to_integral_value():
         raise ValueError("a percentage has at most six decimals")
     if not 0 <= scaled <= WHOLE:
         raise ValueError("a percentage is from 0 to 100")

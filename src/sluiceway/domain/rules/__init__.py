@@ -1,8 +1,8 @@
 """The rule engine. A rule is data; `check` reads it before it runs, `needs` says what to load, `plan` decides.
 
 `plan(rule_id, rule, event, snapshot)` is deterministic, conserves every cent and never spends more than the snapshot
-holds. `read_rule` and `write_rule` translate the canonical written form; `fingerprint` is what a person signs, `describe` is
-what that person reads, and `explain_trace` tells why a run did what it did.
+holds. `read_rule` and `write_rule` translate the canonical written form; `fingerprint` is what a person signs,
+`describe` is what that person reads, and `explain_trace` tells why a run did what it did.
 """
 
 from sluiceway.domain.rules.checking import Finding, Severity, check

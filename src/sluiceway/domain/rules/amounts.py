@@ -1,10 +1,9 @@
 """How much each kind of action asks for, before caps and funds cut it (product facts 1.7)."""
 
-from dataclasses import dataclass
 from typing import NamedTuple, assert_never
 
 from sluiceway.domain.ids import AccountId
-from sluiceway.domain.money import WHOLE, Cents, percent_of, split
+from sluiceway.domain.money import Cents, percent_of, split
 from sluiceway.domain.rules import model as m
 from sluiceway.domain.rules.funds import Funds
 from sluiceway.domain.rules.plans import ErrorCode, Event
@@ -34,51 +33,39 @@ NO_REMOTE = Failed(ErrorCode.REMOTE_AMOUNT_UNAVAILABLE, Why.NO_REMOTE_AMOUNT)
 DELETED = Failed(ErrorCode.RESOURCE_DELETED, Why.ACCOUNT_DELETED)
 
 
-@dataclass(frozen=True, slots=True)
-class Group:
-    """The actions of a step that share a group index, with what they share: source balances and whole splits.
+class OpenGroup(NamedTuple):
+    """What the actions of a group share in one run.
 
     `sums` is the source balance in the sums, taken once for the group; `shares` the exact parts of percentages that add
-    up to 100 (by action index).
+    up to 100 (by the action's place).
     """
 
-    index: int
-    actions: tuple[tuple[int, m.Action], ...]
     sums: dict[AccountId, Cents | None]
     shares: dict[int, Cents]
 
 
-def open_group(index: int, actions: tuple[tuple[int, m.Action], ...], event: Event, funds: Funds) -> Group:
+def open_group(group: m.Group, event: Event, funds: Funds) -> OpenGroup:
     """Take the group's snapshot of its source balances and work out its whole splits."""
-    sums = {action.source: funds.in_the_sums(action.source) for _, action in actions}
-    group = Group(index, actions, sums, {})
-    if len(actions) > 1:
-        _split_exactly(group, event)
-    return group
+    sums = {source: funds.in_the_sums(source) for source in group.sources}
+    shares: dict[int, Cents] = {}
+    for source, target, places, percents in group.whole_splits:
+        base = event.transfer_amount if target is m.PercentageTarget.INCOMING_AMOUNT else sums[source]
+        if base is not None:
+            shares.update(zip(places, split(Cents(max(0, base)), percents), strict=True))
+    return OpenGroup(sums, shares)
 
 
-def _split_exactly(group: Group, event: Event) -> None:
-    together: dict[tuple[AccountId, m.PercentageTarget], list[tuple[int, m.Percentage]]] = {}
-    for index, action in group.actions:
-        if isinstance(action.amount, m.Percentage):
-            together.setdefault((action.source, action.amount.target), []).append((index, action.amount))
-    for (source, target), members in together.items():
-        percents = [amount.percent for _, amount in members]
-        base = event.transfer_amount if target is m.PercentageTarget.INCOMING_AMOUNT else group.sums[source]
-        if sum(percents) == WHOLE and base is not None:
-            parts = split(Cents(max(0, base)), percents)
-            group.shares.update({index: part for (index, _), part in zip(members, parts, strict=True)})
-
-
-def wanted(group: Group, index: int, event: Event, funds: Funds, remote_amount: Cents | None) -> Cents | Why | Failed:
+def wanted(
+    placed: m.Placed, group: OpenGroup, event: Event, funds: Funds, remote_amount: Cents | None
+) -> Cents | Why | Failed:
     """Work out what an action asks for. `Why`: there is nothing to ask for; `Failed`: it cannot be known."""
-    action = group.actions[index][1]
+    action = placed.action
     amount, destination = action.amount, action.destination
     match amount:
         case m.FixedAmount(cents):
             return cents
         case m.Percentage():
-            return _percentage(amount, group, group.actions[index], event)
+            return _percentage(amount, group, placed, event)
         case m.TopUp(level):
             return _short_of(level, destination, funds)
         case m.TopUpToLevel(level, account_id):
@@ -107,19 +94,18 @@ def wanted(group: Group, index: int, event: Event, funds: Funds, remote_amount: 
             assert_never(amount)
 
 
-def _percentage(amount: m.Percentage, group: Group, placed: tuple[int, m.Action], event: Event) -> Cents | Why | Failed:
-    index, action = placed
-    exact = group.shares.get(index)
+def _percentage(amount: m.Percentage, group: OpenGroup, placed: m.Placed, event: Event) -> Cents | Why | Failed:
+    exact = group.shares.get(placed.at)
     if exact is not None:
         return exact
     if amount.target is m.PercentageTarget.INCOMING_AMOUNT:
         incoming = event.transfer_amount
         return Why.NO_TRANSFER_AMOUNT if incoming is None else percent_of(incoming, amount.percent)
-    base = group.sums[action.source]
+    base = group.sums[placed.action.source]
     return NO_BALANCE if base is None else percent_of(max(0, base), amount.percent)
 
 
-def _budget(budget: m.FixedAmount | m.Percentage, group: Group, source: AccountId) -> Cents | Failed:
+def _budget(budget: m.FixedAmount | m.Percentage, group: OpenGroup, source: AccountId) -> Cents | Failed:
     if isinstance(budget, m.FixedAmount):
         return budget.amount
     base = group.sums[source]

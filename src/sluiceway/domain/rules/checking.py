@@ -25,7 +25,6 @@ from sluiceway.domain.rules.model import (
     TopUpToLevel,
     TotalAmountDue,
 )
-from sluiceway.domain.rules.planning import groups_of
 
 
 class Severity(StrEnum):
@@ -148,17 +147,17 @@ def _amount(action: Action, path: str, accounts: Mapping[AccountId, Account]) ->
 
 
 def _groups(rule: Rule, index: int) -> Iterator[Finding]:
-    for group, actions in groups_of(rule.steps[index]):
-        path = f"steps/{index}/actions/{actions[0][0]}"
-        caps = {action.cap for _, action in actions if action.cap is not None}
+    for group in rule.steps[index].groups:
+        path = f"steps/{index}/actions/{group.actions[0].at}"
+        caps = {placed.action.cap for placed in group.actions if placed.action.cap is not None}
         if len(caps) > 1:
-            yield _error("limits_differ", f"{path}/limit", f"the actions of group {group} share one limit")
+            yield _error("limits_differ", f"{path}/limit", f"the actions of group {group.number} share one limit")
         totals: dict[tuple[AccountId, PercentageTarget], int] = defaultdict(int)
-        for _, action in actions:
+        for _, action, _ in group.actions:
             if isinstance(action.amount, Percentage):
                 totals[action.source, action.amount.target] += action.amount.percent
         if any(total > WHOLE for total in totals.values()):
-            yield _error("over_100_percent", path, f"the percentages of group {group} add up to more than 100")
+            yield _error("over_100_percent", path, f"the percentages of group {group.number} add up to more than 100")
 
 
 def _cycles(rule: Rule, others: Iterable[Rule]) -> Iterator[Finding]:

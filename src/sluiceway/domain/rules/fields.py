@@ -65,8 +65,8 @@ class Fields:
     def text(self, key: str, limit: int) -> str:
         """Take non-empty text of at most `limit` characters."""
         value = self.raw(key)
-        if not isinstance(value, str):
-            refuse(self.at(key), "must be text")
+        if not isinstance(value, str) or not value:
+            refuse(self.at(key), "must be text that is not empty")
         return self._checked(key, value, limit)
 
     def text_or_none(self, key: str, limit: int) -> str | None:

@@ -37,11 +37,6 @@ class Funds:
         account = self.account(account_id)
         return None if account is None else account.available(self.balance(account_id))
 
-    def spendable(self, account_id: AccountId) -> Cents | None:
-        """Give what may leave the account now: available less its floor."""
-        available = self.available(account_id)
-        return None if available is None else Cents(available - self._accounts[account_id].floor)
-
     def current(self, account_id: AccountId) -> Cents | None:
         """Give the current balance (for a liability the debt); None when it is unknown."""
         account = self.account(account_id)

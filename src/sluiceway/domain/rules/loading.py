@@ -6,8 +6,8 @@ from datetime import date
 
 from sluiceway.domain.ids import AccountId, RuleId
 from sluiceway.domain.rules.conditions import local_date
-from sluiceway.domain.rules.model import AllOf, AnyOf, CapPeriod, Comparison, Condition, RemoteAmount, Rule
-from sluiceway.domain.rules.planning import accounts_of, groups_of, period_start
+from sluiceway.domain.rules.model import AllOf, AnyOf, CapPeriod, Comparison, Condition, RemoteAmount, Rule, accounts_of
+from sluiceway.domain.rules.planning import period_start
 from sluiceway.domain.rules.plans import CapKey, Event
 
 
@@ -41,10 +41,11 @@ def needs(rule: Rule) -> Needs:
             accounts.update(accounts_of(action))
             if isinstance(action.amount, RemoteAmount):
                 remote.append((step_index, action_index))
-        for group_index, actions in groups_of(step):
-            cap = next((action.cap for _, action in actions if action.cap is not None), None)
-            if cap is not None and cap.period is not CapPeriod.PER_TRANSFER:
-                capped.append((step_index, group_index, cap.period))
+        capped += [
+            (step_index, group.number, group.cap.period)
+            for group in step.groups
+            if group.cap is not None and group.cap.period is not CapPeriod.PER_TRANSFER
+        ]
     return Needs(frozenset(accounts), tuple(capped), tuple(remote))
 
 

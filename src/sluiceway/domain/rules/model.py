@@ -1,10 +1,11 @@
 """The rule as data: trigger, ordered steps, conditions, actions. A tagged union for each choice."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import NamedTuple
 
 from sluiceway.domain.ids import AccountId
-from sluiceway.domain.money import Cents, Percent
+from sluiceway.domain.money import WHOLE, Cents, Percent
 from sluiceway.domain.schedule import Schedule
 
 
@@ -271,12 +272,79 @@ class Action:
     is_direct_deposit: bool = False
 
 
+class Placed(NamedTuple):
+    """An action in its place: where it stands in the step, and the accounts that it cannot do without."""
+
+    at: int
+    action: Action
+    accounts: tuple[AccountId, ...]
+
+
+class WholeSplit(NamedTuple):
+    """Percentages of one group, base and source that add up to exactly 100: together they move every cent."""
+
+    source: AccountId
+    target: PercentageTarget
+    places: tuple[int, ...]
+    percents: tuple[Percent, ...]
+
+
+class Group(NamedTuple):
+    """The actions of a step with the same group index, which share one snapshot of their sources and one cap."""
+
+    number: int
+    actions: tuple[Placed, ...]
+    sources: tuple[AccountId, ...]
+    cap: Cap | None
+    whole_splits: tuple[WholeSplit, ...]
+
+
 @dataclass(frozen=True, slots=True)
 class Step:
     """Actions to run when the condition holds; no condition always holds."""
 
     condition: Condition | None
     actions: tuple[Action, ...]
+    groups: tuple[Group, ...] = field(init=False, repr=False, compare=False)
+    """The actions in their groups, in ascending group index: worked out once, since every run needs it."""
+
+    def __post_init__(self) -> None:
+        """Group the actions."""
+        placed = [Placed(at, action, accounts_of(action)) for at, action in enumerate(self.actions)]
+        numbers = sorted({action.group for action in self.actions})
+        groups = tuple(_group(number, [each for each in placed if each.action.group == number]) for number in numbers)
+        object.__setattr__(self, "groups", groups)
+
+
+def accounts_of(action: Action) -> tuple[AccountId, ...]:
+    """List the accounts that an action cannot do without."""
+    ends = (action.source,) if action.destination is None else (action.source, action.destination)
+    match action.amount:
+        case PayDown(debts=debts):
+            return (*ends, *(debt.account_id for debt in debts))
+        case TopUpToLevel(account_id=account_id):
+            return (*ends, account_id)
+        case _:
+            return ends
+
+
+def _group(number: int, placed: list[Placed]) -> Group:
+    together: dict[tuple[AccountId, PercentageTarget], list[tuple[int, Percent]]] = {}
+    for at, action, _ in placed:
+        if isinstance(action.amount, Percentage):
+            together.setdefault((action.source, action.amount.target), []).append((at, action.amount.percent))
+    whole_splits = tuple(
+        WholeSplit(source, target, tuple(at for at, _ in members), tuple(percent for _, percent in members))
+        for (source, target), members in together.items()
+        if len(members) > 1 and sum(percent for _, percent in members) == WHOLE
+    )
+    return Group(
+        number=number,
+        actions=tuple(placed),
+        sources=tuple(dict.fromkeys(each.action.source for each in placed)),
+        cap=next((each.action.cap for each in placed if each.action.cap is not None), None),
+        whole_splits=whole_splits,
+    )
 
 
 @dataclass(frozen=True, slots=True)

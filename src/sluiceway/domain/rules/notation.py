@@ -73,8 +73,7 @@ def _account(fields: Fields, key: str) -> AccountId:
 
 
 def _account_or_none(fields: Fields, key: str) -> AccountId | None:
-    value = fields.text_or_none(key, MAX_ID)
-    return None if value is None else AccountId(value)
+    return None if fields.raw(key, None) is None else _account(fields, key)
 
 
 def _read_trigger(value: object, path: str) -> m.Trigger:

@@ -9,13 +9,11 @@ from typing import NamedTuple
 from sluiceway.domain.ids import AccountId, RuleId
 from sluiceway.domain.money import Cents
 from sluiceway.domain.rules import model as m
-from sluiceway.domain.rules.amounts import DELETED, NO_BALANCE, Failed, Group, open_group, share_out, wanted
+from sluiceway.domain.rules.amounts import DELETED, NO_BALANCE, Failed, OpenGroup, open_group, share_out, wanted
 from sluiceway.domain.rules.conditions import local_date, try_step
 from sluiceway.domain.rules.funds import Funds
 from sluiceway.domain.rules.plans import CapKey, ErrorCode, Event, Plan, PlannedTransfer, Snapshot
 from sluiceway.domain.rules.trace import ActionResult, ActionTrace, Cut, StepTrace, Trace, Why
-
-Numbered = tuple[int, m.Action]
 
 
 def plan(rule_id: RuleId, rule: m.Rule, event: Event, snapshot: Snapshot) -> Plan:
@@ -44,16 +42,6 @@ def period_start(period: m.CapPeriod, today: date) -> date:
             return today.replace(day=1)
         case m.CapPeriod.PER_YEAR:
             return today.replace(month=1, day=1)
-
-
-def groups_of(step: m.Step) -> list[tuple[int, tuple[Numbered, ...]]]:
-    """Order a step's actions into its groups, in ascending group index."""
-    if len(step.actions) == 1:
-        return [(step.actions[0].group, ((0, step.actions[0]),))]
-    groups: dict[int, list[Numbered]] = {}
-    for index, action in enumerate(step.actions):
-        groups.setdefault(action.group, []).append((index, action))
-    return [(group, tuple(groups[group])) for group in sorted(groups)]
 
 
 class _Place(NamedTuple):
@@ -111,32 +99,33 @@ class _Run:
         return Plan(self.step_index, tuple(self.transfers), len(self.actions), failed, self.cap_uses, trace)
 
     def step(self, step: m.Step) -> None:
-        for group_index, actions in groups_of(step):
-            group = open_group(group_index, actions, self.event, self.funds)
+        for group in step.groups:
+            shared = open_group(group, self.event, self.funds)
             room = self._room(group)
-            for position in range(len(actions)):
-                self._action(group, position, room)
+            for placed in group.actions:
+                self._action(placed, shared, room)
 
-    def _room(self, group: Group) -> _Room:
-        cap = next((action.cap for _, action in group.actions if action.cap is not None), None)
+    def _room(self, group: m.Group) -> _Room:
+        cap = group.cap
         if cap is None:
             return _Room(None, None)
         if cap.period is m.CapPeriod.PER_TRANSFER:
             return _Room(None, cap.amount)
         starts_on = period_start(cap.period, self.today)
-        key = CapKey(self.rule_id, self.step_index, group.index, cap.period, starts_on)
+        key = CapKey(self.rule_id, self.step_index, group.number, cap.period, starts_on)
         return _Room(key, max(0, cap.amount - self.snapshot.caps_used.get(key, 0)))
 
-    def _action(self, group: Group, position: int, room: _Room) -> None:
-        index, action = group.actions[position]
+    def _action(self, placed: m.Placed, shared: OpenGroup, room: _Room) -> None:
+        index, action, accounts = placed
         if self.stopped:
             self._skip(index, action, None, (), Why.STOPPED)
             return
-        if any(self.funds.account(account_id) is None for account_id in accounts_of(action)):
-            self._fail_deleted(index, action)
-            return
+        for account_id in accounts:
+            if self.funds.account(account_id) is None:
+                self._fail_deleted(index, action)
+                return
         remote = self.snapshot.remote_amounts.get((self.step_index, index))
-        asked = wanted(group, position, self.event, self.funds, remote)
+        asked = wanted(placed, shared, self.event, self.funds, remote)
         if isinstance(asked, Failed):
             self._fail(index, action, asked)
         elif isinstance(asked, Why):
@@ -169,28 +158,38 @@ class _Run:
         return amount, cuts
 
     def _pay_down(self, index: int, action: m.Action, pay_down: m.PayDown, asked: Cents, room: _Room) -> None:
+        """Share the budget over the debts. What the cap takes from it shows as a cut of the parts it shortens."""
         budget, cuts = self._within_caps(action, asked, room)
+        if budget <= 0:
+            self._skip(index, action, asked, cuts, Why.CAP if cuts else Why.NOTHING_TO_MOVE)
+            return
+        uncut = share_out(pay_down, asked, self.funds)
         shares = share_out(pay_down, budget, self.funds)
-        if isinstance(shares, Failed):
-            self._fail(index, action, shares)
+        if isinstance(uncut, Failed) or isinstance(shares, Failed):
+            self._fail(index, action, uncut if isinstance(uncut, Failed) else NO_BALANCE)
             return
-        if not shares:
-            self._skip(index, action, asked, cuts, Why.CAP if cuts and budget <= 0 else Why.NOTHING_TO_MOVE)
-            return
-        for share in shares:
+        if not uncut:
+            self._skip(index, action, asked, cuts, Why.NOTHING_TO_MOVE)
+        amounts = {share.part: share.amount for share in shares}
+        for share in uncut:
             place = _Place(index, share.part, action, share.destination)
+            amount = amounts.get(share.part, Cents(0))
+            cut = (Cut(Why.CAP, amount),) if amount < share.amount else ()
             if self.stopped:
-                self._note(place, ActionResult.SKIPPED, share.amount, cuts, Cents(0), Why.STOPPED)
+                self._note(place, ActionResult.SKIPPED, share.amount, (), Cents(0), Why.STOPPED)
+            elif amount == 0:
+                self._note(place, ActionResult.SKIPPED, share.amount, cut, amount, Why.CAP)
             else:
-                self._move(place, share.amount, share.amount, cuts, room)
+                self._move(place, share.amount, amount, cut, room)
 
     def _move(self, place: _Place, asked: Cents, amount: Cents, cuts: tuple[Cut, ...], room: _Room) -> None:
         """Take the amount through funds and the minimum, then move it."""
         source = place.action.source
-        spendable = self.funds.spendable(source)
-        if spendable is None:
+        available = self.funds.available(source)
+        if available is None:
             self._fail_transfer(place, ErrorCode.NULL_BALANCE, asked, amount, cuts, NO_BALANCE.why)
             return
+        spendable = available - self.snapshot.accounts[source].floor
         if spendable < amount:
             if not place.action.up_to:
                 self._fail_transfer(place, ErrorCode.INSUFFICIENT_FUNDS, asked, amount, cuts, Why.INSUFFICIENT_FUNDS)
@@ -297,14 +296,3 @@ class _Run:
                 code,
             )
         )
-
-
-def accounts_of(action: m.Action) -> list[AccountId]:
-    """List the accounts that an action cannot do without."""
-    amount = action.amount
-    found = [action.source] if action.destination is None else [action.source, action.destination]
-    if isinstance(amount, m.PayDown):
-        found += [debt.account_id for debt in amount.debts]
-    elif isinstance(amount, m.TopUpToLevel):
-        found.append(amount.account_id)
-    return found

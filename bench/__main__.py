@@ -1,0 +1,183 @@
+"""Runs the benchmarks, prints a table, writes bench/results/NAME.json; fails on errors and on a dirty audit."""
+
+import argparse
+import asyncio
+import json
+import os
+import platform
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from bench.engine import plans_per_second
+from bench.load import Target
+from bench.world import SLUICEWAY, Seeded, cpu_seconds, rows, seed, server, wait_until_settled
+from sluiceway.storage.embedded import EmbeddedPostgres
+from sluiceway.storage.migrate import migrate
+
+RESULTS = Path(__file__).parent / "results"
+ROOT = Path(__file__).parents[1]
+COLUMNS = ("scenario", "per_second", "p50_ms", "p95_ms", "p99_ms", "max_ms", "errors")
+
+Row = dict[str, Any]
+
+
+def main() -> None:
+    """Read the options and run."""
+    options = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
+    options.add_argument("--quick", action="store_true", help="a minute's worth: fails on errors, never on times")
+    options.add_argument("--seconds", type=float, default=30, help="how long each scenario runs")
+    options.add_argument("--connections", type=int, default=64, help="how many callers there are at once")
+    options.add_argument("--name", default="latest", help="bench/results/NAME.json")
+    chosen = options.parse_args()
+    seconds = 5 if chosen.quick else chosen.seconds
+    with tempfile.TemporaryDirectory(prefix="sluiceway-bench-") as folder, EmbeddedPostgres(Path(folder)) as url:
+        found = run(url, seconds, chosen.connections)
+    show(found)
+    if not chosen.quick:
+        RESULTS.mkdir(exist_ok=True)
+        (RESULTS / f"{chosen.name}.json").write_text(json.dumps(found, indent=2) + "\n")
+    if any(row.get("errors") for row in found):
+        sys.exit("the benchmark saw errors")
+
+
+def run(url: str, seconds: float, connections: int) -> list[Row]:
+    """Run every scenario against one database, then audit it."""
+    asyncio.run(migrate(url))
+    seeded = asyncio.run(seed(url, organizations=10, accounts=50, rules=20))
+    port = free_port()
+    found: list[Row] = [{"scenario": "engine", "per_second": round(plans_per_second(1.0)), "errors": 0}]
+    with server(url, port) as process:
+        found.append(idle(url, port, seeded))
+        found.append(drive(url, port, process.pid, "triggers", seeded.triggers, seconds, connections))
+        found.append(drive(url, port, process.pid, "transfers", seeded.transfers, seconds / 2, connections))
+    clean = subprocess.run([SLUICEWAY, "audit", "--database-url", url], check=False, capture_output=True, text=True)
+    if clean.returncode:
+        sys.exit(f"the audit failed\n{clean.stdout}{clean.stderr}")
+    found.append({"scenario": "audit", "errors": 0, "clean": True})
+    where = surroundings(url)
+    return [row | where for row in found]
+
+
+def drive(url: str, port: int, pid: int, scenario: str, targets: list[Target], seconds: float, connections: int) -> Row:
+    """Load the server from another process and wait until everything that was accepted is settled."""
+    load(port, targets, min(2.0, seconds), connections, f"{scenario}-warm-up")
+    wait_until_settled(url)
+    [[transfers_before]] = asyncio.run(rows(url, "SELECT count(*) FROM transfer"))
+    server_before, postgres_before = cpu_seconds(pid), postgres_cpu(url)
+    started = time.perf_counter()
+    measured = load(port, targets, seconds, connections, f"{scenario}-{time.time_ns()}")
+    behind_s = wait_until_settled(url)
+    took_s = time.perf_counter() - started
+    [[transfers_after]] = asyncio.run(rows(url, "SELECT count(*) FROM transfer"))
+    good = sum(count for status, count in measured["statuses"].items() if status.startswith("2"))
+    return {
+        "scenario": scenario,
+        **measured,
+        "connections": connections,
+        "errors": measured["requests"] - good,
+        "settled_per_second": round(good / took_s, 1),
+        "behind_s": round(behind_s, 2),
+        "transfers": transfers_after - transfers_before,
+        "server_cpu_s": round(cpu_seconds(pid) - server_before, 2),
+        "postgres_cpu_s": round(postgres_cpu(url) - postgres_before, 2),
+        "generator_cpu_s": measured["cpu_s"],
+    }
+
+
+def load(port: int, targets: list[Target], seconds: float, connections: int, name: str) -> Row:
+    """Run the load generator."""
+    plan = {
+        "host": "127.0.0.1",
+        "port": port,
+        "seconds": seconds,
+        "connections": connections,
+        "run": name,
+        "targets": [vars(target) for target in targets],
+    }
+    ran = subprocess.run(
+        [sys.executable, "-m", "bench.load"],
+        cwd=ROOT,
+        input=json.dumps(plan),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return json.loads(ran.stdout)
+
+
+def idle(url: str, port: int, seeded: Seeded) -> Row:
+    """From trigger to settled with a single caller, in milliseconds, as the database saw it."""
+    load(port, seeded.triggers, 2.0, 1, f"idle-{time.time_ns()}")
+    wait_until_settled(url)
+    took = asyncio.run(rows(url, "SELECT extract(epoch FROM finished_at - created_at) * 1000 FROM execution"))
+    ordered = sorted(float(row[0]) for row in took)
+    return {
+        "scenario": "idle to settled",
+        "p50_ms": round(statistics.median(ordered), 2),
+        "p99_ms": round(ordered[len(ordered) * 99 // 100], 2),
+        "max_ms": round(ordered[-1], 2),
+        "errors": 0,
+    }
+
+
+def postgres_cpu(url: str) -> float:
+    """Sum the processor time of the database server's processes."""
+    [[path]] = asyncio.run(rows(url, "SHOW data_directory"))
+    return cpu_seconds(int((Path(path) / "postmaster.pid").read_text().splitlines()[0]))
+
+
+def surroundings(url: str) -> Row:
+    """Say what was measured, on what."""
+    settings = asyncio.run(
+        rows(
+            url,
+            "SELECT name, setting FROM pg_settings WHERE name IN"
+            " ('fsync', 'full_page_writes', 'synchronous_commit', 'shared_buffers', 'server_version')",
+        )
+    )
+    commit = subprocess.run(
+        ["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    packages = ("litestar", "psycopg", "uvicorn", "uvloop", "msgspec")
+    return {
+        "at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "commit": commit.stdout.strip(),
+        "cores": os.cpu_count(),
+        "python": platform.python_version(),
+        "packages": {name: version(name) for name in packages},
+        "postgres": dict(settings),
+    }
+
+
+def show(found: list[Row]) -> None:
+    """Print a table."""
+    table = Table(*COLUMNS)
+    text: Callable[[Any], str] = lambda value: (
+        "" if value is None else f"{value:,}" if isinstance(value, int | float) else str(value)
+    )
+    for row in found:
+        table.add_row(*(text(row.get(column)) for column in COLUMNS))
+    Console().print(table)
+
+
+def free_port() -> int:
+    """Find a port that is free now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+if __name__ == "__main__":
+    main()
