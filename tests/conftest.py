@@ -11,6 +11,7 @@ import os
 import shutil
 import signal
 import tempfile
+import uuid
 from collections.abc import AsyncGenerator, Generator
 from contextlib import contextmanager
 from pathlib import Path
@@ -44,21 +45,23 @@ def pytest_configure(config: pytest.Config) -> None:
     # A run that is told to end cleans up as after Ctrl-C.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     if not hasattr(config, "workerinput"):
-        folder = Path(tempfile.mkdtemp(prefix="sluiceway-tests-", dir=_quick_place()))
-        folder.chmod(0o711)  # Root's server runs as somebody else.
+        # Only named here; the first test that needs it makes it.
+        folder = _quick_place() / f"sluiceway-tests-{uuid.uuid4().hex[:12]}"
         os.environ[_FOLDER] = str(folder)
         config.add_cleanup(lambda: _clean_up(folder))
 
 
-def _quick_place() -> Path | None:
+def _quick_place() -> Path:
     # A clone takes 15 ms in memory and ten times as long on a busy disk.
     if _MEMORY.is_dir() and os.access(_MEMORY, os.W_OK) and shutil.disk_usage(_MEMORY).free > _ENOUGH_MEMORY:
         return _MEMORY
-    return None
+    return Path(tempfile.gettempdir())
 
 
 def _clean_up(folder: Path) -> None:
     """Remove what the run has made; the workers are gone by now, some perhaps killed."""
+    if not folder.exists():
+        return
     if (folder / "server").exists():
         # Whoever leaves last stops the server, and that is us.
         with EmbeddedPostgres(folder / "server", _FAST):
@@ -73,8 +76,10 @@ def _clean_up(folder: Path) -> None:
 
 @pytest.fixture(scope="session")
 def test_folder() -> Path:
-    """Name the folder of this run, shared by its workers."""
-    return Path(os.environ[_FOLDER])
+    """Make the folder of this run, which its workers share."""
+    folder = Path(os.environ[_FOLDER])
+    folder.mkdir(mode=0o711, exist_ok=True)  # Root's server runs as somebody else.
+    return folder
 
 
 @pytest.fixture
