@@ -1,0 +1,166 @@
+"""What must hold of every Sluiceway database: each a sentence, and the SQL that finds what breaks it."""
+
+from typing import Any, Final, LiteralString
+
+from sluiceway.storage.database import Database, fetch_all
+
+INVARIANTS: Final[dict[str, LiteralString]] = {
+    "the sum over all accounts of a currency is zero": """
+        SELECT organization_id, currency, sum(posted) FROM account
+        GROUP BY organization_id, currency HAVING sum(posted) <> 0
+    """,
+    "an account holds what its postings say": """
+        SELECT a.organization_id, a.id, a.posted, coalesce(p.moved, 0) FROM account a
+        LEFT JOIN (
+            SELECT organization_id, account_id, sum(amount) AS moved FROM (
+                SELECT organization_id, credit_account_id AS account_id, amount, kind FROM posting
+                UNION ALL
+                SELECT organization_id, debit_account_id, -amount, kind FROM posting
+            ) AS sides
+            WHERE kind IN ('post', 'settle', 'reverse')
+            GROUP BY organization_id, account_id
+        ) AS p ON p.organization_id = a.organization_id AND p.account_id = a.id
+        WHERE a.posted <> coalesce(p.moved, 0)
+    """,
+    "what an account of ours holds back was held by postings": """
+        SELECT a.organization_id, a.id, a.held_out, coalesce(p.held, 0) FROM account a
+        LEFT JOIN (
+            SELECT organization_id, debit_account_id, sum(CASE kind WHEN 'hold' THEN amount ELSE -amount END) AS held
+            FROM posting WHERE kind IN ('hold', 'release', 'settle') GROUP BY organization_id, debit_account_id
+        ) AS p ON p.organization_id = a.organization_id AND p.debit_account_id = a.id
+        WHERE a.kind <> 'EXTERNAL_ACCOUNT' AND a.held_out <> coalesce(p.held, 0)
+    """,
+    "what is pulled from an outside account is in transfers on their way": """
+        SELECT a.organization_id, a.id, a.held_out, coalesce(t.pulled, 0) FROM account a
+        LEFT JOIN (
+            SELECT organization_id, source_account_id, sum(amount) AS pulled FROM transfer
+            WHERE status IN ('PROCESSING', 'PENDING') AND mode = 'LIVE' GROUP BY organization_id, source_account_id
+        ) AS t ON t.organization_id = a.organization_id AND t.source_account_id = a.id
+        WHERE a.kind = 'EXTERNAL_ACCOUNT' AND a.held_out <> coalesce(t.pulled, 0)
+    """,
+    "what an account expects is in transfers on their way": """
+        SELECT a.organization_id, a.id, a.expected_in, coalesce(t.coming, 0) FROM account a
+        LEFT JOIN (
+            SELECT organization_id, destination_account_id, sum(amount) AS coming FROM transfer
+            WHERE status IN ('PROCESSING', 'PENDING') AND mode = 'LIVE' GROUP BY organization_id, destination_account_id
+        ) AS t ON t.organization_id = a.organization_id AND t.destination_account_id = a.id
+        WHERE a.expected_in <> coalesce(t.coming, 0)
+    """,
+    "no account is below its floor": """
+        SELECT organization_id, id, posted, held_out, floor FROM account
+        WHERE kind NOT IN ('EXTERNAL_ACCOUNT', 'WORLD') AND posted - held_out < floor
+    """,
+    # Whatever their order, the balances after an account's postings are the balances before the next ones.
+    "the running balances of an account form one chain": """
+        SELECT organization_id, account_id, figure, sum(times) FROM (
+            SELECT organization_id, credit_account_id AS account_id, credit_after AS figure, 1 AS times
+            FROM posting WHERE kind NOT IN ('hold', 'release')
+            UNION ALL SELECT organization_id, debit_account_id, debit_after, 1
+            FROM posting WHERE kind NOT IN ('hold', 'release')
+            UNION ALL SELECT organization_id, credit_account_id, credit_after - amount, -1
+            FROM posting WHERE kind NOT IN ('hold', 'release')
+            UNION ALL SELECT organization_id, debit_account_id, debit_after + amount, -1
+            FROM posting WHERE kind NOT IN ('hold', 'release')
+            UNION ALL SELECT organization_id, id, 0, 1 FROM account
+            UNION ALL SELECT organization_id, id, posted, -1 FROM account
+        ) AS steps GROUP BY organization_id, account_id, figure HAVING sum(times) <> 0
+    """,
+    "a transfer between our accounts is complete with one posting of its amount": """
+        SELECT t.organization_id, t.id, t.status FROM transfer t
+        JOIN account s ON s.organization_id = t.organization_id AND s.id = t.source_account_id
+        JOIN account d ON d.organization_id = t.organization_id AND d.id = t.destination_account_id
+        WHERE t.mode = 'LIVE' AND s.kind <> 'EXTERNAL_ACCOUNT' AND d.kind <> 'EXTERNAL_ACCOUNT'
+            AND (t.status NOT IN ('COMPLETE', 'INCOMPLETE', 'ERROR') OR (t.status = 'COMPLETE') <> (
+                SELECT count(*) = 1 AND bool_and(p.kind = 'post' AND p.amount = t.amount AND p.debit_account_id = s.id
+                                                 AND p.credit_account_id = d.id)
+                FROM posting p WHERE p.organization_id = t.organization_id AND p.transfer_id = t.id
+            ))
+    """,
+    "a posting moves between accounts of its own organization, with one currency": """
+        SELECT p.organization_id, p.transfer_id, p.sequence FROM posting p
+        LEFT JOIN account d ON d.organization_id = p.organization_id AND d.id = p.debit_account_id
+        LEFT JOIN account c ON c.organization_id = p.organization_id AND c.id = p.credit_account_id
+        WHERE (d.currency = c.currency) IS NOT TRUE
+    """,
+    "a deposit is one posting from the world": """
+        SELECT t.organization_id, t.id FROM transfer t
+        WHERE t.source_account_id IS NULL AND t.status = 'COMPLETE' AND NOT EXISTS (
+            SELECT FROM posting p
+            JOIN account w ON w.organization_id = p.organization_id AND w.id = p.debit_account_id
+            WHERE p.organization_id = t.organization_id AND p.transfer_id = t.id AND p.kind = 'post'
+                AND w.kind = 'WORLD' AND p.credit_account_id = t.destination_account_id AND p.amount = t.amount
+        )
+    """,
+    "a transfer that failed, and a rehearsal, moved nothing": """
+        SELECT t.organization_id, t.id, t.status FROM transfer t
+        JOIN posting p ON p.organization_id = t.organization_id AND p.transfer_id = t.id
+        WHERE t.mode = 'SIMULATION' OR (
+            t.status IN ('INCOMPLETE', 'ERROR', 'CANCELLED', 'PENDING_APPROVAL') AND p.kind = 'post'
+        )
+    """,
+    "money that leaves our account for the outside is held or has been settled": """
+        SELECT t.organization_id, t.id, t.status FROM transfer t
+        JOIN account s ON s.organization_id = t.organization_id AND s.id = t.source_account_id
+        WHERE t.mode = 'LIVE' AND t.direction = 'MONEY_OUT' AND s.kind <> 'EXTERNAL_ACCOUNT'
+            AND t.status IN ('PROCESSING', 'PENDING') AND 1 <> (
+                SELECT count(*) FROM posting p WHERE p.organization_id = t.organization_id AND p.transfer_id = t.id
+                    AND p.kind = 'hold' AND p.amount = t.amount AND p.debit_account_id = s.id
+            )
+    """,
+    "an execution is due, or pending, or has ended, and nothing else": """
+        SELECT organization_id, id, status, due_at, pending, finished_at FROM execution
+        WHERE (due_at IS NOT NULL)::int + (due_at IS NULL AND pending > 0)::int + (finished_at IS NOT NULL)::int <> 1
+            OR (finished_at IS NOT NULL) <> (status <> 'IN_PROGRESS')
+    """,
+    "the counts of an execution are those of its transfers": """
+        SELECT e.organization_id, e.id, e.completed, e.pending, t.completed, t.pending FROM execution e
+        JOIN LATERAL (
+            SELECT count(*) FILTER (WHERE status = 'COMPLETE') AS completed,
+                   count(*) FILTER (WHERE status IN ('PROCESSING', 'PENDING', 'PENDING_APPROVAL')) AS pending,
+                   count(*) FILTER (WHERE status IN ('ERROR', 'INCOMPLETE', 'CANCELLED')) AS failed,
+                   coalesce(array_agg(id ORDER BY id), '{}') AS ids
+            FROM transfer WHERE organization_id = e.organization_id AND execution_id = e.id
+        ) AS t ON true
+        WHERE e.due_at IS NULL AND (
+            e.completed <> t.completed OR e.pending <> t.pending OR e.failed < t.failed
+            OR t.ids <> ARRAY(SELECT unnest(e.transfer_ids) ORDER BY 1)
+        )
+    """,
+    "an action of an execution moved at most once": """
+        SELECT organization_id, execution_id, step, action, part, count(*) FROM transfer WHERE execution_id IS NOT NULL
+        GROUP BY organization_id, execution_id, step, action, part HAVING count(*) > 1
+    """,
+    "nothing moved before its approval or after it was revoked": """
+        SELECT t.organization_id, t.id, t.created_at, a.approved_at, a.revoked_at FROM transfer t
+        JOIN execution e ON e.organization_id = t.organization_id AND e.id = t.execution_id
+        LEFT JOIN approval a ON a.organization_id = e.organization_id AND a.id = e.approval_id
+            AND a.rule_id = e.rule_id AND a.revision = e.revision AND a.fingerprint = e.fingerprint
+        WHERE t.mode = 'LIVE' AND (a.id IS NULL OR t.created_at NOT BETWEEN a.approved_at
+            AND coalesce(a.revoked_at, 'infinity'))
+    """,
+    "a chain of rules keeps its limits": """
+        SELECT organization_id, origin_id, max(depth), count(*) FROM execution WHERE origin_id <> id
+        GROUP BY organization_id, origin_id HAVING max(depth) > 16 OR count(*) > 64
+    """,
+    "money that arrived fired each rule once, and never the one that sent it": """
+        SELECT e.organization_id, e.cause_transfer_id, e.rule_id, count(*) FROM execution e
+        JOIN transfer t ON t.organization_id = e.organization_id AND t.id = e.cause_transfer_id
+        GROUP BY e.organization_id, e.cause_transfer_id, e.rule_id
+        HAVING count(*) > 1 OR bool_or(t.rule_id = e.rule_id)
+    """,
+    "a rule is enabled exactly under an approval that stands": """
+        SELECT r.organization_id, r.id FROM rule r
+        LEFT JOIN approval a ON a.organization_id = r.organization_id AND a.rule_id = r.id AND a.revoked_at IS NULL
+        WHERE (r.approval_id IS DISTINCT FROM a.id)
+    """,
+}
+
+
+async def violations(database: Database) -> dict[str, list[Any]]:
+    """Find what is wrong with a database: for each broken sentence, the rows that break it."""
+    found: dict[str, list[Any]] = {}
+    async with database.read() as tx:
+        for sentence, query in INVARIANTS.items():
+            if rows := await fetch_all(tx, query):
+                found[sentence] = rows
+    return found
