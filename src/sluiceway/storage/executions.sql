@@ -60,6 +60,7 @@ WHERE e.organization_id = %(organization_id)s::uuid AND e.id = %(id)s::uuid;
 
 -- name: list_executions
 -- Newest first along the index of the rule; without traces, which a list does not show.
+-- An end for the first page, and not IS NULL OR: the index starts at the id even in a plan for any values.
 SELECT e.organization_id, e.id, e.rule_id, v.definition ->> 'name', e.revision, e.approval_id, e.mode, e.trigger_type,
        e.transfer_amount, e.status, e.created_at, e.finished_at, e.step_matched, e.conditions_not_met,
        e.attempted, e.completed, e.failed, e.pending, e.transfer_ids, e.error_message, e.next_attempt_at,
@@ -72,6 +73,6 @@ WHERE e.organization_id = %(organization_id)s::uuid AND e.rule_id = %(rule_id)s:
     AND (%(trigger_types)s::text[] IS NULL OR e.trigger_type = ANY (%(trigger_types)s::text[]))
     AND (%(from_at)s::timestamptz IS NULL OR e.created_at >= %(from_at)s)
     AND (%(to_at)s::timestamptz IS NULL OR e.created_at <= %(to_at)s)
-    AND (%(before_id)s::uuid IS NULL OR e.id < %(before_id)s::uuid)
+    AND e.id < coalesce(%(before_id)s::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff')
 ORDER BY e.id DESC
 LIMIT %(limit)s;

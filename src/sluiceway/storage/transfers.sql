@@ -39,6 +39,7 @@ WHERE t.organization_id = %(organization_id)s::uuid AND t.id = %(id)s::uuid;
 
 -- name: list_transfers
 -- Newest first. Each account and side walks its own index and stops at the limit; the page is cut from their union.
+-- An end for the first page, and not IS NULL OR: the index starts at the id even in a plan for any values.
 SELECT t.organization_id, t.id, t.source_account_id, s.name, s.kind, s.deleted_at IS NOT NULL,
        t.destination_account_id, d.name, d.kind, d.deleted_at IS NOT NULL, t.amount, coalesce(s.currency, d.currency),
        t.direction, t.origin, t.mode, t.status, t.error_code, t.execution_id, t.rule_id, t.description, t.created_at,
@@ -57,7 +58,7 @@ FROM (
              AND (%(execution_id)s::uuid IS NULL OR f.execution_id = %(execution_id)s::uuid)
              AND (%(from_at)s::timestamptz IS NULL OR f.created_at >= %(from_at)s)
              AND (%(to_at)s::timestamptz IS NULL OR f.created_at <= %(to_at)s)
-             AND (%(before_id)s::uuid IS NULL OR f.id < %(before_id)s::uuid)
+             AND f.id < coalesce(%(before_id)s::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff')
          ORDER BY f.id DESC LIMIT %(limit)s)
         UNION ALL
         (SELECT * FROM transfer f
@@ -70,7 +71,7 @@ FROM (
              AND (%(execution_id)s::uuid IS NULL OR f.execution_id = %(execution_id)s::uuid)
              AND (%(from_at)s::timestamptz IS NULL OR f.created_at >= %(from_at)s)
              AND (%(to_at)s::timestamptz IS NULL OR f.created_at <= %(to_at)s)
-             AND (%(before_id)s::uuid IS NULL OR f.id < %(before_id)s::uuid)
+             AND f.id < coalesce(%(before_id)s::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff')
          ORDER BY f.id DESC LIMIT %(limit)s)
     ) AS side
     ORDER BY side.id DESC

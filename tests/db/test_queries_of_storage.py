@@ -1,0 +1,193 @@
+"""Promises about the statements of storage: they name the organization, and history does not slow them."""
+
+import re
+from collections.abc import AsyncGenerator, Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+import pytest_asyncio
+
+from sluiceway import storage
+from sluiceway.storage.database import Database
+from sluiceway.storage.queries import parse
+from tests.support import World, first_story, plain_engine
+
+_STATEMENTS = {
+    f"{file.stem}.{name}": statement
+    for file in sorted(Path(storage.__file__).parent.glob("*.sql"))
+    for name, statement in parse(file.read_text(encoding="utf-8"), file.name).items()
+}
+_WRITES_OR_LOCKS = re.compile(r"\b(INSERT INTO|UPDATE|DELETE FROM|FOR (NO KEY )?UPDATE|FOR (KEY )?SHARE)\b")
+_ORGANIZATION = r"%\((organization_ids?|locked_organizations)\)s::uuid"
+# The table of organizations is its own organization's row: there, its id is what names it.
+_NAMES_IT = re.compile(
+    rf"organization_id = ANY \({_ORGANIZATION}\[\]\)|organization_id = {_ORGANIZATION}"
+    r"|INSERT INTO (?!organization\b)\w+ \(organization_id,"
+    r"|organization WHERE id = ANY \(%\(ids\)s::uuid\[\]\)|INSERT INTO organization \(id,"
+)
+
+_ROWS = 50_000
+_NOW = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+@pytest.mark.parametrize("name", [name for name, text in _STATEMENTS.items() if _WRITES_OR_LOCKS.search(text)])
+def test_what_writes_or_locks_names_its_organizations(name: str):
+    assert _NAMES_IT.search(" ".join(_STATEMENTS[name].split())), f"{name} does not name its organizations"
+
+
+@pytest.mark.parametrize("name", [name for name, text in _STATEMENTS.items() if "FOR " in text and "UPDATE" in text])
+def test_what_locks_says_in_which_order_and_leaves_foreign_keys_alone(name: str):
+    text = " ".join(_STATEMENTS[name].split())
+
+    assert re.search(r"ORDER BY [^()]+ (LIMIT \S+ )?FOR NO KEY UPDATE", text), f"{name} locks in no order"
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def world(module_database_url: str) -> AsyncGenerator[World]:
+    """Fill a database with history: one busy rule, ten thousand quiet ones beside it in another organization."""
+    async with Database(module_database_url) as database:
+        world = await first_story(plain_engine(database))
+        neighbour = await first_story(plain_engine(database))
+        for owner, prefix in ((world, "01900000"), (neighbour, "01900001")):
+            rule = owner.rules["auto_save"]
+            names = {
+                "organization": owner.organization_id,
+                "rule": rule.id,
+                "approval": rule.approval_id,
+                "fingerprint": rule.fingerprint,
+                "income": owner.accounts["income"],
+                "savings": owner.accounts["savings"],
+                "prefix": prefix,
+                "rows": _ROWS,
+                "now": _NOW,
+            }
+            with psycopg.connect(module_database_url, autocommit=True) as conn:
+                conn.execute(_EXECUTIONS, names)
+                conn.execute(_TRANSFERS, names)
+        with psycopg.connect(module_database_url, autocommit=True) as conn:
+            conn.execute("VACUUM ANALYZE")
+        yield world
+
+
+# Every hundredth is still due, so that the claim has something to find.
+_EXECUTIONS = """
+    INSERT INTO execution (organization_id, id, rule_id, revision, fingerprint, approval_id, trigger_type, origin_id,
+                           status, due_at, created_at, finished_at)
+    SELECT %(organization)s::uuid, row_id, %(rule)s::uuid, 1, %(fingerprint)s, %(approval)s::uuid, 'MANUAL',
+           CASE WHEN n %% 2 = 0 THEN row_id ELSE md5((n / 10)::text)::uuid END,
+           CASE WHEN n %% 100 = 0 THEN 'IN_PROGRESS' ELSE 'EXECUTED' END,
+           CASE WHEN n %% 100 = 0 THEN moment END, moment,
+           CASE WHEN n %% 100 <> 0 THEN moment END
+    FROM generate_series(1, %(rows)s) AS n,
+         LATERAL (SELECT (%(prefix)s || '-0000-7000-8000-' || lpad(to_hex(n), 12, '0'))::uuid AS row_id,
+                         %(now)s::timestamptz + n * interval '1 second' AS moment) AS made
+"""
+_TRANSFERS = """
+    INSERT INTO transfer (organization_id, id, execution_id, rule_id, step, action, part, source_account_id,
+                          destination_account_id, amount, direction, origin, status, created_at, completed_at)
+    SELECT organization_id, md5(id::text)::uuid, id, rule_id, 0, 0, 0, %(income)s::uuid, %(savings)s::uuid, 1000,
+           'INTERNAL', 'RULE', 'COMPLETE', created_at, created_at
+    FROM execution WHERE organization_id = %(organization)s::uuid
+"""
+
+
+def with_parameters(world: World, name: str) -> dict[str, Any]:
+    """Give a statement what a busy day would give it."""
+    executions = [f"01900000-0000-7000-8000-{n:012x}" for n in range(1, 501)]
+    batch = len(executions)
+    common: dict[str, Any] = {
+        "organization_id": world.organization_id,
+        "organization_ids": [world.organization_id] * batch,
+        "locked_organizations": [world.organization_id],
+        "rule_id": world.rules["auto_save"].id,
+        "now": _NOW + timedelta(days=30),
+        "at": _NOW + timedelta(days=30),
+        "id": executions[0],
+        "limit": 20,
+        "account_ids": [world.accounts["income"], world.accounts["savings"]],
+        "as_source": True,
+        "as_destination": True,
+        "mode": "LIVE",
+        "origin_ids": executions[:100],
+        "ids": executions,
+        "statuses": ["EXECUTED"] * batch,
+        "conditions_not_met": [False] * batch,
+        "transfer_ids": ["{}"] * batch,
+        **{key: [0] * batch for key in ("steps", "attempted", "completed", "failed", "pending")},
+        **{key: [None] * batch for key in ("error_messages", "traces")},
+    }
+    wanted = {"executions.claim_executions": {"organization_ids": [world.organization_id], "limit": 500}}
+    return {**common, **wanted.get(name, {})}
+
+
+_PLANNED = [
+    name
+    for name, text in _STATEMENTS.items()
+    if re.search(r"(FROM|UPDATE|JOIN) (execution|transfer)\b", text) and not name.startswith("audit.")
+]
+"""All that reads history, but the audit, whose business is to read all of it."""
+
+
+def explain(url: str, statement: str, parameters: dict[str, Any], plans: str) -> dict[str, Any]:
+    """Plan and run a statement as the server does for one that has been run ten times, or always for any values."""
+    names: list[str] = []
+
+    def number(matched: re.Match[str]) -> str:
+        if matched[1] not in names:
+            names.append(matched[1])
+        return f"${names.index(matched[1]) + 1}"
+
+    numbered = re.sub(r"%\((\w+)\)s", number, statement)
+    with psycopg.connect(url) as conn:
+        conn.execute(f"SET plan_cache_mode = {plans}".encode())
+        conn.execute(f"PREPARE planned AS {numbered}".encode())
+        cursor = psycopg.ClientCursor(conn)
+        marks = ", ".join(["%s"] * len(names))
+        arguments = f"({marks})" if names else ""
+        values = [parameters.get(name) for name in names]
+        for _ in range(10):
+            cursor.execute(f"EXPLAIN (COSTS OFF) EXECUTE planned{arguments}".encode(), values)
+        cursor.execute(
+            f"EXPLAIN (ANALYZE, BUFFERS, TIMING OFF, FORMAT JSON) EXECUTE planned{arguments}".encode(), values
+        )
+        row = cursor.fetchone()
+        conn.rollback()
+    assert row is not None
+    return row[0][0]["Plan"]
+
+
+def nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    yield plan
+    for child in plan.get("Plans", ()):
+        yield from nodes(child)
+
+
+@pytest.mark.parametrize("plans", ["auto", "force_generic_plan"])
+@pytest.mark.parametrize("name", _PLANNED)
+def test_no_statement_walks_all_of_history(world: World, module_database_url: str, name: str, plans: str):
+    plan = explain(module_database_url, _STATEMENTS[name], with_parameters(world, name), plans)
+
+    whole = [node["Relation Name"] for node in nodes(plan) if node["Node Type"] == "Seq Scan"]
+    assert not {"transfer", "execution"} & set(whole), f"{name} reads a whole table"
+
+
+@pytest.mark.parametrize("plans", ["auto", "force_generic_plan"])
+@pytest.mark.parametrize("name", ["transfers.list_transfers", "executions.list_executions"])
+@pytest.mark.parametrize("position", ["the newest page", "a page in the middle", "a page from a time on"])
+def test_a_page_of_history_costs_a_page(world: World, module_database_url: str, name: str, position: str, plans: str):
+    middle = {
+        "the newest page": {},
+        "a page in the middle": {"before_id": "80000000-0000-7000-8000-000000000000"},
+        "a page from a time on": {"from_at": _NOW, "to_at": _NOW + timedelta(days=30)},
+    }
+    if name == "executions.list_executions":
+        middle["a page in the middle"] = {"before_id": f"01900000-0000-7000-8000-{_ROWS // 2:012x}"}
+    parameters = with_parameters(world, name) | middle[position]
+
+    plan = explain(module_database_url, _STATEMENTS[name], parameters, plans)
+
+    assert plan["Actual Rows"] == 20
+    assert plan["Shared Hit Blocks"] + plan["Shared Read Blocks"] < 400, f"{name} reads far more than it shows"
