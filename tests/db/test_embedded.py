@@ -13,6 +13,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from sluiceway.storage.database import Database, check_durability
 from sluiceway.storage.embedded import EmbeddedPostgres
 from sluiceway.storage.programs import EmbeddedPostgresFailed
 
@@ -24,6 +25,7 @@ _QUICK = {"fsync": "off"}
 _USER = """
 import os, pathlib, sys
 import psycopg
+from sluiceway.storage.database import Database, check_durability
 from sluiceway.storage.embedded import EmbeddedPostgres
 
 if sys.argv[2:]:
@@ -146,6 +148,12 @@ def test_it_keeps_its_promises_whatever_its_files_say(data_dir: Path):
         "data_checksums": "on",
         "listen_addresses": "",
     }
+
+
+async def test_it_is_safe_enough_for_us(data_dir: Path):
+    with EmbeddedPostgres(data_dir) as url:
+        async with Database(url) as database, database.read() as tx:
+            await check_durability(tx)
 
 
 def test_nothing_is_printed(user: Callable[..., User], data_dir: Path):

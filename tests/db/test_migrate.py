@@ -118,8 +118,8 @@ async def test_a_role_that_may_not_create_tables_is_told_so(empty_database_url: 
 @pytest.mark.parametrize(
     "membership",
     [
-        "SET TRUE",  # What the message above asks an administrator for.
-        "ADMIN TRUE, INHERIT FALSE, SET FALSE",  # What PostgreSQL 16 gives to the role that has created another one.
+        "",  # What the message above asks an administrator for.
+        "WITH ADMIN TRUE, INHERIT FALSE, SET FALSE",  # What PostgreSQL 16 gives to whoever creates a role.
     ],
 )
 @pytest.mark.xfail(strict=False, reason="migration 1 creates the role without looking whether it is there")
@@ -128,7 +128,9 @@ async def test_an_owner_that_is_no_superuser_can_migrate_and_work(
 ):
     owner = str(conninfo_to_dict(owner_url)["user"])
     with psycopg.connect(empty_database_url, autocommit=True) as conn:
-        conn.execute(sql.SQL("GRANT sluiceway_app TO {} WITH " + membership).format(sql.Identifier(owner)))
+        if membership and conn.info.server_version < 160000:
+            pytest.skip("a membership is only one thing before PostgreSQL 16")
+        conn.execute(sql.SQL("GRANT sluiceway_app TO {} " + membership).format(sql.Identifier(owner)))
 
     await migrate(owner_url)
 
