@@ -1,7 +1,8 @@
 """Rules: create and revise them (always disabled), let a person enable them, disable, delete and read them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from sluiceway.domain.access import Permission, Principal, require, visible
 from sluiceway.domain.errors import (
@@ -14,7 +15,7 @@ from sluiceway.domain.errors import (
     RuleHasProblems,
 )
 from sluiceway.domain.ids import AccountId, ApprovalId, IdKind, OrganizationId, RuleId
-from sluiceway.domain.ledger import Account
+from sluiceway.domain.ledger import Account, AccountKind
 from sluiceway.domain.revisions import RuleRecord
 from sluiceway.domain.rules import Finding, Rule, Severity, check
 from sluiceway.services.engine import Engine
@@ -27,6 +28,14 @@ from sluiceway.storage.organizations import lock_organization
 from sluiceway.storage.outbox import EventKind, OutboxEvent, insert_events
 
 
+class TypedAccount(NamedTuple):
+    """An account that a caller named together with its type: at which path, and which type that was."""
+
+    path: str
+    account_id: AccountId
+    kind: AccountKind
+
+
 @dataclass(frozen=True, slots=True)
 class CreateRule:
     """Create a rule. Whatever was asked, it is disabled until a person enables it."""
@@ -35,6 +44,7 @@ class CreateRule:
     rule: Rule
     idempotency: Idempotency | None
     show: Callable[[RuleRecord, dict[AccountId, Account]], Answer]
+    typed_accounts: Sequence[TypedAccount] = ()
 
 
 async def create_rule(engine: Engine, command: CreateRule) -> Answer:
@@ -43,8 +53,7 @@ async def create_rule(engine: Engine, command: CreateRule) -> Answer:
     async def effect(tx: WriteTx, _: object) -> list[Answer | Refusal]:
         await lock_organization(tx, command.organization_id)
         accounts = await accounts_of(tx, command.organization_id)
-        findings = check(command.rule, accounts)
-        if problems := errors_in(findings):
+        if problems := _problems(command.rule, accounts, command.typed_accounts):
             return [InvalidParameters(problems)]
         rule_id = RuleId(engine.new_id())
         await stored.insert_rule(tx, command.organization_id, rule_id, command.rule, engine.now())
@@ -57,38 +66,48 @@ async def create_rule(engine: Engine, command: CreateRule) -> Answer:
 
 
 async def revise_rule(
-    engine: Engine, organization_id: OrganizationId, rule_id: RuleId | None, spelling: str, rule: Rule
-) -> RuleRecord:
-    """Replace a rule by a new, disabled revision. Raises NotFound and InvalidParameters.
+    engine: Engine,
+    organization_id: OrganizationId,
+    rule_id: RuleId | None,
+    spelling: str,
+    rule: Rule,
+    typed_accounts: Sequence[TypedAccount] = (),
+) -> tuple[RuleRecord, dict[AccountId, Account]]:
+    """Replace a rule by a new, disabled revision; give it with the organization's accounts.
+
+    Raises NotFound and InvalidParameters.
 
     Executions that were admitted under the former revision and have not run yet end without moving anything.
     """
 
-    async def work(tx: WriteTx) -> RuleRecord:
+    async def work(tx: WriteTx) -> tuple[RuleRecord, dict[AccountId, Account]]:
         await lock_organization(tx, organization_id)
         record = await _get(tx, organization_id, rule_id, spelling)
-        if problems := errors_in(check(rule, await accounts_of(tx, organization_id))):
+        accounts = await accounts_of(tx, organization_id)
+        if problems := _problems(rule, accounts, typed_accounts):
             raise InvalidParameters(problems)
         await stored.revise_rule(tx, organization_id, record.id, record.revision + 1, rule, engine.now())
         if record.is_enabled:
             await _tell(engine, tx, record, EventKind.RULE_DISABLED)
-        return await _get(tx, organization_id, record.id, spelling)
+        return await _get(tx, organization_id, record.id, spelling), accounts
 
     return await engine.database.write(work)
 
 
 async def delete_rule(
     engine: Engine, organization_id: OrganizationId, rule_id: RuleId | None, spelling: str
-) -> RuleRecord:
-    """Disable a rule and delete it softly. Raises NotFound."""
+) -> tuple[RuleRecord, dict[AccountId, Account]]:
+    """Disable a rule and delete it softly; give it as it is now, with the organization's accounts. Raises NotFound."""
 
-    async def work(tx: WriteTx) -> RuleRecord:
+    async def work(tx: WriteTx) -> tuple[RuleRecord, dict[AccountId, Account]]:
         await lock_organization(tx, organization_id)
         record = await _get(tx, organization_id, rule_id, spelling)
         await stored.disable_rule(tx, organization_id, record.id, engine.now(), is_deleted=True)
         if record.is_enabled:
             await _tell(engine, tx, record, EventKind.RULE_DISABLED)
-        return record
+        left = await stored.find_rule(tx, organization_id, record.id)
+        assert left is not None, "a deleted rule keeps its row"
+        return left, await accounts_of(tx, organization_id)
 
     return await engine.database.write(work)
 
@@ -193,6 +212,18 @@ async def accounts_of(tx: ReadTx, organization_id: OrganizationId) -> dict[Accou
     """Load the facts of all accounts of an organization, deleted ones too."""
     records = await list_accounts(tx, organization_id, with_deleted=True)
     return {record.account.id: record.account for record in records}
+
+
+def _problems(
+    rule: Rule, accounts: dict[AccountId, Account], typed_accounts: Sequence[TypedAccount]
+) -> tuple[Problem, ...]:
+    """Find what keeps a rule from being saved, accounts named with another's type among it."""
+    mistyped = [
+        Problem(path, "is not the type of this account")
+        for path, account_id, kind in typed_accounts
+        if account_id in accounts and accounts[account_id].kind is not kind
+    ]
+    return (*errors_in(check(rule, accounts)), *mistyped)
 
 
 def errors_in(findings: list[Finding]) -> tuple[Problem, ...]:

@@ -1,0 +1,48 @@
+"""Every generation behind one ASGI application: a dispatcher by path prefix, and what belongs to no generation."""
+
+from typing import Final
+
+import msgspec
+from litestar.types import ASGIApp, Receive, Scope, Send
+
+from sluiceway.api.http import Reply, request_id_of
+from sluiceway.api.sandbox import app as sandbox
+from sluiceway.api.v1 import app as v1
+from sluiceway.services.edge import Edge
+
+WELCOME: Final = msgspec.json.encode(
+    {"name": "Sluiceway", "api": "/api/v1", "docs": "/api/v1/docs", "sandbox_docs": "/sandbox/docs"}
+)
+HEALTHY: Final = msgspec.json.encode({"status": "ok"})
+_FIXED: Final = {"/": WELCOME, "/healthz": HEALTHY}
+
+
+def create_app(edge: Edge) -> ASGIApp:
+    """Build the application over an edge, which stays the caller's to close."""
+    first, sandboxed = v1.app(edge), sandbox.app(edge)
+
+    async def serve(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await _live(receive, send)
+            return
+        path: str = scope["path"]
+        if path in _FIXED and scope["type"] == "http" and scope["method"] in ("GET", "HEAD"):
+            await Reply(200, _FIXED[path], request_id_of(scope, edge.engine.new_id))(scope, receive, send)
+        elif path.startswith("/sandbox/"):
+            await sandboxed(scope, receive, send)
+        else:
+            # Unknown paths too: v1 answers them with its envelope.
+            await first(scope, receive, send)
+
+    return serve
+
+
+async def _live(receive: Receive, send: Send) -> None:
+    """Take part in the server's start and end; whoever made the edge opens and closes what is behind it."""
+    while True:
+        message = await receive()
+        if message["type"] == "lifespan.startup":
+            await send({"type": "lifespan.startup.complete"})
+        else:
+            await send({"type": "lifespan.shutdown.complete"})
+            return

@@ -1,0 +1,48 @@
+"""What API generations share: strict bodies, headers, parameters, cursors, operations, and how they are served."""
+
+from sluiceway.api.http.bodies import MAX_BODY
+from sluiceway.api.http.documents import Info, document
+from sluiceway.api.http.generation import RETRY_AFTER_S, Generation, build, failure_of
+from sluiceway.api.http.headers import request_id_of
+from sluiceway.api.http.operations import Call, Operation, Reach, Reply, operation
+from sluiceway.api.http.pages import page
+from sluiceway.api.http.queries import After, Choice, First, Instant, Named, read_instant
+from sluiceway.api.http.refusals import (
+    Failure,
+    MethodNotAllowed,
+    PathUnknown,
+    RequestTooLarge,
+    Table,
+    UnsupportedMediaType,
+    every_refusal,
+)
+
+__all__ = [
+    "MAX_BODY",
+    "RETRY_AFTER_S",
+    "After",
+    "Call",
+    "Choice",
+    "Failure",
+    "First",
+    "Generation",
+    "Info",
+    "Instant",
+    "MethodNotAllowed",
+    "Named",
+    "Operation",
+    "PathUnknown",
+    "Reach",
+    "Reply",
+    "RequestTooLarge",
+    "Table",
+    "UnsupportedMediaType",
+    "build",
+    "document",
+    "every_refusal",
+    "failure_of",
+    "operation",
+    "page",
+    "read_instant",
+    "request_id_of",
+]

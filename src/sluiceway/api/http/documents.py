@@ -1,0 +1,145 @@
+"""The OpenAPI 3.1 document of a generation, made from its operations and the structures that they name."""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any
+
+import msgspec
+
+from sluiceway.api.http.generation import Generation
+from sluiceway.api.http.operations import Operation
+from sluiceway.api.http.queries import Parameter
+
+_REF = "#/components/schemas/{name}"
+Document = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Info:
+    """What a document says of its generation as a whole."""
+
+    title: str
+    description: str
+    scheme: str
+    """The word before the key in the Authorization header."""
+    error: type
+    """The structure of an error."""
+
+
+def document(generation: Generation, info: Info) -> Document:
+    """Write the document."""
+    kinds = _kinds(generation.operations, info)
+    schemas, components = msgspec.json.schema_components(kinds, ref_template=_REF)
+    known = dict(zip(kinds, schemas, strict=True))
+    paths: dict[str, Any] = {}
+    for operation in generation.operations:
+        paths.setdefault(operation.path, {})[operation.method.lower()] = _operation(operation, known, info)
+    made = {
+        "openapi": "3.1.0",
+        "info": {"title": info.title, "version": "1", "description": info.description},
+        "servers": [{"url": generation.prefix}],
+        "security": [{"key": []}],
+        "paths": paths,
+        "components": {
+            "schemas": components,
+            "securitySchemes": {
+                "key": {
+                    "type": "apiKey",
+                    "in": "header",
+                    "name": "Authorization",
+                    "description": f"`{info.scheme} <key>`",
+                }
+            },
+        },
+    }
+    return _plain(made)
+
+
+def _kinds(operations: Iterable[Operation], info: Info) -> list[type]:
+    kinds = {info.error: None}
+    for operation in operations:
+        kinds[operation.answer] = None
+        if operation.body is not None:
+            kinds[operation.body] = None
+    return list(kinds)
+
+
+def _operation(operation: Operation, known: dict[type, Any], info: Info) -> Document:
+    shown: Document = {
+        "operationId": operation.name,
+        "tags": [operation.path.split("/")[1]],
+        "summary": operation.summary,
+        "description": f"{operation.description} Permission: `{operation.permission}`.",
+        "parameters": _parameters(operation),
+    }
+    if operation.body is not None:
+        shown["requestBody"] = {
+            "required": operation.is_body_required,
+            "content": {"application/json": {"schema": known[operation.body]}},
+        }
+    shown["responses"] = {
+        str(operation.status): _response(operation.status, known[operation.answer], _replay(operation))
+    } | {str(status): _response(status, known[info.error], {}) for status in _refusals(operation)}
+    return shown
+
+
+def _refusals(operation: Operation) -> list[int]:
+    """List the statuses of what can go wrong: with every operation, with bodies, with keys, with this one."""
+    body = (413, 415) if operation.body is not None else ()
+    keys = (409, 422) if operation.is_idempotent else ()
+    return sorted({400, 401, 403, 429, 500, 503, *body, *keys, *operation.refusals})
+
+
+def _response(status: int, schema: Any, headers: Document) -> Document:  # noqa: ANN401 -- a JSON schema
+    request_id = {"X-Request-ID": {"description": "The request's id.", "schema": {"type": "string"}}}
+    return {
+        "description": HTTPStatus(status).phrase,
+        "headers": request_id | headers,
+        "content": {"application/json": {"schema": schema}},
+    }
+
+
+def _replay(operation: Operation) -> Document:
+    if not operation.is_idempotent:
+        return {}
+    described = "`true` when the answer is that of the first request with this idempotency key."
+    return {"Idempotent-Replayed": {"description": described, "schema": {"type": "string", "const": "true"}}}
+
+
+def _parameters(operation: Operation) -> list[Document]:
+    shown: list[Document] = []
+    if "{id}" in operation.path:
+        shown.append(_parameter("path", "id", "The id, in any spelling.", {"type": "string"}, is_required=True))
+    shown += [_query(parameter) for parameter in operation.parameters]
+    text = {"type": "string", "minLength": 1, "pattern": "^[\\x21-\\x7e]+$"}
+    if operation.is_idempotent:
+        described = "Repeating a request with its key gives the first answer again and does nothing else."
+        shown.append(_parameter("header", "Idempotency-Key", described, text | {"maxLength": 255}))
+    described = "An id of your own for this request; it comes back in the answer."
+    shown.append(_parameter("header", "X-Request-ID", described, {"type": "string"}))
+    return shown
+
+
+def _query(parameter: Parameter) -> Document:
+    described = parameter.description
+    return _parameter("query", parameter.name, described, parameter.schema(), is_required=parameter.is_required)
+
+
+def _parameter(place: str, name: str, described: str, schema: Document, *, is_required: bool = False) -> Document:
+    shown: Document = {"in": place, "name": name, "required": is_required, "schema": schema}
+    return shown | ({"description": described} if described else {})
+
+
+def _plain(value: Any) -> Any:  # noqa: ANN401 -- walks JSON
+    """Give structures the names that people would: `Page_RuleSummary_` is a PageOfRuleSummary."""
+    if isinstance(value, dict):
+        return {_name(key): _plain(item) for key, item in value.items() if not (key == "format" and item == "decimal")}
+    if isinstance(value, list):
+        return [_plain(item) for item in value]
+    return _name(value) if isinstance(value, str) else value
+
+
+def _name(text: str) -> str:
+    return re.sub(r"\b(Page|Envelope)_(\w+)_(?!\w)", r"\1Of\2", text)

@@ -1,0 +1,125 @@
+"""One API generation as a Litestar application: its operations, its words for refusals, its document."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Final
+
+import structlog
+from litestar import Litestar, Request, Response
+from litestar.exceptions import HTTPException, MethodNotAllowedException, NotFoundException
+from litestar.handlers import HTTPRouteHandler
+from litestar.types import ASGIApp, Receive, Scope, Send
+
+from sluiceway.api.http.headers import request_id_of
+from sluiceway.api.http.operations import JSON, SAFE, Operation, Reply, run
+from sluiceway.api.http.refusals import Failure, MethodNotAllowed, PathUnknown, Table
+from sluiceway.domain.errors import InvalidParameters, Problem, Refusal
+from sluiceway.services.edge import Edge
+from sluiceway.storage.database import DatabaseUnavailable
+
+METHODS: Final = ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS")
+RETRY_AFTER_S: Final = 1
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Generation:
+    """What makes one generation differ from another: who, which operations, and the words of errors."""
+
+    prefix: str
+    operations: tuple[Operation, ...]
+    read_secret: Callable[[bytes | None], str]
+    """Read the credential out of the Authorization header. Raises Unauthenticated."""
+    refusals: Table
+    show_failure: Callable[[Failure, str], bytes]
+    """Write the error's envelope, given the request's id."""
+    unavailable: Failure
+    unexpected: Failure
+
+
+def build(generation: Generation, edge: Edge, pages: Sequence[tuple[str, bytes, bytes]] = ()) -> ASGIApp:
+    """Build the application. `pages` are fixed: path, content type, body."""
+    by_path: dict[str, dict[str, Operation]] = {}
+    for operation in generation.operations:
+        by_path.setdefault(operation.path, {})[operation.method] = operation
+    handlers = [_route(generation, edge, path, operations) for path, operations in by_path.items()]
+    handlers += [_page(edge, generation.prefix + path, kind, body) for path, kind, body in pages]
+    app = Litestar(
+        handlers,
+        openapi_config=None,
+        logging_config=None,
+        exception_handlers={Exception: partial(_fail, generation, edge)},
+    )
+    return _with_known_methods(app)
+
+
+def _route(generation: Generation, edge: Edge, path: str, operations: dict[str, Operation]) -> HTTPRouteHandler:
+    async def respond(request: Request[Any, Any, Any]) -> Reply:
+        return await run(operations, edge, generation.read_secret, generation.prefix, request)
+
+    return _handler(generation.prefix + path.replace("{id}", "{id:str}"), respond)
+
+
+def _page(edge: Edge, path: str, kind: bytes, body: bytes) -> HTTPRouteHandler:
+    async def respond(request: Request[Any, Any, Any]) -> Reply:
+        if request.scope["method"] != "GET":
+            raise MethodNotAllowed(request.scope["method"], ("GET",))
+        request_id = request_id_of(request.scope, edge.engine.new_id)
+        return Reply(200, body, request_id, PAGE_HEADERS, (b"content-type", kind))
+
+    return _handler(path, respond)
+
+
+PAGE_HEADERS: Final = (
+    (b"content-security-policy", b"default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'"),
+)
+
+
+def _handler(path: str, respond: Callable[[Request[Any, Any, Any]], Any]) -> HTTPRouteHandler:
+    # Every method comes to us, so that a wrong one is refused in our words and with an Allow that is true.
+    return HTTPRouteHandler(path, http_method=list(METHODS), status_code=200)(respond)
+
+
+def _with_known_methods(app: ASGIApp) -> ASGIApp:
+    """Let a method that nobody has heard of be refused like one that the path does not have."""
+
+    async def serve(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and scope["method"] not in METHODS:
+            scope = {**scope, "method": "OPTIONS"}
+        await app(scope, receive, send)
+
+    return serve
+
+
+def _fail(generation: Generation, edge: Edge, request: Request[Any, Any, Any], problem: Exception) -> Response[bytes]:
+    """Answer whatever was raised. This is the edge: nothing passes it without an envelope, and no internals do."""
+    request_id = request_id_of(request.scope, edge.engine.new_id)
+    failure = failure_of(generation, problem, request.scope["path"])
+    if failure is generation.unexpected:
+        log.error("unexpected_error", request_id=request_id, exc_info=problem)
+    elif failure is generation.unavailable:
+        log.warning("database_unavailable", request_id=request_id, reason=str(problem))
+    headers = {name.decode(): value.decode("latin-1") for name, value in (JSON, *SAFE, *failure.headers)}
+    return Response(
+        generation.show_failure(failure, request_id),
+        status_code=failure.status,
+        headers=headers | {"x-request-id": request_id},
+    )
+
+
+def failure_of(generation: Generation, problem: Exception, path: str) -> Failure:
+    """Find a generation's words for what was raised."""
+    refusal: Exception = problem
+    if isinstance(problem, NotFoundException):
+        refusal = PathUnknown(path)
+    elif isinstance(problem, MethodNotAllowedException):
+        refusal = MethodNotAllowed("", METHODS)
+    elif isinstance(problem, HTTPException) and problem.status_code < 500:  # noqa: PLR2004 -- the caller's mistake
+        refusal = InvalidParameters((Problem("", problem.detail),))
+    if isinstance(refusal, DatabaseUnavailable):
+        return generation.unavailable
+    if isinstance(refusal, Refusal) and type(refusal) in generation.refusals:
+        return generation.refusals[type(refusal)](refusal)
+    return generation.unexpected

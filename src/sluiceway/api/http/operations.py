@@ -1,0 +1,224 @@
+"""Operations: what a generation offers at which path, and the one way by which a request becomes a call of a handler.
+
+The order is always the same: path and method, who is calling, may they, then the body. A handler is given a `Call` and
+gives a `Reply`; whatever refuses raises, and the generation's table answers.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any, Final, TypeVar, cast
+
+from litestar import Request
+from litestar.types import HTTPScope, Receive, Scope, Send
+
+from sluiceway.api.http.bodies import hash_of, parse, read_body, require_json
+from sluiceway.api.http.headers import read_headers, read_idempotency_key, request_id_of
+from sluiceway.api.http.queries import Choice, First, Instant, Named, Parameter, read_query, write_cursor
+from sluiceway.api.http.refusals import Header, MethodNotAllowed
+from sluiceway.domain.access import Permission, Principal, require, visible
+from sluiceway.domain.ids import IdKind, parse_id
+from sluiceway.services.edge import Edge
+from sluiceway.services.idempotency import Answer, Idempotency
+
+T = TypeVar("T")
+
+JSON: Final = (b"content-type", b"application/json")
+SAFE: Final[tuple[Header, ...]] = ((b"cache-control", b"no-store"), (b"x-content-type-options", b"nosniff"))
+REPLAYED: Final[tuple[Header, ...]] = ((b"idempotent-replayed", b"true"),)
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """A finished answer: an ASGI application of two messages."""
+
+    status: int
+    body: bytes
+    request_id: str
+    headers: tuple[Header, ...] = ()
+    content_type: Header = JSON
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send the answer."""
+        headers = [
+            self.content_type,
+            (b"content-length", b"%d" % len(self.body)),
+            (b"x-request-id", self.request_id.encode()),
+            *SAFE,
+            *self.headers,
+        ]
+        await send({"type": "http.response.start", "status": self.status, "headers": headers})
+        await send({"type": "http.response.body", "body": self.body, "more_body": False})
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A request from somebody known, read as far as every operation reads it alike."""
+
+    edge: Edge
+    principal: Principal
+    request_id: str
+    id: str | None
+    """The id in the path as canonical text; None when it is malformed, and then nothing has it."""
+    spelling: str
+    """The id in the path as the caller wrote it."""
+    query: Mapping[str, str]
+    body: object
+    idempotency: Idempotency | None
+
+    def answer(self, answer: Answer) -> Reply:
+        """Send an answer that a service gave or remembered."""
+        return Reply(answer.status, answer.body, self.request_id, REPLAYED if answer.is_replay else ())
+
+    def ok(self, body: bytes) -> Reply:
+        """Send a body with status 200."""
+        return Reply(200, body, self.request_id)
+
+    def owner(self, listed: str) -> str:
+        """Name a list of this organization, to which its cursors belong."""
+        return f"{self.principal.organization_id}/{listed}"
+
+    def cursor(self, last_id: str, listed: str) -> str:
+        """Write the cursor after an entry of one of this organization's lists."""
+        return write_cursor(last_id, self.owner(listed))
+
+
+class Reach(Enum):
+    """For what the caller must hold the operation's permission, before anything else is looked at."""
+
+    SOMETHING = "something"
+    """Hold it at all; the service filters or checks what it finds."""
+    EVERYTHING = "everything"
+    """Hold it as a whole, or for `*`: the operation names no resource."""
+    THE_ID = "the id"
+    """Hold it for the id in the path."""
+
+
+Handler = Callable[[Call], Awaitable[Reply]]
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """What a generation offers at one path and method, with what its document says about it."""
+
+    method: str
+    path: str
+    name: str
+    summary: str
+    description: str
+    permission: Permission
+    reach: Reach
+    handler: Handler
+    answer: type
+    """The structure of the answer, its envelope included."""
+    status: int
+    id_kind: IdKind | None
+    body: type | None
+    """The structure of the body, for the document; handlers read it strictly themselves."""
+    is_body_required: bool
+    parameters: tuple[Parameter, ...]
+    refusals: tuple[int, ...]
+    """Statuses of refusals beside those that every operation can give."""
+
+    @property
+    def is_idempotent(self) -> bool:
+        """Tell whether the operation takes an idempotency key."""
+        return self.method == "POST"
+
+
+def operation(
+    method: str,
+    path: str,
+    *,
+    permission: Permission,
+    answer: type,
+    summary: str,
+    reach: Reach = Reach.SOMETHING,
+    status: int = 200,
+    id_kind: IdKind | None = None,
+    body: type | None = None,
+    is_body_required: bool = True,
+    parameters: Sequence[Parameter] = (),
+    refusals: Sequence[int] = (),
+) -> Callable[[Handler], Operation]:
+    """Declare a handler's operation. The handler's docstring is its description."""
+
+    def declare(handler: Handler) -> Operation:
+        return Operation(
+            method=method,
+            path=path,
+            name=cast("Any", handler).__name__,
+            summary=summary,
+            description=" ".join((handler.__doc__ or "").split()),
+            permission=permission,
+            reach=reach,
+            handler=handler,
+            answer=answer,
+            status=status,
+            id_kind=id_kind,
+            body=body,
+            is_body_required=is_body_required,
+            parameters=tuple(parameters),
+            refusals=tuple(refusals),
+        )
+
+    return declare
+
+
+async def run(
+    operations: Mapping[str, Operation],
+    edge: Edge,
+    read_secret: Callable[[bytes | None], str],
+    prefix: str,
+    request: Request[Any, Any, Any],
+) -> Reply:
+    """Turn a request to one path into a call, and run it."""
+    scope: HTTPScope = request.scope
+    operation = operations.get(scope["method"])
+    if operation is None:
+        raise MethodNotAllowed(scope["method"], tuple(operations))
+    request_id = request_id_of(scope, edge.engine.new_id)
+    headers = read_headers(scope)
+    principal = await edge.identify(read_secret(headers.get(b"authorization")))
+    spelling: str = scope["path_params"].get("id", "")
+    found = None if operation.id_kind is None else parse_id(operation.id_kind, spelling)
+    _authorize(operation, principal, found)
+    body: object = None
+    if operation.body is not None:
+        body = await _read_body(operation, headers, request.receive)
+    idempotency = None
+    if operation.is_idempotent and (key := read_idempotency_key(headers)) is not None:
+        path = operation.path if found is None else operation.path.replace("{id}", found)
+        idempotency = Idempotency(f"{operation.method} {prefix}{path}", key, hash_of(body))
+    query = read_query(scope["query_string"])
+    return await operation.handler(Call(edge, principal, request_id, found, spelling, query, body, idempotency))
+
+
+def _authorize(operation: Operation, principal: Principal, found: str | None) -> None:
+    if operation.reach is Reach.SOMETHING:
+        visible(principal, operation.permission)
+    else:
+        require(principal, operation.permission, found if operation.reach is Reach.THE_ID else None)
+
+
+async def _read_body(operation: Operation, headers: dict[bytes, bytes], receive: Receive) -> object:
+    raw = await read_body(headers, receive)
+    if not raw and not operation.is_body_required:
+        return {}
+    require_json(headers)
+    return parse(raw)
+
+
+__all__ = [
+    "Call",
+    "Choice",
+    "First",
+    "Handler",
+    "Instant",
+    "Named",
+    "Operation",
+    "Reach",
+    "Reply",
+    "operation",
+    "run",
+]

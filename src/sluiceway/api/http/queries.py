@@ -1,0 +1,169 @@
+"""Query parameters: each is declared once, and reads itself and documents itself. Also cursors."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from hashlib import blake2b
+from typing import Any, Final, Generic, TypeVar
+from urllib.parse import parse_qsl
+
+from sluiceway.domain.ids import IdKind, from_base32, parse_id, to_base32
+from sluiceway.domain.rules import refuse
+
+MAX_PARAMETERS: Final = 64
+_MARK_LENGTH: Final = 12
+
+T = TypeVar("T")
+
+
+def read_query(query: bytes) -> dict[str, str]:
+    """Read a query string. Raises InvalidParameters; a parameter that is sent twice has no meaning here."""
+    if not query:
+        return {}
+    try:
+        pairs = parse_qsl(query.decode("ascii"), keep_blank_values=True, max_num_fields=MAX_PARAMETERS, errors="strict")
+    except ValueError:
+        refuse("query", "cannot be read")
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        refuse("query", "holds a parameter twice")
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class Choice(Generic[T]):
+    """One of a few words, each standing for a value."""
+
+    name: str
+    words: Mapping[str, T]
+    description: str = ""
+
+    is_required = False
+
+    def read(self, query: Mapping[str, str]) -> T | None:
+        """Read the parameter, None where it is missing. Raises InvalidParameters."""
+        text = query.get(self.name)
+        if text is None:
+            return None
+        if text not in self.words:
+            refuse(self.name, f"must be one of {', '.join(self.words)}")
+        return self.words[text]
+
+    def schema(self) -> dict[str, Any]:
+        """Describe the parameter."""
+        return {"type": "string", "enum": list(self.words)}
+
+
+@dataclass(frozen=True, slots=True)
+class Instant:
+    """A moment, RFC 3339 with any offset."""
+
+    name: str
+    description: str = ""
+
+    is_required = False
+
+    def read(self, query: Mapping[str, str]) -> datetime | None:
+        """Read the parameter in UTC, None where it is missing. Raises InvalidParameters."""
+        text = query.get(self.name)
+        return None if text is None else read_instant(text, self.name)
+
+    def schema(self) -> dict[str, Any]:
+        """Describe the parameter."""
+        return {"type": "string", "format": "date-time"}
+
+
+def read_instant(text: str, path: str) -> datetime:
+    """Read a moment into UTC. Raises InvalidParameters."""
+    # Somebody who forgets to escape the plus of an offset sends a space.
+    text = text.replace(" ", "+")
+    try:
+        instant = datetime.fromisoformat(text)
+        # The calendar's ends have no neighbours in UTC.
+        moment = None if instant.tzinfo is None or len(text) < len("2024-01-01T00:00Z") else instant.astimezone(UTC)
+    except (ValueError, OverflowError):
+        moment = None
+    if moment is None:
+        refuse(path, "must be a date and time with an offset, such as 2024-04-23T09:15:00Z")
+    return moment
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """The id of something, in any spelling."""
+
+    name: str
+    kind: IdKind
+    description: str = ""
+    is_required: bool = False
+
+    def read(self, query: Mapping[str, str]) -> str | None:
+        """Read the id; a malformed one is None, as it names nothing. Raises InvalidParameters when it is missing."""
+        text = query.get(self.name)
+        if text is None:
+            if self.is_required:
+                refuse(self.name, "is required")
+            return None
+        return parse_id(self.kind, text)
+
+    def schema(self) -> dict[str, Any]:
+        """Describe the parameter."""
+        return {"type": "string"}
+
+
+@dataclass(frozen=True, slots=True)
+class First:
+    """How many entries a page has at most."""
+
+    default: int
+    maximum: int
+
+    name = "first"
+    is_required = False
+    description = "How many entries to give at most."
+
+    def read(self, query: Mapping[str, str]) -> int:
+        """Read the parameter. Raises InvalidParameters."""
+        text = query.get(self.name)
+        if text is None:
+            return self.default
+        is_number = text.isascii() and text.isdigit() and len(text) <= len(str(self.maximum))
+        if not is_number or not 1 <= int(text) <= self.maximum:
+            refuse(self.name, f"must be a whole number from 1 to {self.maximum}")
+        return int(text)
+
+    def schema(self) -> dict[str, Any]:
+        """Describe the parameter."""
+        return {"type": "integer", "minimum": 1, "maximum": self.maximum, "default": self.default}
+
+
+@dataclass(frozen=True, slots=True)
+class After:
+    """Where to go on: the `end_cursor` of the page before."""
+
+    name = "after"
+    is_required = False
+    description = "Go on after this cursor, the `end_cursor` of the page before."
+
+    def read(self, query: Mapping[str, str], owner: str) -> str | None:
+        """Read the id of the last entry seen. Raises InvalidParameters unless we gave the cursor to this owner."""
+        text = query.get(self.name)
+        if text is None:
+            return None
+        last = from_base32(text[_MARK_LENGTH:])
+        if last is None or write_cursor(last, owner) != text:
+            refuse(self.name, "is not a cursor of this list")
+        return last
+
+    def schema(self) -> dict[str, Any]:
+        """Describe the parameter."""
+        return {"type": "string"}
+
+
+def write_cursor(last_id: str, owner: str) -> str:
+    """Write where a list goes on. The mark ties it to its owner: another list's cursor would skip entries unseen."""
+    mark = blake2b(f"{owner}/{last_id}".encode(), digest_size=_MARK_LENGTH // 2).hexdigest()
+    return mark + to_base32(last_id).lower()
+
+
+Parameter = Choice[Any] | Instant | Named | First | After

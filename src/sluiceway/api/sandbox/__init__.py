@@ -1,0 +1,1 @@
+"""The sandbox at /sandbox: a simulated outside world, for organizations that are not live."""
