@@ -5,7 +5,7 @@ import secrets
 import string
 from collections.abc import AsyncGenerator, Callable, Generator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from argon2 import PasswordHasher
@@ -20,6 +20,7 @@ from sluiceway.storage.embedded import EmbeddedPostgres
 from sluiceway.storage.migrate import migrate
 from sluiceway.worker import Worker
 
+PATIENCE_S = 3600.0
 _BASE62 = string.digits + string.ascii_letters
 
 
@@ -70,12 +71,20 @@ def postgres(settings: Settings) -> Generator[str]:
 
 
 @asynccontextmanager
-async def open_database(settings: Settings, *, migrated: bool = True) -> AsyncGenerator[Database]:
-    """Open the database, brought up to date, after checking that it cannot lose what it has committed."""
+async def open_database(
+    settings: Settings, *, migrated: bool = True, is_patient: bool = False
+) -> AsyncGenerator[Database]:
+    """Open the database, brought up to date, after checking that it cannot lose what it has committed.
+
+    `is_patient` lets one transaction read everything, which takes longer than any request may.
+    """
+    options = DatabaseOptions(max_connections=settings.max_connections)
+    if is_patient:
+        options = replace(options, transaction_timeout_s=PATIENCE_S)
     with postgres(settings) as url:
         if migrated:
             await migrate(url)
-        async with Database(url, DatabaseOptions(max_connections=settings.max_connections)) as database:
+        async with Database(url, options) as database:
             async with database.read() as tx:
                 await check_durability(tx, is_unsafe_allowed=settings.allow_unsafe_postgres)
             yield database

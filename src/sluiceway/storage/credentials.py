@@ -75,6 +75,11 @@ async def insert_person(tx: WriteTx, person: Person, at: datetime) -> None:
     await execute(tx, QUERIES["insert_person"], {**person._asdict(), "at": at})
 
 
+async def set_password(tx: WriteTx, person: Person) -> None:
+    """Replace a person's password by the one whose hash the person carries."""
+    await execute(tx, QUERIES["set_password"], person._asdict())
+
+
 async def find_people(tx: ReadTx, email: str) -> list[Person]:
     """Find the people with an e-mail address, one for each organization."""
     return [Person(*row) for row in await fetch_all(tx, QUERIES["find_people"], {"email": email})]

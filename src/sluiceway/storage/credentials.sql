@@ -26,3 +26,8 @@ VALUES (%(organization_id)s::uuid, %(id)s::uuid, %(email)s, %(password_hash)s, %
 -- name: find_people
 -- By e-mail; one person may belong to several organizations.
 SELECT organization_id, id, email, password_hash FROM person WHERE email = %(email)s ORDER BY organization_id;
+
+-- name: set_password
+-- Whoever runs the server may replace a password that was lost.
+UPDATE person SET password_hash = %(password_hash)s
+WHERE organization_id = %(organization_id)s::uuid AND id = %(id)s::uuid;

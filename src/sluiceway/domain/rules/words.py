@@ -276,8 +276,8 @@ class Words:
             case m.TopUpToLevel(level, account_id):
                 return f"fill {to} up to {_LEVELS[level]} {self.account(account_id)} from {source}"
             case m.RoundDown(multiple):
-                level = f"a multiple of {self.money(multiple, action.source)}"
-                return f"bring {source} down to {level} and move the rest to {to}"
+                rung = f"a multiple of {self.money(multiple, action.source)}"
+                return f"bring {source} down to {rung} and move the rest to {to}"
             case m.SweepAbove(keep):
                 return f"keep {self.money(keep, action.source)} in {source} and move the rest to {to}"
             case m.NextPaymentMinimum():

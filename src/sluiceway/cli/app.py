@@ -1,0 +1,63 @@
+"""The program `sluiceway`: its commands, and how it ends (0: done; 1: not done, and one sentence why; 2: usage)."""
+
+import sys
+from importlib.metadata import version
+from typing import Annotated
+
+import typer
+
+from sluiceway.cli import auditing, demo, executions, keys, rules, schema, serving
+from sluiceway.cli.accounts import accounts
+from sluiceway.cli.failures import sentence_of
+from sluiceway.cli.output import complain
+
+app = typer.Typer(
+    name="sluiceway",
+    help="Sluiceway routes money: it arrives in accounts, and rules that a person has reviewed and enabled move it on.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command()(demo.demo)
+app.command()(serving.serve)
+app.command()(serving.worker)
+app.command()(schema.migrate)
+app.command()(accounts)
+app.command()(auditing.audit)
+app.add_typer(keys.app, name="keys")
+app.add_typer(rules.app, name="rules")
+app.add_typer(executions.app, name="executions")
+
+
+def _show_version(asked: bool) -> None:  # noqa: FBT001 -- typer hands the flag over like this
+    if asked:
+        typer.echo(f"sluiceway {version('sluiceway')}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    _version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version, and stop.")
+    ] = False,
+) -> None:
+    """Sluiceway routes money: it arrives in accounts, and rules that a person has reviewed and enabled move it on."""
+
+
+def main() -> int:
+    """Run the command that was typed."""
+    try:
+        app()
+    except Exception as failure:
+        sentence = sentence_of(failure)
+        if sentence is None:
+            raise
+        complain(sentence)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,124 @@
+"""Where a command finds its data, and on whose behalf it asks: the options that all commands share."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Final, TypeVar
+
+import typer
+
+from sluiceway.cli.failures import CommandFailed
+from sluiceway.domain.access import Principal
+from sluiceway.domain.ids import IdKind, KeyId, OrganizationId, parse_id
+from sluiceway.domain.rules import visible
+from sluiceway.settings import Settings, read_settings
+
+if TYPE_CHECKING:
+    from sluiceway.services.engine import Engine
+    from sluiceway.storage.organizations import Organization
+
+T = TypeVar("T")
+
+DataDir = Annotated[
+    Path | None,
+    typer.Option(
+        "--data-dir",
+        help="The folder that holds the data. PostgreSQL runs inside it unless there is a database URL. "
+        "[default: $DATA_DIR, or .sluiceway]",
+        show_default=False,
+        metavar="FOLDER",
+    ),
+]
+DatabaseUrl = Annotated[
+    str | None,
+    typer.Option(
+        "--database-url",
+        help="Use this PostgreSQL (15 or later) instead of the embedded one. [default: $DATABASE_URL]",
+        show_default=False,
+        metavar="URL",
+    ),
+]
+OrganizationOption = Annotated[
+    str | None,
+    typer.Option(
+        "--organization",
+        help="Which organization, by id. Needed only where there is more than one.",
+        show_default=False,
+        metavar="ID",
+    ),
+]
+
+_SCHEMES: Final = ("postgresql://", "postgres://")
+_A_KEY_OF_THE_OPERATOR: Final = KeyId("00000000-0000-0000-0000-000000000000")
+
+
+def settings_of(data_dir: Path | None, database_url: str | None) -> Settings:
+    """Read the environment, and let the options win over it."""
+    try:
+        settings = read_settings()
+    except ValueError as failure:
+        raise CommandFailed(f"The environment is wrong: {failure}.") from failure
+    settings = replace(
+        settings,
+        data_dir=data_dir or settings.data_dir,
+        database_url=database_url or settings.database_url,
+    )
+    url = settings.database_url
+    # The address may hold a password, so it is not repeated.
+    if url is not None and not url.startswith(_SCHEMES):
+        raise CommandFailed("The database URL has to begin with postgresql:// (see --database-url and DATABASE_URL).")
+    return settings
+
+
+def existing(settings: Settings) -> Settings:
+    """Refuse a data directory that holds nothing, rather than making an empty database in it."""
+    if settings.database_url is None and not (settings.data_dir / "postgres").exists():
+        raise CommandFailed(
+            f"There is no data in {settings.data_dir}."
+            " Name another folder with --data-dir, or begin with: sluiceway demo"
+        )
+    return settings
+
+
+def ask(settings: Settings, work: "Callable[[Engine], Awaitable[T]]") -> T:
+    """Open the data that is there, do the work, close it."""
+    from sluiceway.wiring import engine_of, open_database
+
+    async def main() -> T:
+        async with open_database(settings) as database:
+            return await work(engine_of(database))
+
+    return asyncio.run(main())
+
+
+async def choose_organization(engine: "Engine", given: str | None) -> "Organization":
+    """Find the organization that was named, or the only one there is."""
+    from sluiceway.storage.organizations import list_organizations
+
+    async with engine.database.read() as tx:
+        organizations = await list_organizations(tx)
+    if not organizations:
+        raise CommandFailed("There is no organization yet. `sluiceway demo` makes a sample one.")
+    if given is not None:
+        wanted = given.lower()
+        found = next((organization for organization in organizations if organization.id == wanted), None)
+        if found is None:
+            raise CommandFailed(f"There is no organization with the id '{visible(given)}'.")
+        return found
+    if len(organizations) > 1:
+        listed = ", ".join(f"{organization.id} ({visible(organization.name)})" for organization in organizations)
+        raise CommandFailed(f"There are several organizations; say which with --organization: {listed}")
+    return organizations[0]
+
+
+def operator(organization_id: OrganizationId) -> Principal:
+    """Act as whoever runs the server: allowed to read everything of an organization. Enabling is not among it."""
+    from sluiceway.services.keys import every_grant
+
+    return Principal(organization_id, _A_KEY_OF_THE_OPERATOR, every_grant())
+
+
+def read_id(kind: IdKind, spelling: str) -> str | None:
+    """Read any spelling of an id; None for a malformed one, which is one that does not exist."""
+    return parse_id(kind, spelling.strip())

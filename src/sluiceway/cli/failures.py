@@ -1,0 +1,96 @@
+"""What can go wrong, said in one sentence. Anything else is a defect, and keeps its traceback."""
+
+from dataclasses import dataclass
+
+from sluiceway.domain.errors import (
+    InvalidParameters,
+    NotFound,
+    PasswordRefused,
+    Problem,
+    Refusal,
+    RuleChanged,
+    RuleDisabled,
+    RuleHasProblems,
+)
+from sluiceway.domain.ids import IdKind
+from sluiceway.domain.rules import visible
+
+
+@dataclass(eq=False)
+class CommandFailed(Exception):
+    """A command that cannot go on; `sentence` is for the person who typed it."""
+
+    sentence: str
+
+    def __str__(self) -> str:
+        """Give the sentence."""
+        return self.sentence
+
+
+_KINDS = {
+    IdKind.ACCOUNT: "account",
+    IdKind.RULE: "rule",
+    IdKind.EXECUTION: "execution",
+    IdKind.TRANSFER: "transfer",
+    IdKind.CARD: "card",
+    IdKind.KEY: "API key",
+    IdKind.REQUEST: "request",
+}
+
+
+def sentence_of(failure: Exception) -> str | None:
+    """Say what went wrong; None for what nobody expected."""
+    from sluiceway.cli.scenarios import BadScenario
+    from sluiceway.storage.database import ConstraintViolated, DatabaseUnavailable, UnsafeSettings
+    from sluiceway.storage.migrate import MigrationFailed
+    from sluiceway.storage.programs import EmbeddedPostgresFailed
+
+    match failure:
+        case CommandFailed() | BadScenario():
+            return str(failure)
+        case Refusal():
+            return _refusal(failure)
+        case DatabaseUnavailable(reason):
+            return f"The database cannot be used: {_one_line(reason)}"
+        case UnsafeSettings():
+            return (
+                f"This PostgreSQL could lose money that it says is safe: {failure}. Set it right, or start with"
+                " ALLOW_UNSAFE_POSTGRES=1 where losing data does not matter."
+            )
+        case MigrationFailed(reason):
+            return f"The database could not be brought up to date: {_one_line(reason)}"
+        case EmbeddedPostgresFailed(reason):
+            return f"The embedded PostgreSQL did not start: {_one_line(reason)}"
+        case ConstraintViolated():
+            return f"The database refused a row: {_one_line(str(failure))}"
+        case _:
+            return None
+
+
+def _refusal(refusal: Refusal) -> str:
+    match refusal:
+        case NotFound(kind, spelling):
+            return f"There is no {_KINDS[kind]} with the id '{visible(spelling)}'."
+        case PasswordRefused():
+            return "The e-mail address or the password is wrong."
+        case RuleChanged():
+            return "The rule was changed while you were looking at it. Look at it again, then enable it."
+        case RuleDisabled():
+            return "The rule is disabled. A person has to enable it first: sluiceway rules enable ID --as EMAIL"
+        case RuleHasProblems(problems):
+            return f"The rule cannot be enabled: {_problems(problems)}"
+        case InvalidParameters(problems):
+            return f"That does not make sense: {_problems(problems)}"
+        case _:
+            return f"That was refused: {type(refusal).__name__}"
+
+
+def _problems(problems: tuple[Problem, ...]) -> str:
+    return "; ".join(
+        f"{visible(problem.path)} {visible(problem.message)}" if problem.path else visible(problem.message)
+        for problem in problems
+    )
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())

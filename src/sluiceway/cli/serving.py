@@ -1,0 +1,204 @@
+"""`sluiceway serve` and `sluiceway worker`: the processes that stay, and how they stop."""
+
+import asyncio
+import gc
+import logging
+import signal
+import socket
+import sys
+from collections.abc import Callable, Coroutine, Generator
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import TYPE_CHECKING, Annotated, Final
+
+import typer
+
+from sluiceway.cli.deployment import DatabaseUrl, DataDir, settings_of
+from sluiceway.cli.failures import CommandFailed
+from sluiceway.cli.output import say
+from sluiceway.settings import Settings
+
+if TYPE_CHECKING:
+    import uvicorn
+
+    from sluiceway.wiring import Running
+
+Host = Annotated[
+    str | None, typer.Option("--host", help="The address to listen at. [default: $HOST, or 127.0.0.1]", metavar="HOST")
+]
+Port = Annotated[
+    int | None,
+    typer.Option(
+        "--port", min=0, max=65535, help="The port to listen at; 0 takes a free one. [default: $PORT, or 8080]"
+    ),
+]
+
+_BACKLOG: Final = 2048
+_KEEP_ALIVE_S: Final = 75
+_LONGEST_GOODBYE_S: Final = 10
+_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
+
+
+def serve(
+    host: Host = None,
+    port: Port = None,
+    worker: Annotated[
+        bool, typer.Option("--worker/--no-worker", help="Settle in this process too, or leave that to `worker`.")
+    ] = True,
+    data_dir: DataDir = None,
+    database_url: DatabaseUrl = None,
+) -> None:
+    """Serve the APIs and settle what is due, until Ctrl-C.
+
+    Several processes may serve one database. What was answered is safe: after a crash, starting again goes on.
+    """
+    settings = with_address(settings_of(data_dir, database_url), host, port)
+    with listening(settings) as (sock, base_url):
+        run_until_stopped(_serve(settings, sock, lambda: say(f"Sluiceway is at {base_url}"), with_worker=worker))
+
+
+async def _serve(settings: Settings, sock: socket.socket, on_ready: Callable[[], None], *, with_worker: bool) -> None:
+    from sluiceway.wiring import open_database, running
+
+    stop = stopping()
+    async with open_database(settings) as database, running(database, settings, with_worker=with_worker) as parts:
+        await serve_until(stop, parts, sock, on_ready)
+
+
+def worker(data_dir: DataDir = None, database_url: DatabaseUrl = None) -> None:
+    """Settle what is due, until Ctrl-C, without serving anything.
+
+    Any number of workers may share one database; each execution is settled by one of them.
+    """
+    run_until_stopped(_work(settings_of(data_dir, database_url)))
+
+
+async def _work(settings: Settings) -> None:
+    from sluiceway.wiring import open_database, running
+
+    stop = stopping()
+    async with open_database(settings) as database, running(database, settings):
+        say("Sluiceway is settling what is due.")
+        await stop.wait()
+
+
+def with_address(settings: Settings, host: str | None, port: int | None) -> Settings:
+    """Let the options win over the environment."""
+    return replace(settings, host=host or settings.host, port=settings.port if port is None else port)
+
+
+@contextmanager
+def listening(settings: Settings) -> Generator[tuple[socket.socket, str]]:
+    """Take the port before anything else starts, so that one that is in use is known at once; give its address."""
+    try:
+        [(family, kind, _, _, address), *_] = socket.getaddrinfo(
+            settings.host, settings.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )
+    except OSError as failure:
+        raise CommandFailed(f"There is no address {settings.host} to listen at.") from failure
+    with socket.socket(family, kind) as sock:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            sock.bind(address)
+        except OSError as failure:
+            raise CommandFailed(_why_not(settings, failure)) from failure
+        # The answers are small and waited for.
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        yield sock, _base_url(settings.host, sock.getsockname()[1])
+
+
+def _why_not(settings: Settings, failure: OSError) -> str:
+    import errno
+
+    place = f"Port {settings.port} of {settings.host}"
+    if failure.errno == errno.EADDRINUSE:
+        return f"{place} is in use. Choose another with --port, or stop what runs there."
+    if failure.errno == errno.EACCES:
+        return f"{place} is reserved. Choose one above 1023 with --port."
+    return f"{place} cannot be used: {failure.strerror}."
+
+
+def _base_url(host: str, port: int) -> str:
+    everywhere = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}  # noqa: S104 -- what a person may have asked for
+    shown = everywhere.get(host, f"[{host}]" if ":" in host else host)
+    return f"http://{shown}:{port}"
+
+
+def run_until_stopped(main: Coroutine[None, None, None]) -> None:
+    """Run a process that stays. SIGINT and SIGTERM are the way to end it, so ending by them is no failure."""
+    import uvloop
+
+    _log_to_stderr()
+    for number in _SIGNALS:
+        # Before the loop takes over and after it has gone, a signal still ends us in order.
+        signal.signal(number, signal.default_int_handler)
+    try:
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(main)
+    except KeyboardInterrupt:
+        return
+
+
+def stopping() -> asyncio.Event:
+    """Give the event that SIGINT and SIGTERM set from now on."""
+    stop = asyncio.Event()
+    for number in _SIGNALS:
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    return stop
+
+
+async def serve_until(stop: asyncio.Event, parts: "Running", sock: socket.socket, on_ready: Callable[[], None]) -> None:
+    """Answer HTTP on the socket until `stop` is set; then finish what is under way."""
+    import uvicorn
+
+    from sluiceway.api.app import create_app
+
+    config = uvicorn.Config(
+        create_app(parts.edge),
+        loop="uvloop",
+        http="httptools",
+        ws="none",
+        log_config=None,
+        access_log=False,
+        proxy_headers=False,
+        server_header=False,
+        backlog=_BACKLOG,
+        timeout_keep_alive=_KEEP_ALIVE_S,
+        timeout_graceful_shutdown=_LONGEST_GOODBYE_S,
+        h11_max_incomplete_event_size=64 * 1024,
+    )
+    server = _quiet_server(config, on_ready)
+    serving = asyncio.create_task(server.serve(sockets=[sock]))
+    waiting = asyncio.create_task(stop.wait())
+    await asyncio.wait({serving, waiting}, return_when=asyncio.FIRST_COMPLETED)
+    waiting.cancel()
+    server.should_exit = True
+    await serving
+
+
+def _quiet_server(config: "uvicorn.Config", on_ready: Callable[[], None]) -> "uvicorn.Server":
+    import uvicorn
+
+    class QuietServer(uvicorn.Server):
+        """A server that says when it is ready, and leaves signals to us: uvicorn would raise them again at its end."""
+
+        @contextmanager
+        def capture_signals(self) -> Generator[None]:
+            yield
+
+        async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+            await super().startup(sockets)
+            if self.started:
+                # What was made so far stays, so the collector need not look at it again and again.
+                gc.collect()
+                gc.freeze()
+                on_ready()
+
+    return QuietServer(config)
+
+
+def _log_to_stderr() -> None:
+    import structlog
+
+    logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
+    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))

@@ -1,0 +1,121 @@
+"""The audit: every promise about money and approvals, checked on one snapshot of everything; nothing is changed."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final, NamedTuple
+
+from sluiceway.domain.errors import InvalidParameters
+from sluiceway.domain.ids import IdKind
+from sluiceway.domain.rules import fingerprint, read_rule
+from sluiceway.services.engine import Engine
+from sluiceway.storage import audit as stored
+from sluiceway.storage.audit import Check, Examined
+from sluiceway.storage.database import ReadTx
+
+EXAMPLES: Final = 5
+DEFINITIONS: Final = "definitions_are_as_signed"
+
+
+@dataclass(frozen=True, slots=True)
+class Violation:
+    """A counter-example: what (an account, a transfer ...), its id, and what does not agree."""
+
+    organization_id: str
+    what: str
+    kind: IdKind | None
+    id: str
+    expected: str
+    found: str
+
+
+@dataclass(frozen=True, slots=True)
+class CheckResult:
+    """One promise: on how many things it was checked, how many break it, and the first of those."""
+
+    name: str
+    promise: str
+    examined: int
+    unit: str
+    violations: int
+    examples: tuple[Violation, ...]
+
+
+class _Promise(NamedTuple):
+    check: Check
+    promise: str
+    unit: str
+    what: str
+    kind: IdKind | None
+    count: Callable[[Examined], int]
+
+
+_PROMISES: Final = (
+    _Promise(Check.SUMS, "Sums are zero", "currencies", "currency", None, lambda n: n.currencies),
+    _Promise(
+        Check.BALANCES, "Balances equal their postings", "postings", "account", IdKind.ACCOUNT, lambda n: n.postings
+    ),
+    _Promise(Check.CHAINS, "Each posting follows another", "postings", "account", IdKind.ACCOUNT, lambda n: n.postings),
+    _Promise(
+        Check.FLOORS, "No account is below its floor", "accounts", "account", IdKind.ACCOUNT, lambda n: n.accounts
+    ),
+    _Promise(
+        Check.TRANSFERS, "Transfers did what they say", "transfers", "transfer", IdKind.TRANSFER, lambda n: n.transfers
+    ),
+    _Promise(
+        Check.ONCE, "Nothing was transferred twice", "transfers", "transfer", IdKind.TRANSFER, lambda n: n.transfers
+    ),
+    _Promise(
+        Check.ENDS, "Every run has ended or is due", "executions", "execution", IdKind.EXECUTION, lambda n: n.executions
+    ),
+    _Promise(
+        Check.APPROVALS, "Every run was approved", "executions", "execution", IdKind.EXECUTION, lambda n: n.executions
+    ),
+    _Promise(Check.ENABLED, "Every enabled rule is approved", "rules", "rule", IdKind.RULE, lambda n: n.rules),
+    _Promise(
+        Check.COUNTS, "Runs count their transfers", "executions", "execution", IdKind.EXECUTION, lambda n: n.executions
+    ),
+    _Promise(Check.CAPS, "Limits count their transfers", "limits", "rule", IdKind.RULE, lambda n: n.caps),
+)
+
+
+async def run_audit(engine: Engine) -> list[CheckResult]:
+    """Check every promise on one snapshot. Raises DatabaseUnavailable."""
+    async with engine.database.snapshot() as tx:
+        await stored.take_room(tx)
+        examined = await stored.count_examined(tx)
+        results = [await _check(tx, promise, examined) for promise in _PROMISES]
+        return [*results, await _check_definitions(tx, examined)]
+
+
+async def _check(tx: ReadTx, promise: _Promise, examined: Examined) -> CheckResult:
+    violations, mismatches = await stored.find_mismatches(tx, promise.check, EXAMPLES)
+    examples = tuple(
+        Violation(found.organization_id, promise.what, promise.kind, found.id, found.expected, found.found)
+        for found in mismatches
+    )
+    count = promise.count(examined)
+    return CheckResult(promise.check, promise.promise, count, promise.unit, violations, examples)
+
+
+async def _check_definitions(tx: ReadTx, examined: Examined) -> CheckResult:
+    """Hash every stored revision again: a person signed exactly this text."""
+    violations = 0
+    examples: list[Violation] = []
+    async for revision in stored.every_revision(tx):
+        found = _fingerprint(revision.definition)
+        if found == revision.fingerprint.hex():
+            continue
+        violations += 1
+        if len(examples) < EXAMPLES:
+            organization_id, rule_id, number = revision.key
+            expected = f"revision {number} with hash {revision.fingerprint.hex()}"
+            examples.append(Violation(organization_id, "rule", IdKind.RULE, rule_id, expected, found))
+    promise = "Definitions are as they were signed"
+    return CheckResult(DEFINITIONS, promise, examined.revisions, "revisions", violations, tuple(examples))
+
+
+def _fingerprint(definition: object) -> str:
+    try:
+        return fingerprint(read_rule(definition)).hex()
+    except InvalidParameters as refused:
+        return f"not a rule: {refused.problems[0].path} {refused.problems[0].message}"

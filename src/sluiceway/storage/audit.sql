@@ -1,0 +1,241 @@
+-- Each check gives its counter-examples (organization, id, expected, found), at most `limit` of them, each with the
+-- number of all. They look at everything, of all organizations, in one snapshot.
+
+-- name: take_room
+-- For this transaction only: reading everything needs time, memory, and the plans that look-ups by key do without.
+SELECT set_config('work_mem', '128MB', true), set_config('statement_timeout', %(timeout)s, true),
+       set_config('enable_seqscan', 'on', true), set_config('enable_bitmapscan', 'on', true),
+       set_config('enable_hashjoin', 'on', true), set_config('enable_mergejoin', 'on', true);
+
+-- name: examined
+-- How much there is to look at.
+SELECT (SELECT count(*) FROM (SELECT DISTINCT organization_id, currency FROM account) c),
+       (SELECT count(*) FROM account), (SELECT count(*) FROM posting), (SELECT count(*) FROM transfer),
+       (SELECT count(*) FROM execution), (SELECT count(*) FROM rule), (SELECT count(*) FROM rule_revision),
+       (SELECT count(*) FROM cap_used);
+
+-- name: sums_that_are_not_zero
+-- Every cent that is in an account came out of another one, the world included.
+SELECT organization_id, currency, '0', sum(posted)::text, count(*) OVER ()
+FROM account GROUP BY organization_id, currency HAVING sum(posted) <> 0
+ORDER BY organization_id, currency LIMIT %(limit)s;
+
+-- name: balances_without_their_postings
+-- A balance is the sum of the account's postings, and what is held is the sum of its holds that have not ended.
+WITH side AS (
+    SELECT organization_id, debit_account_id AS account_id,
+           -sum(amount) FILTER (WHERE kind IN ('post', 'settle', 'reverse')) AS posted,
+           coalesce(sum(amount) FILTER (WHERE kind = 'hold'), 0)
+               - coalesce(sum(amount) FILTER (WHERE kind IN ('release', 'settle')), 0) AS held
+    FROM posting GROUP BY organization_id, debit_account_id
+    UNION ALL
+    SELECT organization_id, credit_account_id, sum(amount) FILTER (WHERE kind IN ('post', 'settle', 'reverse')), 0
+    FROM posting GROUP BY organization_id, credit_account_id
+), moved AS (
+    SELECT organization_id, account_id, coalesce(sum(posted), 0) AS posted, sum(held) AS held
+    FROM side GROUP BY organization_id, account_id
+)
+SELECT a.organization_id, a.id, format('%%s posted, %%s held', coalesce(m.posted, 0), coalesce(m.held, 0)),
+       format('%%s posted, %%s held', a.posted, a.held_out), count(*) OVER ()
+FROM account a
+LEFT JOIN moved m ON m.organization_id = a.organization_id AND m.account_id = a.id
+WHERE a.kind <> 'EXTERNAL_ACCOUNT'
+    AND (a.posted <> coalesce(m.posted, 0) OR a.held_out <> coalesce(m.held, 0))
+ORDER BY a.organization_id, a.id LIMIT %(limit)s;
+
+-- name: chains_that_break
+-- Each posting starts from the balance that another one left. Whatever their order: every balance that was left is where
+-- one posting starts, except the present one, and only the first starts from nothing.
+WITH step AS (
+    SELECT organization_id, debit_account_id AS account_id, debit_after + amount AS before, debit_after AS after
+    FROM posting WHERE kind IN ('post', 'settle', 'reverse')
+    UNION ALL
+    SELECT organization_id, credit_account_id, credit_after - amount, credit_after
+    FROM posting WHERE kind IN ('post', 'settle', 'reverse')
+), counted AS (
+    SELECT organization_id, account_id, before AS balance, count(*) AS times FROM step GROUP BY 1, 2, 3
+    UNION ALL
+    SELECT organization_id, account_id, after, -count(*) FROM step GROUP BY 1, 2, 3
+    UNION ALL
+    SELECT organization_id, id, posted, 1 FROM account WHERE kind <> 'EXTERNAL_ACCOUNT'
+    UNION ALL
+    SELECT organization_id, id, 0, -1 FROM account WHERE kind <> 'EXTERNAL_ACCOUNT'
+), broken AS (
+    SELECT organization_id, account_id, balance, sum(times) AS times
+    FROM counted GROUP BY 1, 2, 3 HAVING sum(times) <> 0
+)
+SELECT organization_id, account_id, 'every balance left by one posting, taken up by one',
+       'a balance of ' || balance || CASE WHEN times > 0 THEN ' that no posting left' ELSE ' that none took up' END,
+       count(*) OVER ()
+FROM broken ORDER BY organization_id, account_id, balance LIMIT %(limit)s;
+
+-- name: accounts_below_their_floor
+-- The schema refuses this; the audit trusts nobody.
+SELECT organization_id, id, 'at least ' || floor, (posted - held_out)::text, count(*) OVER ()
+FROM account WHERE kind NOT IN ('EXTERNAL_ACCOUNT', 'WORLD') AND posted - held_out < floor
+ORDER BY organization_id, id LIMIT %(limit)s;
+
+-- name: transfers_unlike_their_postings
+-- A transfer has done in the ledger exactly what its status says: moved its amount once, held it, or nothing. Between two
+-- accounts that we keep that is one posting from the one to the other. Nobody stands for the world.
+WITH done AS (
+    SELECT organization_id, transfer_id, count(*) AS postings,
+           coalesce(sum(amount) FILTER (WHERE kind IN ('post', 'settle')), 0)
+               - coalesce(sum(amount) FILTER (WHERE kind = 'reverse'), 0) AS moved,
+           coalesce(sum(amount) FILTER (WHERE kind = 'hold'), 0)
+               - coalesce(sum(amount) FILTER (WHERE kind IN ('release', 'settle')), 0) AS held,
+           min(debit_account_id::text) FILTER (WHERE kind = 'post') AS debit,
+           min(credit_account_id::text) FILTER (WHERE kind = 'post') AS credit
+    FROM posting GROUP BY organization_id, transfer_id
+), told AS (
+    SELECT coalesce(t.organization_id, d.organization_id) AS organization_id, coalesce(t.id, d.transfer_id) AS id,
+           t.status, t.mode, t.amount, t.source_account_id, t.destination_account_id,
+           t.mode = 'LIVE' AND coalesce(s.kind, 'WORLD') <> 'EXTERNAL_ACCOUNT'
+               AND coalesce(e.kind, 'WORLD') <> 'EXTERNAL_ACCOUNT' AS is_kept,
+           t.mode = 'LIVE' AND coalesce(s.kind, 'WORLD') = 'EXTERNAL_ACCOUNT'
+               AND coalesce(e.kind, 'WORLD') = 'EXTERNAL_ACCOUNT' AS is_outside,
+           coalesce(s.kind, 'WORLD') <> 'EXTERNAL_ACCOUNT' AS source_is_kept,
+           coalesce(t.source_account_id, w.id)::text AS from_id, coalesce(t.destination_account_id, w.id)::text AS to_id,
+           coalesce(d.postings, 0) AS postings, coalesce(d.moved, 0) AS moved, coalesce(d.held, 0) AS held,
+           d.debit, d.credit
+    FROM transfer t
+    FULL JOIN done d ON d.organization_id = t.organization_id AND d.transfer_id = t.id
+    LEFT JOIN account s ON s.organization_id = t.organization_id AND s.id = t.source_account_id
+    LEFT JOIN account e ON e.organization_id = t.organization_id AND e.id = t.destination_account_id
+    LEFT JOIN account w ON w.organization_id = t.organization_id AND w.kind = 'WORLD'
+        AND w.currency = coalesce(s.currency, e.currency)
+), judged AS (
+    SELECT *, CASE
+        WHEN status IS NULL THEN 'a transfer to which the postings belong'
+        WHEN mode = 'SIMULATION' AND postings > 0 THEN 'no posting of a simulation'
+        WHEN mode = 'SIMULATION' THEN NULL
+        WHEN status = 'COMPLETE' AND is_kept
+            AND (postings <> 1 OR moved <> amount OR debit IS DISTINCT FROM from_id OR credit IS DISTINCT FROM to_id)
+            THEN format('1 posting of %%s from %%s to %%s', amount, from_id, to_id)
+        WHEN status = 'COMPLETE' AND NOT is_outside AND (moved <> amount OR held <> 0)
+            THEN format('%%s moved, nothing held', amount)
+        WHEN status IN ('INCOMPLETE', 'ERROR', 'CANCELLED') AND (moved <> 0 OR held <> 0)
+            THEN 'nothing moved, nothing held'
+        WHEN status IN ('PROCESSING', 'PENDING') AND (moved <> 0 OR held <> CASE WHEN source_is_kept THEN amount ELSE 0 END)
+            THEN format('nothing moved, %%s held', CASE WHEN source_is_kept THEN amount ELSE 0 END)
+        WHEN status = 'PENDING_APPROVAL' AND moved <> 0 THEN 'nothing moved'
+        END AS expected
+    FROM told
+)
+SELECT organization_id, id, expected,
+       format('%%s with %%s postings: %%s moved, %%s held%%s', coalesce(status, 'no transfer'), postings, moved, held,
+              CASE WHEN debit IS NULL THEN '' ELSE format(', from %%s to %%s', debit, credit) END),
+       count(*) OVER ()
+FROM judged WHERE expected IS NOT NULL ORDER BY organization_id, id LIMIT %(limit)s;
+
+-- name: transfers_made_twice
+-- One execution makes at most one transfer for each part of each action.
+SELECT organization_id, min(id::text)::uuid, format('1 transfer for step %%s, action %%s, part %%s', step, action, part),
+       count(*)::text, count(*) OVER ()
+FROM transfer WHERE execution_id IS NOT NULL
+GROUP BY organization_id, execution_id, step, action, part HAVING count(*) > 1
+ORDER BY 1, 2 LIMIT %(limit)s;
+
+-- name: executions_in_limbo
+-- An execution has ended, or is due, or waits for a transfer that is still open. Nothing else will ever move it on.
+SELECT e.organization_id, e.id, 'ended, due, or waiting for an open transfer',
+       format('%%s, due %%s, finished %%s', e.status, coalesce(e.due_at::text, 'never'),
+              coalesce(e.finished_at::text, 'never')),
+       count(*) OVER ()
+FROM execution e
+WHERE (e.status <> 'IN_PROGRESS' AND (e.due_at IS NOT NULL OR e.finished_at IS NULL))
+    OR (e.status = 'IN_PROGRESS' AND e.due_at IS NULL AND NOT EXISTS (
+        SELECT 1 FROM transfer t
+        WHERE t.organization_id = e.organization_id AND t.id = ANY (e.transfer_ids)
+            AND t.status IN ('PENDING_APPROVAL', 'PROCESSING', 'PENDING')))
+ORDER BY e.organization_id, e.id LIMIT %(limit)s;
+
+-- name: executions_without_approval
+-- A live execution ran exactly the revision that a person had signed before.
+SELECT e.organization_id, e.id, format('revision %%s with hash %%s, approved before it was created', e.revision,
+                                       encode(e.fingerprint, 'hex')),
+       CASE WHEN a.id IS NULL THEN 'no approval'
+            ELSE format('revision %%s with hash %%s, approved at %%s, created at %%s', a.revision,
+                        encode(a.fingerprint, 'hex'), a.approved_at, e.created_at) END,
+       count(*) OVER ()
+FROM execution e
+LEFT JOIN approval a ON a.organization_id = e.organization_id AND a.id = e.approval_id
+WHERE e.mode = 'LIVE' AND (
+    a.id IS NULL OR a.rule_id <> e.rule_id OR a.revision <> e.revision OR a.fingerprint <> e.fingerprint
+    OR a.approved_at > e.created_at)
+ORDER BY e.organization_id, e.id LIMIT %(limit)s;
+
+-- name: rules_without_approval
+-- An enabled rule stands under an approval of its present revision that nobody has revoked.
+SELECT r.organization_id, r.id, format('an approval of revision %%s in force', r.revision),
+       CASE WHEN a.id IS NULL THEN 'no approval'
+            ELSE format('approved revision %%s, revoked %%s', a.revision, coalesce(a.revoked_at::text, 'never')) END,
+       count(*) OVER ()
+FROM rule r
+LEFT JOIN approval a ON a.organization_id = r.organization_id AND a.id = r.approval_id
+WHERE r.approval_id IS NOT NULL AND (
+    a.id IS NULL OR a.rule_id <> r.id OR a.revision <> r.revision OR a.fingerprint <> r.fingerprint
+    OR a.revoked_at IS NOT NULL)
+ORDER BY r.organization_id, r.id LIMIT %(limit)s;
+
+-- name: executions_that_miscount
+-- What an execution says that it made is what there is.
+WITH made AS (
+    SELECT organization_id, execution_id, count(*) AS transfers, count(*) FILTER (WHERE status = 'COMPLETE') AS completed,
+           count(*) FILTER (WHERE status IN ('PENDING_APPROVAL', 'PROCESSING', 'PENDING')) AS pending
+    FROM transfer WHERE execution_id IS NOT NULL GROUP BY organization_id, execution_id
+)
+SELECT e.organization_id, e.id,
+       format('%%s transfers, %%s complete, %%s open', coalesce(m.transfers, 0), coalesce(m.completed, 0),
+              coalesce(m.pending, 0)),
+       format('%%s transfers, %%s complete, %%s open', cardinality(e.transfer_ids), e.completed, e.pending),
+       count(*) OVER ()
+FROM execution e
+LEFT JOIN made m ON m.organization_id = e.organization_id AND m.execution_id = e.id
+WHERE cardinality(e.transfer_ids) <> coalesce(m.transfers, 0) OR e.completed <> coalesce(m.completed, 0)
+    OR e.pending <> coalesce(m.pending, 0)
+ORDER BY e.organization_id, e.id LIMIT %(limit)s;
+
+-- name: caps_that_miscount
+-- What a group has used of its limit in a period is what its transfers took in that period, counted in the rule's zone.
+-- Only transfers that ran while the group had a limit of that period count.
+WITH capped AS (
+    SELECT t.organization_id, t.rule_id, t.step, g.group_index, a.period,
+           date_trunc(CASE a.period WHEN 'PER_WEEK' THEN 'week' WHEN 'PER_MONTH' THEN 'month' ELSE 'year' END,
+                      e.created_at AT TIME ZONE coalesce(v.definition -> 'trigger' ->> 'zone', 'UTC'))::date AS starts_on,
+           t.amount
+    FROM transfer t
+    JOIN execution e ON e.organization_id = t.organization_id AND e.id = t.execution_id
+    JOIN rule_revision v ON v.organization_id = e.organization_id AND v.rule_id = e.rule_id AND v.revision = e.revision
+    CROSS JOIN LATERAL (
+        SELECT coalesce((v.definition -> 'steps' -> t.step::int -> 'actions' -> t.action::int ->> 'group_index')::int, 0)
+            AS group_index
+    ) g
+    CROSS JOIN LATERAL (
+        SELECT DISTINCT written.action -> 'limit' ->> 'period' AS period
+        FROM jsonb_array_elements(v.definition -> 'steps' -> t.step::int -> 'actions') AS written (action)
+        WHERE coalesce((written.action ->> 'group_index')::int, 0) = g.group_index
+            AND written.action -> 'limit' ->> 'period' <> 'PER_TRANSFER'
+    ) a
+    WHERE t.mode = 'LIVE' AND t.origin = 'RULE'
+        AND (t.status IN ('COMPLETE', 'PENDING_APPROVAL', 'PROCESSING', 'PENDING'))
+        AND t.rule_id IN (SELECT c.rule_id FROM cap_used c WHERE c.organization_id = t.organization_id)
+), taken AS (
+    SELECT organization_id, rule_id, step, group_index, period, starts_on, sum(amount) AS used
+    FROM capped GROUP BY 1, 2, 3, 4, 5, 6
+)
+SELECT c.organization_id, c.rule_id,
+       format('at least %%s used %%s from %%s on, by step %%s, group %%s', coalesce(t.used, 0),
+              lower(replace(c.period, '_', ' ')), c.starts_on, c.step, c.group_index),
+       c.used::text, count(*) OVER ()
+FROM cap_used c
+LEFT JOIN taken t ON t.organization_id = c.organization_id AND t.rule_id = c.rule_id AND t.step = c.step
+    AND t.group_index = c.group_index AND t.period = c.period AND t.starts_on = c.starts_on
+WHERE c.used < coalesce(t.used, 0)
+ORDER BY 1, 2 LIMIT %(limit)s;
+
+-- name: revisions_after
+-- In pages, because a definition is checked by reading and hashing it, which is not SQL's work.
+SELECT organization_id, rule_id, revision, definition, fingerprint FROM rule_revision
+WHERE (organization_id, rule_id, revision) > (%(organization_id)s::uuid, %(rule_id)s::uuid, %(revision)s::integer)
+ORDER BY organization_id, rule_id, revision LIMIT %(limit)s;
