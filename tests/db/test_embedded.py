@@ -368,6 +368,15 @@ def test_an_ordinary_user_needs_nothing_from_root(user: Callable[..., User], new
     assert not _is_running(new_dir)
 
 
+@pytest.mark.skipif(not _IS_ROOT, reason="only root can become somebody else")
+def test_a_user_id_without_a_name_is_told_what_is_missing(user: Callable[..., User], new_dir: Path):
+    new_dir.mkdir()
+    os.chown(new_dir, 54321, 54321)
+    started = user(new_dir, "54321")
+
+    assert "54321 is not in /etc/passwd" in started.leave()[1]
+
+
 @pytest.mark.skipif(not _IS_ROOT, reason="an ordinary user runs PostgreSQL itself")
 def test_a_closed_folder_of_root_is_opened_for_the_servers_account_alone(server_dir: Path):
     closed = server_dir

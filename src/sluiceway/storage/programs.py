@@ -45,7 +45,7 @@ def choose_account(data_dir: Path) -> Account:
     """Create the directory if needed and choose the account: ourselves, or for root the owner of what is there."""
     if os.geteuid() != 0:
         data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-        return Account(os.geteuid(), os.getegid(), "ourselves")
+        return _account_of(os.geteuid())
     data_dir.mkdir(mode=0o711, parents=True, exist_ok=True)
     pgdata = data_dir / "postgres"
     owner = (pgdata if pgdata.exists() else data_dir).stat().st_uid
@@ -57,7 +57,13 @@ def choose_account(data_dir: Path) -> Account:
 
 
 def _account_of(uid: int) -> Account:
-    entry = pwd.getpwuid(uid)
+    try:
+        entry = pwd.getpwuid(uid)
+    except KeyError as failure:
+        raise EmbeddedPostgresFailed(
+            f"the user id {uid} is not in /etc/passwd, where PostgreSQL insists on looking it up;"
+            " use one that is, or set DATABASE_URL"
+        ) from failure
     return Account(entry.pw_uid, entry.pw_gid, entry.pw_name)
 
 
