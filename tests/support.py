@@ -198,7 +198,8 @@ class World:
         async with self.engine.database.read() as tx:
             rows = await fetch_all(
                 tx,
-                "SELECT id FROM transfer WHERE organization_id = %(organization_id)s::uuid ORDER BY created_at, id",
+                "SELECT id FROM transfer WHERE organization_id = %(organization_id)s::uuid"
+                " ORDER BY created_at, coalesce(execution_id, id), step, action, part",
                 {"organization_id": self.organization_id},
             )
             found = [await find_transfer(tx, self.organization_id, row[0]) for row in rows]
