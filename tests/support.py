@@ -1,8 +1,12 @@
 """A small world to tell stories in: an organization with a person, accounts and rules."""
 
-from collections.abc import Mapping, Sequence
+import asyncio
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
+
+import psycopg
 
 from sluiceway.domain.access import EVERY, Grant, Permission, Principal, TransferPair
 from sluiceway.domain.accounts import AccountRecord
@@ -317,3 +321,27 @@ async def first_story(engine: Engine) -> World:
     await world.account("emergency")
     await world.rule("auto_save", AUTO_SAVE)
     return world
+
+
+@asynccontextmanager
+async def locked_from_outside(database_url: str, account_id: AccountId) -> AsyncGenerator[psycopg.AsyncConnection]:
+    """Hold an account's row, so that whoever needs it waits."""
+    async with await psycopg.AsyncConnection.connect(database_url) as conn:
+        await conn.execute("SELECT FROM account WHERE id = %s FOR UPDATE", (account_id,))
+        yield conn
+        await conn.rollback()
+
+
+async def somebody_waits(database_url: str, query: str, count: int = 1) -> list[int]:
+    """Return once so many sessions wait for a lock in the statement of this name: their process ids."""
+    waiting = """
+        SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'
+            AND starts_with(query, %s)
+    """
+    async with await psycopg.AsyncConnection.connect(database_url, autocommit=True) as conn:
+        for _ in range(400):
+            rows = await (await conn.execute(waiting, (f"/* {query} */",))).fetchall()
+            if len(rows) >= count:
+                return [pid for (pid,) in rows]
+            await asyncio.sleep(0.005)
+    raise AssertionError(f"nobody waits in {query}")
