@@ -122,7 +122,6 @@ async def test_a_role_that_may_not_create_tables_is_told_so(empty_database_url: 
         "WITH ADMIN TRUE, INHERIT FALSE, SET FALSE",  # What PostgreSQL 16 gives to whoever creates a role.
     ],
 )
-@pytest.mark.xfail(strict=False, reason="migration 1 creates the role without looking whether it is there")
 async def test_an_owner_that_is_no_superuser_can_migrate_and_work(
     template: str, empty_database_url: str, owner_url: str, membership: LiteralString
 ):

@@ -89,7 +89,7 @@ def planned(case: Case) -> dict[str, Any]:
         "step": plan.step,
         "steps": [(step.path, step.result) for step in plan.trace.steps],
         "nodes": {
-            node.path.removesuffix("/condition").removesuffix("/all").removesuffix("/any"): (
+            node.path: (
                 node.result,
                 node.left,
                 node.right,

@@ -253,7 +253,6 @@ def test_a_cut_never_raises_what_a_part_of_a_pay_down_asked_for(plans: list[Plan
             assert all(entry.asked is None or cut.to <= entry.asked for cut in entry.cuts)
 
 
-@pytest.mark.xfail(reason="the engine adds the node's own key to its path", strict=True)
 def test_a_leaf_is_addressed_by_the_place_of_its_node():
     day = r.Comparison(r.Fact.DATE, r.Operator.EQUALS, 2)
     plan = run(r.Action(r.FixedAmount(Cents(100)), POD, JAR), posted=100, condition=r.AllOf((day, day)))

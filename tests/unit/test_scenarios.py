@@ -140,8 +140,8 @@ def test_any_expectation_that_is_changed_makes_its_scenario_fail(file: Path) -> 
         ("trace: {steps/1: {result: false}}", "trace/steps/1", "{result: false}", "nothing"),
         ("trace: {steps/0: null}", "trace/steps/0", "nothing", "{result: true}"),
         (
-            "trace: {steps/0/conditions/condition: {right: 200}}",
-            "trace/steps/0/conditions/condition/right",
+            "trace: {steps/0/conditions: {right: 200}}",
+            "trace/steps/0/conditions/right",
             "200",
             "100",
         ),

@@ -336,7 +336,7 @@ def _read_account(name: AccountId, given: _Account) -> Account:
 _ACTION_PATH = re.compile(r"steps/(\d+)/actions/(\d+)")
 _TRACE_PATHS: dict[re.Pattern[str], type[Seen]] = {
     re.compile(r"steps/\d+"): StepSeen,
-    re.compile(r"steps/\d+/conditions(/(all|any)/\d+)*/(all|any|condition)"): NodeSeen,
+    re.compile(r"steps/\d+/conditions(/(all|any)/\d+)*"): NodeSeen,
     re.compile(r"steps/\d+/actions/\d+(/parts/\d+)?"): ActionSeen,
 }
 

@@ -32,7 +32,8 @@ _WRITERS: dict[type, Callable[[Any], str]] = {
 
 def array_text(values: list[Any]) -> str:
     """Write a list of one type (None among them is NULL) as array text. Subclasses of str are written as text."""
-    kind: type = next((type(value) for value in values if value is not None), str)
+    sample: object = next((value for value in values if value is not None), "")
+    kind: type[object] = type(sample)
     write = _WRITERS.get(kind)
     if write is None:
         assert issubclass(kind, str), f"no array text for {kind.__name__}"

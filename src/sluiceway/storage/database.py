@@ -39,9 +39,9 @@ _MAX_IDLE_S: Final = 300.0
 # the database is back. Having given up it starts anew with the next caller.
 _RECONNECT_FOR_S: Final = 2.0
 # The time zone is set here and not when connecting, where the environment's PGTZ would win.
-# Our statements are sets of look-ups by key. A young table has no statistics, and without them the planner may prefer to
-# read all rows of an organization: measured, every foreign key check then cost 35 us, and more with each row. With the
-# other ways of scanning and joining off, it takes the plan that is right at any size.
+# Our statements are sets of look-ups by key. A young table has no statistics, and without them the planner may prefer
+# to read all rows of an organization. With the other ways of scanning and joining off, it takes the plan that is right
+# at any size.
 _SESSION: Final[LiteralString] = """
     SELECT set_config('TimeZone', 'UTC', false), set_config('role', rolname, false),
            set_config('enable_seqscan', 'off', false), set_config('enable_bitmapscan', 'off', false),

@@ -89,13 +89,13 @@ def _evaluate(condition: Condition, path: str, look: _Look, nodes: list[NodeTrac
         case Comparison():
             return _compare(condition, path, look, nodes)
         case AllOf(children):
-            decisive, path = False, path + "/all"
+            decisive, key = False, "all"
         case AnyOf(children):
-            decisive, path = True, path + "/any"
+            decisive, key = True, "any"
         case _:
             assert_never(condition)
     position = len(nodes)
-    results = [_evaluate(child, f"{path}/{index}", look, nodes) for index, child in enumerate(children)]
+    results = [_evaluate(child, f"{path}/{key}/{index}", look, nodes) for index, child in enumerate(children)]
     result = decisive if decisive in results else None if None in results else not decisive
     nodes.insert(position, NodeTrace(path, result))
     return result
@@ -109,5 +109,5 @@ def _compare(leaf: Comparison, path: str, look: _Look, nodes: list[NodeTrace]) -
     else:
         right = leaf.value
     result = None if left is None or right is None else _COMPARE[leaf.operator](left, right)
-    nodes.append(NodeTrace(path + "/condition", result, left, right, why))
+    nodes.append(NodeTrace(path, result, left, right, why))
     return result

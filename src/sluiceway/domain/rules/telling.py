@@ -65,7 +65,7 @@ def _condition(
     indent = "  " * depth
     match condition:
         case m.Comparison():
-            node = nodes[f"{path}/condition"]
+            node = nodes[path]
             yield f"{indent}{words.comparison(condition)}: {_RESULTS[node.result]} ({_values(words, condition, node)})"
             return
         case m.AllOf(children):
@@ -74,7 +74,7 @@ def _condition(
             key, title = "any", "any of these"
         case _:
             assert_never(condition)
-    yield f"{indent}{title}: {_RESULTS[nodes[f'{path}/{key}'].result]}"
+    yield f"{indent}{title}: {_RESULTS[nodes[path].result]}"
     for index, child in enumerate(children):
         yield from _condition(words, child, f"{path}/{key}/{index}", nodes, depth + 1)
 

@@ -8,16 +8,20 @@
 -- The role that the application works under. Roles belong to the cluster, so another database may have made it already.
 DO $$
 BEGIN
-    CREATE ROLE sluiceway_app NOLOGIN;
+    IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'sluiceway_app') THEN
+        CREATE ROLE sluiceway_app NOLOGIN;
+    END IF;
 EXCEPTION WHEN duplicate_object OR unique_violation THEN
     NULL;
 END
 $$;
+-- Being a member is not enough since PostgreSQL 16: whoever creates a role becomes one without the right to SET ROLE.
 DO $$
 BEGIN
-    IF NOT pg_has_role(current_user, 'sluiceway_app', 'MEMBER') THEN
-        GRANT sluiceway_app TO CURRENT_USER;
-    END IF;
+    SET LOCAL ROLE sluiceway_app;
+    RESET ROLE;
+EXCEPTION WHEN insufficient_privilege THEN
+    GRANT sluiceway_app TO CURRENT_USER;
 END
 $$;
 
