@@ -56,6 +56,14 @@ _PROMISES: Final = (
     ),
     _Promise(Check.CHAINS, "Each posting follows another", "postings", "account", IdKind.ACCOUNT, lambda n: n.postings),
     _Promise(
+        Check.ON_THE_WAY,
+        "Money on its way is in transfers",
+        "accounts",
+        "account",
+        IdKind.ACCOUNT,
+        lambda n: n.accounts,
+    ),
+    _Promise(
         Check.FLOORS, "No account is below its floor", "accounts", "account", IdKind.ACCOUNT, lambda n: n.accounts
     ),
     _Promise(

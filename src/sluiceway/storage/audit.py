@@ -22,6 +22,7 @@ class Check(StrEnum):
     SUMS = "sums_are_zero"
     BALANCES = "balances_equal_postings"
     CHAINS = "balances_follow_each_other"
+    ON_THE_WAY = "money_on_its_way_is_in_transfers"
     FLOORS = "no_account_below_its_floor"
     TRANSFERS = "transfers_equal_postings"
     ONCE = "transfers_are_made_once"
@@ -36,6 +37,7 @@ _CHECKS: Final[dict[Check, LiteralString]] = {
     Check.SUMS: QUERIES["sums_that_are_not_zero"],
     Check.BALANCES: QUERIES["balances_without_their_postings"],
     Check.CHAINS: QUERIES["chains_that_break"],
+    Check.ON_THE_WAY: QUERIES["money_on_its_way_without_transfer"],
     Check.FLOORS: QUERIES["accounts_below_their_floor"],
     Check.TRANSFERS: QUERIES["transfers_unlike_their_postings"],
     Check.ONCE: QUERIES["transfers_made_twice"],

@@ -44,8 +44,8 @@ WHERE a.kind <> 'EXTERNAL_ACCOUNT'
 ORDER BY a.organization_id, a.id LIMIT %(limit)s;
 
 -- name: chains_that_break
--- Each posting starts from the balance that another one left. Whatever their order: every balance that was left is where
--- one posting starts, except the present one, and only the first starts from nothing.
+-- Each posting starts from the balance that another one left. Whatever their order: every balance that was left is
+-- where one posting starts, except the present one, and only the first starts from nothing.
 WITH step AS (
     SELECT organization_id, debit_account_id AS account_id, debit_after + amount AS before, debit_after AS after
     FROM posting WHERE kind IN ('post', 'settle', 'reverse')
@@ -69,6 +69,26 @@ SELECT organization_id, account_id, 'every balance left by one posting, taken up
        count(*) OVER ()
 FROM broken ORDER BY organization_id, account_id, balance LIMIT %(limit)s;
 
+-- name: money_on_its_way_without_transfer
+-- What an account expects, and what is being pulled from an external one, is in transfers that are still open.
+WITH open AS (
+    SELECT organization_id, source_account_id, destination_account_id, amount FROM transfer
+    WHERE mode = 'LIVE' AND status IN ('PROCESSING', 'PENDING')
+), side AS (
+    SELECT organization_id, source_account_id AS account_id, amount AS pulled, 0 AS coming FROM open
+    UNION ALL
+    SELECT organization_id, destination_account_id, 0, amount FROM open
+), told AS (
+    SELECT organization_id, account_id, sum(pulled) AS pulled, sum(coming) AS coming FROM side GROUP BY 1, 2
+)
+SELECT a.organization_id, a.id, format('%%s expected, %%s pulled', coalesce(t.coming, 0), coalesce(t.pulled, 0)),
+       format('%%s expected, %%s pulled', a.expected_in, a.held_out), count(*) OVER ()
+FROM account a
+LEFT JOIN told t ON t.organization_id = a.organization_id AND t.account_id = a.id
+WHERE a.expected_in <> coalesce(t.coming, 0)
+    OR (a.kind = 'EXTERNAL_ACCOUNT' AND a.held_out <> coalesce(t.pulled, 0))
+ORDER BY a.organization_id, a.id LIMIT %(limit)s;
+
 -- name: accounts_below_their_floor
 -- The schema refuses this; the audit trusts nobody.
 SELECT organization_id, id, 'at least ' || floor, (posted - held_out)::text, count(*) OVER ()
@@ -76,8 +96,8 @@ FROM account WHERE kind NOT IN ('EXTERNAL_ACCOUNT', 'WORLD') AND posted - held_o
 ORDER BY organization_id, id LIMIT %(limit)s;
 
 -- name: transfers_unlike_their_postings
--- A transfer has done in the ledger exactly what its status says: moved its amount once, held it, or nothing. Between two
--- accounts that we keep that is one posting from the one to the other. Nobody stands for the world.
+-- A transfer has done in the ledger exactly what its status says: moved its amount once, held it, or nothing. Between
+-- two accounts that we keep that is one posting from the one to the other. Nobody stands for the world.
 WITH done AS (
     SELECT organization_id, transfer_id, count(*) AS postings,
            coalesce(sum(amount) FILTER (WHERE kind IN ('post', 'settle')), 0)
@@ -95,7 +115,8 @@ WITH done AS (
            t.mode = 'LIVE' AND coalesce(s.kind, 'WORLD') = 'EXTERNAL_ACCOUNT'
                AND coalesce(e.kind, 'WORLD') = 'EXTERNAL_ACCOUNT' AS is_outside,
            coalesce(s.kind, 'WORLD') <> 'EXTERNAL_ACCOUNT' AS source_is_kept,
-           coalesce(t.source_account_id, w.id)::text AS from_id, coalesce(t.destination_account_id, w.id)::text AS to_id,
+           coalesce(t.source_account_id, w.id)::text AS from_id,
+           coalesce(t.destination_account_id, w.id)::text AS to_id,
            coalesce(d.postings, 0) AS postings, coalesce(d.moved, 0) AS moved, coalesce(d.held, 0) AS held,
            d.debit, d.credit
     FROM transfer t
@@ -116,7 +137,8 @@ WITH done AS (
             THEN format('%%s moved, nothing held', amount)
         WHEN status IN ('INCOMPLETE', 'ERROR', 'CANCELLED') AND (moved <> 0 OR held <> 0)
             THEN 'nothing moved, nothing held'
-        WHEN status IN ('PROCESSING', 'PENDING') AND (moved <> 0 OR held <> CASE WHEN source_is_kept THEN amount ELSE 0 END)
+        WHEN status IN ('PROCESSING', 'PENDING')
+            AND (moved <> 0 OR held <> CASE WHEN source_is_kept THEN amount ELSE 0 END)
             THEN format('nothing moved, %%s held', CASE WHEN source_is_kept THEN amount ELSE 0 END)
         WHEN status = 'PENDING_APPROVAL' AND moved <> 0 THEN 'nothing moved'
         END AS expected
@@ -130,8 +152,8 @@ FROM judged WHERE expected IS NOT NULL ORDER BY organization_id, id LIMIT %(limi
 
 -- name: transfers_made_twice
 -- One execution makes at most one transfer for each part of each action.
-SELECT organization_id, min(id::text)::uuid, format('1 transfer for step %%s, action %%s, part %%s', step, action, part),
-       count(*)::text, count(*) OVER ()
+SELECT organization_id, min(id::text)::uuid,
+       format('1 transfer for step %%s, action %%s, part %%s', step, action, part), count(*)::text, count(*) OVER ()
 FROM transfer WHERE execution_id IS NOT NULL
 GROUP BY organization_id, execution_id, step, action, part HAVING count(*) > 1
 ORDER BY 1, 2 LIMIT %(limit)s;
@@ -181,7 +203,8 @@ ORDER BY r.organization_id, r.id LIMIT %(limit)s;
 -- name: executions_that_miscount
 -- What an execution says that it made is what there is.
 WITH made AS (
-    SELECT organization_id, execution_id, count(*) AS transfers, count(*) FILTER (WHERE status = 'COMPLETE') AS completed,
+    SELECT organization_id, execution_id, count(*) AS transfers,
+           count(*) FILTER (WHERE status = 'COMPLETE') AS completed,
            count(*) FILTER (WHERE status IN ('PENDING_APPROVAL', 'PROCESSING', 'PENDING')) AS pending
     FROM transfer WHERE execution_id IS NOT NULL GROUP BY organization_id, execution_id
 )
@@ -198,18 +221,21 @@ ORDER BY e.organization_id, e.id LIMIT %(limit)s;
 
 -- name: caps_that_miscount
 -- What a group has used of its limit in a period is what its transfers took in that period, counted in the rule's zone.
--- Only transfers that ran while the group had a limit of that period count.
+-- Only transfers that ran while the group had a limit of that period count; one that failed on its way may have used
+-- it.
 WITH capped AS (
     SELECT t.organization_id, t.rule_id, t.step, g.group_index, a.period,
            date_trunc(CASE a.period WHEN 'PER_WEEK' THEN 'week' WHEN 'PER_MONTH' THEN 'month' ELSE 'year' END,
-                      e.created_at AT TIME ZONE coalesce(v.definition -> 'trigger' ->> 'zone', 'UTC'))::date AS starts_on,
-           t.amount
+                      e.created_at AT TIME ZONE coalesce(v.definition -> 'trigger' ->> 'zone', 'UTC'))::date
+               AS starts_on,
+           t.amount, t.status IN ('ERROR', 'CANCELLED') AS has_failed
     FROM transfer t
     JOIN execution e ON e.organization_id = t.organization_id AND e.id = t.execution_id
     JOIN rule_revision v ON v.organization_id = e.organization_id AND v.rule_id = e.rule_id AND v.revision = e.revision
     CROSS JOIN LATERAL (
-        SELECT coalesce((v.definition -> 'steps' -> t.step::int -> 'actions' -> t.action::int ->> 'group_index')::int, 0)
-            AS group_index
+        SELECT coalesce(
+            (v.definition -> 'steps' -> t.step::int -> 'actions' -> t.action::int ->> 'group_index')::int, 0
+        ) AS group_index
     ) g
     CROSS JOIN LATERAL (
         SELECT DISTINCT written.action -> 'limit' ->> 'period' AS period
@@ -218,20 +244,21 @@ WITH capped AS (
             AND written.action -> 'limit' ->> 'period' <> 'PER_TRANSFER'
     ) a
     WHERE t.mode = 'LIVE' AND t.origin = 'RULE'
-        AND (t.status IN ('COMPLETE', 'PENDING_APPROVAL', 'PROCESSING', 'PENDING'))
+        AND t.status <> 'INCOMPLETE'
         AND t.rule_id IN (SELECT c.rule_id FROM cap_used c WHERE c.organization_id = t.organization_id)
 ), taken AS (
-    SELECT organization_id, rule_id, step, group_index, period, starts_on, sum(amount) AS used
+    SELECT organization_id, rule_id, step, group_index, period, starts_on, sum(amount) AS most,
+           coalesce(sum(amount) FILTER (WHERE NOT has_failed), 0) AS least
     FROM capped GROUP BY 1, 2, 3, 4, 5, 6
 )
 SELECT c.organization_id, c.rule_id,
-       format('at least %%s used %%s from %%s on, by step %%s, group %%s', coalesce(t.used, 0),
+       format('%%s to %%s used %%s from %%s on, by step %%s, group %%s', coalesce(t.least, 0), coalesce(t.most, 0),
               lower(replace(c.period, '_', ' ')), c.starts_on, c.step, c.group_index),
        c.used::text, count(*) OVER ()
 FROM cap_used c
 LEFT JOIN taken t ON t.organization_id = c.organization_id AND t.rule_id = c.rule_id AND t.step = c.step
     AND t.group_index = c.group_index AND t.period = c.period AND t.starts_on = c.starts_on
-WHERE c.used < coalesce(t.used, 0)
+WHERE c.used NOT BETWEEN coalesce(t.least, 0) AND coalesce(t.most, 0)
 ORDER BY 1, 2 LIMIT %(limit)s;
 
 -- name: revisions_after

@@ -1,0 +1,129 @@
+"""Real processes of `sluiceway`, each in a folder of its own; whatever a test does, nothing is left running."""
+
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Generator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from sluiceway.storage.embedded import EmbeddedPostgres
+
+SLUICEWAY = Path(sys.executable).parent / "sluiceway"
+START_TIMEOUT_S = 60.0
+STOP_TIMEOUT_S = 30.0
+_OURS = ("DATABASE_URL", "DATA_DIR", "HOST", "PORT", "MAX_CONNECTIONS", "FORCE_COLOR", "NO_COLOR")
+
+
+def run(*words: str, stdin: str | None = None) -> subprocess.CompletedProcess[str]:
+    """Run a command to its end."""
+    return subprocess.run(
+        [SLUICEWAY, *words],
+        input=stdin or "",
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+        env=_environment(),
+    )
+
+
+def free_port() -> int:
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        return sock.getsockname()[1]
+
+
+@contextmanager
+def data_folder() -> Generator[Path]:
+    """Make a folder for data; at the end stop the PostgreSQL that may still run in it, and remove it."""
+    folder = Path(tempfile.mkdtemp(prefix="sluiceway-e2e-"))
+    data_dir = folder / "data"
+    try:
+        yield data_dir
+    finally:
+        if (data_dir / "postgres").exists():
+            with EmbeddedPostgres(data_dir):
+                pass
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def is_postgres_running(data_dir: Path) -> bool:
+    """Look for a living process that works in the data directory."""
+    for process in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            if (process / "cwd").readlink() == data_dir.resolve() / "postgres":
+                return True
+    return False
+
+
+class Serving:
+    """A process that stays: `with` starts it and waits until it is ready; leaving kills it if it still runs."""
+
+    def __init__(self, command: str, data_dir: Path, port: int, *words: str) -> None:
+        self.url = f"http://127.0.0.1:{port}"
+        self.data_dir = data_dir
+        self._words = [str(SLUICEWAY), command, "--port", str(port), "--data-dir", str(data_dir), *words]
+        self._process: subprocess.Popen[bytes] | None = None
+        self._output = tempfile.TemporaryFile("w+b")  # noqa: SIM115 -- it lives as long as the process
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if exc is not None:
+            print(self.output)  # noqa: T201 -- pytest shows it with the failure
+        self.kill()
+        self._output.close()
+
+    @property
+    def output(self) -> str:
+        self._output.seek(0)
+        return self._output.read().decode()
+
+    def start(self) -> None:
+        self._output.seek(0)
+        self._output.truncate()
+        self._process = subprocess.Popen(
+            self._words, stdin=subprocess.DEVNULL, stdout=self._output, stderr=subprocess.STDOUT, env=_environment()
+        )
+        deadline = time.monotonic() + START_TIMEOUT_S
+        while not self._answers():
+            assert self._process.poll() is None, f"it ended while starting: {self.output}"
+            assert time.monotonic() < deadline, f"it did not start: {self.output}"
+            time.sleep(0.02)
+
+    def _answers(self) -> bool:
+        host, port = self.url.removeprefix("http://").split(":")
+        with socket.socket() as sock:
+            return sock.connect_ex((host, int(port))) == 0
+
+    def stop(self, number: signal.Signals = signal.SIGINT) -> int:
+        """Ask it to end; give its exit status."""
+        assert self._process is not None
+        self._process.send_signal(number)
+        return self._process.wait(STOP_TIMEOUT_S)
+
+    def kill(self) -> None:
+        """End it on the spot, as a crash would."""
+        if self._process is not None and self._process.poll() is None:
+            self._process.kill()
+            self._process.wait(STOP_TIMEOUT_S)
+
+    def demo(self) -> dict[str, Any]:
+        return json.loads((self.data_dir / "demo.json").read_text())
+
+
+def _environment() -> dict[str, str]:
+    return {name: value for name, value in os.environ.items() if name not in _OURS} | {"PYTHONUNBUFFERED": "1"}

@@ -1,0 +1,93 @@
+"""The first five minutes: start the demo, paste what it prints, stop it, start it again."""
+
+import json
+import signal
+import stat
+import subprocess
+import time
+
+import httpx
+import pytest
+
+from tests.e2e.processes import Serving, data_folder, free_port, is_postgres_running, run
+
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(180)]
+
+
+def paste(line: str) -> dict:
+    ran = subprocess.run(["sh", "-c", line], capture_output=True, text=True, check=False, timeout=20)
+    assert ran.returncode == 0, ran.stderr
+    return json.loads(ran.stdout)
+
+
+def test_the_demo_from_its_first_start_to_its_second():
+    with data_folder() as data_dir, Serving("demo", data_dir, free_port()) as demo:
+        commands = [line for line in demo.output.splitlines() if line.lstrip().startswith("curl")]
+        said = demo.demo()
+
+        assert len(commands) == 3
+        assert paste(commands[0])["data"]["amount_in_cents"] == 150_000
+        time.sleep(1)
+        [execution] = paste(commands[1])["data"]
+        assert execution["status"] == "executed"
+        assert paste(commands[2])["data"]["balance"]["balance_in_cents"] == 30_000
+
+        for shown in (said["base_url"], said["api_key"], said["person"]["email"], said["person"]["password"]):
+            assert shown in demo.output
+        assert stat.S_IMODE((data_dir / "demo.json").stat().st_mode) == 0o600
+        assert {"income", "savings", "emergency"} <= set(said["accounts"])
+        assert said["rules"]["auto_save"]["id"].startswith("rule_")
+        told = run("executions", "show", execution["id"], "--trace", "--data-dir", str(data_dir)).stdout
+        assert "the balance of Income is above $500.00: true (it was $1,500.00)" in told
+        assert "moved $300.00" in told
+
+        assert demo.stop(signal.SIGINT) == 0
+        assert not is_postgres_running(data_dir)
+
+        demo.start()
+        assert demo.demo() == said
+        headers = {"Authorization": f"ApiKey {said['api_key']}"}
+        rules = httpx.get(f"{demo.url}/api/v1/rules", headers=headers).json()["data"]
+        accounts = httpx.get(f"{demo.url}/api/v1/accounts", headers=headers).json()["data"]
+        assert [rule["id"] for rule in rules] == [said["rules"]["auto_save"]["id"]]
+        assert {account["id"] for account in accounts} == {account["id"] for account in said["accounts"].values()}
+        assert "new" not in demo.output
+
+        assert demo.stop(signal.SIGTERM) == 0
+        assert not is_postgres_running(data_dir)
+        assert run("audit", "--data-dir", str(data_dir)).returncode == 0
+
+
+def test_a_demo_that_lost_its_file_makes_new_secrets_and_says_so():
+    with data_folder() as data_dir, Serving("demo", data_dir, free_port()) as demo:
+        before = demo.demo()
+        (data_dir / "demo.json").unlink()
+        demo.stop()
+        demo.start()
+
+        after = demo.demo()
+        assert after["accounts"] == before["accounts"]
+        assert after["rules"] == before["rules"]
+        assert after["api_key"] != before["api_key"]
+        assert "a new password and a new API key" in demo.output
+        headers = {"Authorization": f"ApiKey {after['api_key']}"}
+        assert httpx.get(f"{demo.url}/api/v1/accounts", headers=headers).status_code == 200
+        rule = after["rules"]["auto_save"]["id"]
+        run("rules", "disable", rule, "--data-dir", str(data_dir))
+        enabled = run(
+            "rules", "enable", rule, "--as", after["person"]["email"], "--data-dir", str(data_dir),
+            stdin=after["person"]["password"] + "\n",
+        )  # fmt: skip
+        assert "Enabled" in enabled.stdout
+
+
+def test_a_port_in_use_is_said_in_one_sentence():
+    with data_folder() as data_dir, Serving("demo", data_dir, free_port()) as demo:
+        port = demo.url.rpartition(":")[2]
+        second = run("demo", "--port", port, "--data-dir", str(data_dir / "second"))
+
+        assert second.returncode == 1
+        assert second.stderr == (
+            f"Port {port} of 127.0.0.1 is in use. Choose another with --port, or stop what runs there.\n"
+        )
+        assert not (data_dir / "second").exists()
