@@ -345,3 +345,10 @@ async def somebody_waits(database_url: str, query: str, count: int = 1) -> list[
                 return [pid for (pid,) in rows]
             await asyncio.sleep(0.005)
     raise AssertionError(f"nobody waits in {query}")
+
+
+def deadlocks(database_url: str) -> int:
+    """Count the deadlocks that the server had to break; a session tells of its own when it ends."""
+    with psycopg.connect(database_url) as conn:
+        query = "SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()"
+        return conn.execute(query).fetchall()[0][0]

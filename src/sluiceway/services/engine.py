@@ -40,13 +40,16 @@ class RevisionCache:
     async def get(self, tx: ReadTx, keys: Iterable[RevisionKey]) -> dict[RevisionKey, Compiled]:
         """Give revisions that exist, reading those that are not known yet."""
         wanted = set(keys)
-        missing = [key for key in wanted if key not in self._known]
+        found = {key: self._known[key] for key in wanted if key in self._known}
+        missing = wanted - found.keys()
         if missing:
+            read = await stored_rules.revisions(tx, missing)
+            found |= {key: compile_rule(rule) for key, rule in read.items()}
+            # Only what this call has in hand is given back: others may have made room meanwhile.
             if len(self._known) + len(missing) > self._size:
                 self._known.clear()
-            for key, rule in (await stored_rules.revisions(tx, missing)).items():
-                self._known[key] = compile_rule(rule)
-        return {key: self._known[key] for key in wanted}
+            self._known |= {key: found[key] for key in missing}
+        return found
 
 
 @dataclass(frozen=True, slots=True)

@@ -126,7 +126,10 @@ def _follow(
     commands: Sequence[Command], answers: dict[int, Answer | Refusal], leader: int, index: int
 ) -> Answer | Refusal:
     """Answer a call from the first call of its batch with the same key."""
-    answer, first = answers[leader], commands[leader].idempotency
-    if index == leader or isinstance(answer, Refusal) or first is None:
+    answer, first, own = answers[leader], commands[leader].idempotency, commands[index].idempotency
+    if index == leader or first is None or own is None:
         return answer
+    if isinstance(answer, Refusal):
+        # A refusal is not remembered, so it speaks for this very body alone; another one may be sent again.
+        return answer if own.body_hash == first.body_hash else IdempotencyKeyInUse()
     return _replay(commands[index], Remembered(first.body_hash, answer.status, answer.body))
