@@ -26,6 +26,7 @@ WHERE organization_id = ANY (%(organization_ids)s::uuid[]) AND kind = 'WORLD';
 
 -- name: insert_account
 -- Accounts are made one at a time, by people and programs.
+-- Two may be the first of a currency at the same moment: the world of the second is the world of the first.
 INSERT INTO account (organization_id, id, kind, external_kind, currency, name, description, icon, beneficiary_name,
                      institution_name, routing_number, account_number, floor, reported_balance, reported_available,
                      last_statement_balance, last_statement_date, next_payment_minimum, next_payment_due_date,
@@ -34,7 +35,8 @@ VALUES (%(organization_id)s::uuid, %(id)s::uuid, %(kind)s, %(external_kind)s, %(
         %(icon)s, %(beneficiary_name)s, %(institution_name)s, %(routing_number)s, %(account_number)s, %(floor)s,
         %(reported_balance)s, %(reported_available)s, %(last_statement_balance)s, %(last_statement_date)s,
         %(next_payment_minimum)s, %(next_payment_due_date)s, %(interest_rate)s, %(original_loan_amount)s,
-        %(reported_at)s, %(reported_error)s, %(at)s, %(at)s);
+        %(reported_at)s, %(reported_error)s, %(at)s, %(at)s)
+ON CONFLICT (organization_id, currency) WHERE kind = 'WORLD' DO NOTHING;
 
 -- name: delete_account
 -- Soft: transfers keep pointing at it, and keep its last name.
