@@ -73,7 +73,8 @@ class Serving:
         self.data_dir = data_dir
         self._words = [str(SLUICEWAY), command, "--port", str(port), "--data-dir", str(data_dir), *words]
         self._process: subprocess.Popen[bytes] | None = None
-        self._output = tempfile.TemporaryFile("w+b")  # noqa: SIM115 -- it lives as long as the process
+        self._output = data_dir.parent / f"{command}-{port}.txt"
+        self._last_words = {"demo": "Ctrl-C stops", "serve": "Sluiceway is at"}[command]
 
     def __enter__(self) -> Self:
         self.start()
@@ -85,29 +86,21 @@ class Serving:
         if exc is not None:
             print(self.output)  # noqa: T201 -- pytest shows it with the failure
         self.kill()
-        self._output.close()
 
     @property
     def output(self) -> str:
-        self._output.seek(0)
-        return self._output.read().decode()
+        return self._output.read_text()
 
     def start(self) -> None:
-        self._output.seek(0)
-        self._output.truncate()
-        self._process = subprocess.Popen(
-            self._words, stdin=subprocess.DEVNULL, stdout=self._output, stderr=subprocess.STDOUT, env=_environment()
-        )
+        with self._output.open("wb") as output:
+            self._process = subprocess.Popen(
+                self._words, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, env=_environment()
+            )
         deadline = time.monotonic() + START_TIMEOUT_S
-        while not self._answers():
+        while self._last_words not in self.output:
             assert self._process.poll() is None, f"it ended while starting: {self.output}"
             assert time.monotonic() < deadline, f"it did not start: {self.output}"
             time.sleep(0.02)
-
-    def _answers(self) -> bool:
-        host, port = self.url.removeprefix("http://").split(":")
-        with socket.socket() as sock:
-            return sock.connect_ex((host, int(port))) == 0
 
     def stop(self, number: signal.Signals = signal.SIGINT) -> int:
         """Ask it to end; give its exit status."""

@@ -43,7 +43,7 @@ OUTSIDE = {
 
 @pytest.fixture
 async def world(database: Database) -> World:
-    """A world in which everything has happened once: moved, held, failed, limited, skipped, disabled, still due."""
+    """Make a world in which everything has happened once: moved, held, failed, limited, disabled, still due."""
     world = await first_story(plain_engine(database))
     await world.account("bank", AccountKind.EXTERNAL_ACCOUNT, external_kind=ExternalKind.DEPOSITORY)
     await world.rule("little", CAPPED)
@@ -87,6 +87,7 @@ async def test_disabling_a_rule_does_not_spoil_its_past(world: World):
     assert await failures(world) == {}
 
 
+# ruff: noqa: S608 -- the statements are put together from the constants of this file.
 ONE_POST = (
     "(SELECT t.id FROM transfer t JOIN account a ON a.id = t.destination_account_id"
     " WHERE a.name = 'savings' AND t.status = 'COMPLETE' ORDER BY t.id LIMIT 1)"
