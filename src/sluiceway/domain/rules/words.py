@@ -147,7 +147,9 @@ class Words:
         name = self._names.get(account_id)
         if name is None:
             return f"the unknown account {visible(account_id)}"
-        is_plain = name.strip() == name != "" and all(letter.isalnum() or letter in _PLAIN_MARKS for letter in name)
+        is_plain = name.strip() == visible(name) != "" and all(
+            letter.isalnum() or letter in _PLAIN_MARKS for letter in name
+        )
         shown = name if is_plain else _quoted(name)
         return shown if self._uses[visible(name)] == 1 else f"{shown} (id {visible(account_id)})"
 
