@@ -109,7 +109,7 @@ async def digest(database: Database) -> dict[str, tuple[int, str]]:
 
 
 def assert_refused(answer: httpx.Response, status: int, code: str, says: Iterable[str] = ()) -> None:
-    """An error has its documented envelope, and its request id in both places."""
+    """Expect an error in its documented envelope, with its request id in both places."""
     assert (answer.status_code, answer.json()["error"]["code"]) == (status, code), answer.text
     body: Mapping[str, Any] = answer.json()
     assert set(body) == {"error", "request_id"}

@@ -12,13 +12,13 @@ from tests.support import World, first_story, plain_engine
 
 @pytest_asyncio.fixture
 async def world(database: Database) -> World:
-    """The accounts and the rule of the first story, enabled."""
+    """Make the accounts and the rule of the first story, enabled."""
     return await first_story(plain_engine(database))
 
 
 @pytest_asyncio.fixture
 async def api(world: World) -> AsyncGenerator[Api]:
-    """A client with a key that may do everything."""
+    """Open a client with a key that may do everything."""
     edge = Edge(world.engine)
     async with open_api(world, edge) as opened:
         yield opened

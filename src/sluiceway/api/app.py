@@ -3,9 +3,8 @@
 from typing import Final
 
 import msgspec
-from litestar.types import ASGIApp, Receive, Scope, Send
 
-from sluiceway.api.http import Reply, request_id_of
+from sluiceway.api.http import App, Receive, Reply, Scope, Send, request_id_of
 from sluiceway.api.sandbox import app as sandbox
 from sluiceway.api.v1 import app as v1
 from sluiceway.services.edge import Edge
@@ -17,7 +16,7 @@ HEALTHY: Final = msgspec.json.encode({"status": "ok"})
 _FIXED: Final = {"/": WELCOME, "/healthz": HEALTHY}
 
 
-def create_app(edge: Edge) -> ASGIApp:
+def create_app(edge: Edge) -> App:
     """Build the application over an edge, which stays the caller's to close."""
     first, sandboxed = v1.app(edge), sandbox.app(edge)
 

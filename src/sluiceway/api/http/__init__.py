@@ -1,5 +1,6 @@
 """What API generations share: strict bodies, headers, parameters, cursors, operations, and how they are served."""
 
+from sluiceway.api.http.asgi import App, Receive, Scope, Send
 from sluiceway.api.http.bodies import MAX_BODY
 from sluiceway.api.http.documents import Info, document
 from sluiceway.api.http.generation import RETRY_AFTER_S, Generation, build, failure_of
@@ -21,6 +22,7 @@ __all__ = [
     "MAX_BODY",
     "RETRY_AFTER_S",
     "After",
+    "App",
     "Call",
     "Choice",
     "Failure",
@@ -33,8 +35,11 @@ __all__ = [
     "Operation",
     "PathUnknown",
     "Reach",
+    "Receive",
     "Reply",
     "RequestTooLarge",
+    "Scope",
+    "Send",
     "Table",
     "UnsupportedMediaType",
     "build",

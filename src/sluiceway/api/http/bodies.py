@@ -6,8 +6,8 @@ from hashlib import sha256
 from typing import Any, Final, NoReturn, cast
 
 import msgspec
-from litestar.types import Receive
 
+from sluiceway.api.http.asgi import Receive
 from sluiceway.api.http.refusals import RequestTooLarge, UnsupportedMediaType
 from sluiceway.domain.rules import is_storable, refuse
 

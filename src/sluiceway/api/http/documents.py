@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 
@@ -36,7 +36,7 @@ def document(generation: Generation, info: Info) -> Document:
     paths: dict[str, Any] = {}
     for operation in generation.operations:
         paths.setdefault(operation.path, {})[operation.method.lower()] = _operation(operation, known, info)
-    made = {
+    made: Document = {
         "openapi": "3.1.0",
         "info": {"title": info.title, "version": "1", "description": info.description},
         "servers": [{"url": generation.prefix}],
@@ -54,7 +54,7 @@ def document(generation: Generation, info: Info) -> Document:
             },
         },
     }
-    return _plain(made)
+    return cast("Document", _plain(made))
 
 
 def _kinds(operations: Iterable[Operation], info: Info) -> list[type]:
@@ -135,9 +135,10 @@ def _parameter(place: str, name: str, described: str, schema: Document, *, is_re
 def _plain(value: Any) -> Any:  # noqa: ANN401 -- walks JSON
     """Give structures the names that people would: `Page_RuleSummary_` is a PageOfRuleSummary."""
     if isinstance(value, dict):
-        return {_name(key): _plain(item) for key, item in value.items() if not (key == "format" and item == "decimal")}
+        pairs = cast("Document", value).items()
+        return {_name(key): _plain(item) for key, item in pairs if (key, item) != ("format", "decimal")}
     if isinstance(value, list):
-        return [_plain(item) for item in value]
+        return [_plain(item) for item in cast("list[object]", value)]
     return _name(value) if isinstance(value, str) else value
 
 

@@ -3,14 +3,14 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import structlog
 from litestar import Litestar, Request, Response
-from litestar.exceptions import HTTPException, MethodNotAllowedException, NotFoundException
+from litestar.exceptions import HTTPException, NotFoundException
 from litestar.handlers import HTTPRouteHandler
-from litestar.types import ASGIApp, Receive, Scope, Send
 
+from sluiceway.api.http.asgi import App, Receive, Scope, Send
 from sluiceway.api.http.headers import request_id_of
 from sluiceway.api.http.operations import JSON, SAFE, Operation, Reply, run
 from sluiceway.api.http.refusals import Failure, MethodNotAllowed, PathUnknown, Table
@@ -20,6 +20,10 @@ from sluiceway.storage.database import DatabaseUnavailable
 
 METHODS: Final = ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS")
 RETRY_AFTER_S: Final = 1
+
+PAGE_HEADERS: Final = (
+    (b"content-security-policy", b"default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'"),
+)
 
 log = structlog.get_logger()
 
@@ -39,7 +43,7 @@ class Generation:
     unexpected: Failure
 
 
-def build(generation: Generation, edge: Edge, pages: Sequence[tuple[str, bytes, bytes]] = ()) -> ASGIApp:
+def build(generation: Generation, edge: Edge, pages: Sequence[tuple[str, bytes, bytes]] = ()) -> App:
     """Build the application. `pages` are fixed: path, content type, body."""
     by_path: dict[str, dict[str, Operation]] = {}
     for operation in generation.operations:
@@ -52,12 +56,13 @@ def build(generation: Generation, edge: Edge, pages: Sequence[tuple[str, bytes, 
         logging_config=None,
         exception_handlers={Exception: partial(_fail, generation, edge)},
     )
-    return _with_known_methods(app)
+    return _with_known_methods(cast("App", app))
 
 
 def _route(generation: Generation, edge: Edge, path: str, operations: dict[str, Operation]) -> HTTPRouteHandler:
     async def respond(request: Request[Any, Any, Any]) -> Reply:
-        return await run(operations, edge, generation.read_secret, generation.prefix, request)
+        scope, receive = cast("Scope", request.scope), cast("Receive", request.receive)
+        return await run(operations, edge, generation.read_secret, generation.prefix, scope, receive)
 
     return _handler(generation.prefix + path.replace("{id}", "{id:str}"), respond)
 
@@ -66,15 +71,10 @@ def _page(edge: Edge, path: str, kind: bytes, body: bytes) -> HTTPRouteHandler:
     async def respond(request: Request[Any, Any, Any]) -> Reply:
         if request.scope["method"] != "GET":
             raise MethodNotAllowed(request.scope["method"], ("GET",))
-        request_id = request_id_of(request.scope, edge.engine.new_id)
+        request_id = request_id_of(cast("Scope", request.scope), edge.engine.new_id)
         return Reply(200, body, request_id, PAGE_HEADERS, (b"content-type", kind))
 
     return _handler(path, respond)
-
-
-PAGE_HEADERS: Final = (
-    (b"content-security-policy", b"default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'"),
-)
 
 
 def _handler(path: str, respond: Callable[[Request[Any, Any, Any]], Any]) -> HTTPRouteHandler:
@@ -82,7 +82,7 @@ def _handler(path: str, respond: Callable[[Request[Any, Any, Any]], Any]) -> HTT
     return HTTPRouteHandler(path, http_method=list(METHODS), status_code=200)(respond)
 
 
-def _with_known_methods(app: ASGIApp) -> ASGIApp:
+def _with_known_methods(app: App) -> App:
     """Let a method that nobody has heard of be refused like one that the path does not have."""
 
     async def serve(scope: Scope, receive: Receive, send: Send) -> None:
@@ -95,7 +95,7 @@ def _with_known_methods(app: ASGIApp) -> ASGIApp:
 
 def _fail(generation: Generation, edge: Edge, request: Request[Any, Any, Any], problem: Exception) -> Response[bytes]:
     """Answer whatever was raised. This is the edge: nothing passes it without an envelope, and no internals do."""
-    request_id = request_id_of(request.scope, edge.engine.new_id)
+    request_id = request_id_of(cast("Scope", request.scope), edge.engine.new_id)
     failure = failure_of(generation, problem, request.scope["path"])
     if failure is generation.unexpected:
         log.error("unexpected_error", request_id=request_id, exc_info=problem)
@@ -114,8 +114,6 @@ def failure_of(generation: Generation, problem: Exception, path: str) -> Failure
     refusal: Exception = problem
     if isinstance(problem, NotFoundException):
         refusal = PathUnknown(path)
-    elif isinstance(problem, MethodNotAllowedException):
-        refusal = MethodNotAllowed("", METHODS)
     elif isinstance(problem, HTTPException) and problem.status_code < 500:  # noqa: PLR2004 -- the caller's mistake
         refusal = InvalidParameters((Problem("", problem.detail),))
     if isinstance(refusal, DatabaseUnavailable):

@@ -1,8 +1,9 @@
 """Reads the headers that matter: request id, idempotency key, and those of the body."""
 
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Final
 
+from sluiceway.api.http.asgi import Scope
 from sluiceway.domain.ids import IdKind, format_id
 from sluiceway.domain.rules import refuse
 
@@ -22,7 +23,7 @@ _READ: Final = frozenset(
 _KNOWN_ID: Final = "sluiceway.request_id"
 
 
-def read_headers(scope: Any) -> dict[bytes, bytes]:  # noqa: ANN401 -- an ASGI scope
+def read_headers(scope: Scope) -> dict[bytes, bytes]:
     """Pick out the headers that we read. Raises InvalidParameters where one of them is sent twice."""
     found = [pair for pair in scope["headers"] if pair[0] in _READ]
     headers: dict[bytes, bytes] = dict(found)
@@ -31,7 +32,7 @@ def read_headers(scope: Any) -> dict[bytes, bytes]:  # noqa: ANN401 -- an ASGI s
     return headers
 
 
-def request_id_of(scope: Any, new_id: Callable[[], str]) -> str:  # noqa: ANN401 -- as above
+def request_id_of(scope: Scope, new_id: Callable[[], str]) -> str:
     """Give the id that the caller chose for this request, or else a new one; the same one every time."""
     known: str | None = scope.get(_KNOWN_ID)
     if known is None:

@@ -9,9 +9,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Final, TypeVar, cast
 
-from litestar import Request
-from litestar.types import HTTPScope, Receive, Scope, Send
-
+from sluiceway.api.http.asgi import Receive, Scope, Send
 from sluiceway.api.http.bodies import hash_of, parse, read_body, require_json
 from sluiceway.api.http.headers import read_headers, read_idempotency_key, request_id_of
 from sluiceway.api.http.queries import Choice, First, Instant, Named, Parameter, read_query, write_cursor
@@ -38,7 +36,7 @@ class Reply:
     headers: tuple[Header, ...] = ()
     content_type: Header = JSON
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002 -- as ASGI calls it
         """Send the answer."""
         headers = [
             self.content_type,
@@ -170,10 +168,10 @@ async def run(
     edge: Edge,
     read_secret: Callable[[bytes | None], str],
     prefix: str,
-    request: Request[Any, Any, Any],
+    scope: Scope,
+    receive: Receive,
 ) -> Reply:
     """Turn a request to one path into a call, and run it."""
-    scope: HTTPScope = request.scope
     operation = operations.get(scope["method"])
     if operation is None:
         raise MethodNotAllowed(scope["method"], tuple(operations))
@@ -185,7 +183,7 @@ async def run(
     _authorize(operation, principal, found)
     body: object = None
     if operation.body is not None:
-        body = await _read_body(operation, headers, request.receive)
+        body = await _read_body(operation, headers, receive)
     idempotency = None
     if operation.is_idempotent and (key := read_idempotency_key(headers)) is not None:
         path = operation.path if found is None else operation.path.replace("{id}", found)

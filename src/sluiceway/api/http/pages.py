@@ -4,15 +4,27 @@ from html import escape
 from typing import Any
 
 _STYLE = """
-:root{color-scheme:light dark;--ink:#1d2733;--soft:#5b6875;--line:#dfe4ea;--page:#fbfcfd;--card:#fff;--mark:#0b6e6e}
-@media(prefers-color-scheme:dark){:root{--ink:#e4e9ee;--soft:#9aa7b4;--line:#2b343d;--page:#12171c;--card:#191f26;--mark:#4fc3c3}}
-*{box-sizing:border-box}body{margin:0;background:var(--page);color:var(--ink);font:16px/1.55 system-ui,sans-serif}
-main{max-width:60rem;margin:0 auto;padding:2rem 1rem 4rem}h1{font-size:1.8rem;margin:0 0 .5rem}h2{margin:2.5rem 0 .5rem;font-size:1.25rem}
-p{margin:.4rem 0}.soft{color:var(--soft)}a{color:var(--mark)}code,pre{font:.875em/1.5 ui-monospace,monospace}
-details{background:var(--card);border:1px solid var(--line);border-radius:.5rem;margin:.5rem 0;padding:.6rem .9rem}
-summary{cursor:pointer;overflow-wrap:anywhere}summary b{display:inline-block;min-width:4.2rem;color:var(--mark)}
-table{border-collapse:collapse;width:100%;margin:.5rem 0}td,th{border-top:1px solid var(--line);padding:.35rem .6rem .35rem 0;text-align:left;
-vertical-align:top;overflow-wrap:anywhere}th{font-weight:600}
+:root { color-scheme: light dark; --ink: #1d2733; --soft: #5b6875; --line: #dfe4ea; --page: #fbfcfd; --card: #fff;
+  --mark: #0b6e6e }
+@media (prefers-color-scheme: dark) {
+  :root { --ink: #e4e9ee; --soft: #9aa7b4; --line: #2b343d; --page: #12171c; --card: #191f26; --mark: #4fc3c3 }
+}
+* { box-sizing: border-box }
+body { margin: 0; background: var(--page); color: var(--ink); font: 16px/1.55 system-ui, sans-serif }
+main { max-width: 60rem; margin: 0 auto; padding: 2rem 1rem 4rem }
+h1 { font-size: 1.8rem; margin: 0 0 .5rem }
+h2 { font-size: 1.25rem; margin: 2.5rem 0 .5rem }
+p { margin: .4rem 0 }
+a { color: var(--mark) }
+code { font: .875em/1.5 ui-monospace, monospace }
+.soft { color: var(--soft) }
+details { background: var(--card); border: 1px solid var(--line); border-radius: .5rem; margin: .5rem 0;
+  padding: .6rem .9rem }
+summary { cursor: pointer; overflow-wrap: anywhere }
+summary b { display: inline-block; min-width: 4.2rem; color: var(--mark) }
+table { border-collapse: collapse; width: 100%; margin: .5rem 0 }
+td, th { border-top: 1px solid var(--line); padding: .35rem .6rem .35rem 0; text-align: left; vertical-align: top;
+  overflow-wrap: anywhere }
 """
 
 
@@ -49,7 +61,8 @@ def _operation(base: str, path: str, method: str, operation: dict[str, Any]) -> 
     return (
         f'<details id="{escape(operation["operationId"])}"><summary><b>{method.upper()}</b> '
         f"<code>{escape(base + path)}</code> <span class=soft>{escape(operation['summary'])}</span></summary>"
-        f"<p>{_text(operation['description'])}</p>{asked}{_table('Parameter', rows)}{_table('Answer', answers)}</details>"
+        f"<p>{_text(operation['description'])}</p>{asked}"
+        f"{_table('Parameter', rows)}{_table('Answer', answers)}</details>"
     )
 
 

@@ -3,9 +3,8 @@
 from typing import Final
 
 import msgspec
-from litestar.types import ASGIApp
 
-from sluiceway.api.http import Generation, Info, build, document, page
+from sluiceway.api.http import App, Generation, Info, build, document, page
 from sluiceway.api.sandbox.errors import REFUSALS, UNAVAILABLE, UNEXPECTED, ErrorEnvelope, show_failure
 from sluiceway.api.sandbox.identify import read_secret
 from sluiceway.api.sandbox.routes import OPERATIONS
@@ -29,7 +28,7 @@ INFO: Final = Info(
 DOCUMENT: Final = document(SANDBOX, INFO)
 
 
-def app(edge: Edge) -> ASGIApp:
+def app(edge: Edge) -> App:
     """Build the application."""
     pages = (
         ("/openapi.json", b"application/json", msgspec.json.encode(DOCUMENT)),

@@ -50,8 +50,8 @@ class TriggerDetails(Struct):
     """What started the execution."""
 
     type: TriggerWord
-    amount_in_cents: Cents | None | UnsetType = UNSET
-    scheduled_time: Moment | None | UnsetType = UNSET
+    amount_in_cents: Cents | UnsetType | None = UNSET
+    scheduled_time: Moment | UnsetType | None = UNSET
 
 
 class ExecutionShown(Struct):

@@ -1,12 +1,11 @@
-"""Reads a rule in the words of v1: translates keys, words and ids into the canonical form, whose reader checks the rest.
+"""Reads a rule in the words of v1: translates keys, words and ids into the canonical form, whose reader checks it.
 
 What is not translated passes through, so that the one reader of rules refuses what is unknown, wrong or missing.
 """
 
-from collections.abc import Mapping
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, cast
 from zoneinfo import ZoneInfo
 
 from sluiceway.api.http import Call
@@ -153,13 +152,14 @@ def _step(value: object, path: str, typed: list[TypedAccount]) -> dict[str, Any]
 
 def _condition(value: Any) -> Any:  # noqa: ANN401 -- the canonical reader checks it
     """Translate the ids of a tree, leaving whatever is not well-formed to the canonical reader."""
-    if not isinstance(value, Mapping):
+    if not isinstance(value, dict):
         return value
-    written: dict[str, Any] = dict(value)
-    leaf = written.get("condition")
-    if isinstance(leaf, Mapping) and isinstance(leaf.get("params"), Mapping):
-        params = _ids(dict(leaf["params"]), "account_id", "value_account_id")
-        written["condition"] = dict(leaf) | {"params": params}
+    written = dict(cast("dict[str, Any]", value))
+    if isinstance(written.get("condition"), dict):
+        leaf: dict[str, Any] = dict(written["condition"])
+        if isinstance(leaf.get("params"), dict):
+            leaf["params"] = _ids(dict(leaf["params"]), "account_id", "value_account_id")
+        written["condition"] = leaf
     for key in ("all", "any"):
         if isinstance(written.get(key), list):
             written[key] = [_condition(child) for child in written[key]]

@@ -1,7 +1,6 @@
 """Rules as v1 shows them. The mixed case of its words is the documented one (seeds 001 and 003)."""
 
 from collections.abc import Mapping
-from decimal import Decimal
 from typing import Annotated, Any, Final, Literal, assert_never
 from zoneinfo import ZoneInfo
 
@@ -71,8 +70,8 @@ class Comparison(Struct):
     fact: Fact
     operator: Operator
     value: int | None = None
-    value_fact: RightFact | None | UnsetType = UNSET
-    params: Params | None | UnsetType = UNSET
+    value_fact: RightFact | UnsetType | None = UNSET
+    params: Params | UnsetType | None = UNSET
 
 
 class Condition(Struct, omit_defaults=True):
@@ -98,8 +97,8 @@ class Action(Struct, kw_only=True, tag_field="type", tag=""):
     group_index: int = 0
     up_to_enabled: bool = False
     is_direct_deposit: bool = False
-    limit: Limit | None | UnsetType = UNSET
-    ach_description: str | None | UnsetType = UNSET
+    limit: Limit | UnsetType | None = UNSET
+    ach_description: str | UnsetType | None = UNSET
 
 
 class FixedAmount(Action, kw_only=True, tag="fixed_amount"):
@@ -158,14 +157,14 @@ class RemoteAmount(Action, kw_only=True, tag="remote_amount"):
     """Ask a server of yours for the amount."""
 
     url: str
-    ceiling_in_cents: AtLeastOne | None | UnsetType = UNSET
+    ceiling_in_cents: AtLeastOne | UnsetType | None = UNSET
 
 
 class Debt(Struct):
     """A liability to pay down. The rate, where given, stands in for the reported one."""
 
     account_id: str
-    interest_rate_percentage: Number | None | UnsetType = UNSET
+    interest_rate_percentage: Number | UnsetType | None = UNSET
 
 
 class PayDown(Action, kw_only=True, tag=""):
@@ -371,7 +370,8 @@ def _amount(amount: m.Amount, common: dict[str, Any], accounts: Accounts) -> Any
         case m.TopUp(cents):
             return TopUp(amount_in_cents=cents, **common)
         case m.TopUpToLevel(level, account_id):
-            return TopUp(**{f"{level.lower()}_account": show_ref(accounts[account_id])}, **common)
+            named: dict[str, Any] = {f"{level.lower()}_account": show_ref(accounts[account_id])}
+            return TopUp(**named, **common)
         case m.RoundDown(cents):
             return RoundDown(amount_in_cents=cents, **common)
         case m.SweepAbove(cents):
@@ -399,7 +399,7 @@ PAY_DOWNS: Final[dict[m.Strategy, type[Avalanche] | type[Snowball]]] = {
 }
 
 
-def _budget(budget: m.FixedAmount | m.Percentage) -> dict[str, int | Decimal]:
+def _budget(budget: m.FixedAmount | m.Percentage) -> dict[str, Any]:
     if isinstance(budget, m.FixedAmount):
         return {"amount_in_cents": budget.amount}
     return {"percentage_value": show_percent(budget.percent)}
