@@ -1,0 +1,315 @@
+"""The worker: what wakes it, what it survives, and that many of them do nothing twice."""
+
+import asyncio
+import time
+from collections.abc import AsyncGenerator, Callable, Iterable
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
+
+import psycopg
+import pytest
+import structlog
+
+from sluiceway.domain.executions import ExecutionStatus
+from sluiceway.domain.revisions import RevisionKey
+from sluiceway.services.admission import admit
+from sluiceway.services.engine import Compiled, Engine, RevisionCache
+from sluiceway.services.settlement import settle_due
+from sluiceway.storage.database import Database, DatabaseOptions, DatabaseUnavailable, ReadTx, fetch_all
+from sluiceway.wiring import working
+from sluiceway.worker import Worker, loop
+from tests.invariants import violations
+from tests.support import (
+    World,
+    deadlocks,
+    fixed,
+    locked_from_outside,
+    new_world,
+    on_demand,
+    plain_engine,
+    somebody_waits,
+    whenever_money_arrives,
+)
+
+
+@pytest.fixture
+async def world(database: Database) -> AsyncGenerator[World]:
+    """Make an account with money and a rule that moves a thousand of it on demand."""
+    world = await saving_world(plain_engine(database))
+    yield world
+    assert await violations(database) == {}
+
+
+async def saving_world(engine: Engine) -> World:
+    world = await new_world(engine)
+    await world.account("income")
+    await world.account("savings")
+    await world.rule("save", on_demand("income", fixed(1_000, "income", "savings")))
+    await world.deposit("income", 10_000_000)
+    return world
+
+
+async def unfinished(database: Database) -> int:
+    async with database.read() as tx:
+        [(count,)] = await fetch_all(tx, "SELECT count(*) FROM execution WHERE due_at IS NOT NULL")
+    return count
+
+
+async def everything_ends(database: Database, within_s: float = 10) -> float:
+    """Wait until nothing is due; tell how long it took."""
+    began = time.monotonic()
+    while await unfinished(database):
+        assert time.monotonic() - began < within_s, "something is still due"
+        await asyncio.sleep(0.002)
+    return time.monotonic() - began
+
+
+@asynccontextmanager
+async def process(url: str, options: DatabaseOptions | None = None) -> AsyncGenerator[Engine]:
+    """Run an engine with a pool of its own, as another process has."""
+    async with Database(url, options) as database:
+        yield plain_engine(database)
+
+
+async def test_a_hint_wakes_an_idle_worker_long_before_it_would_look(world: World, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(loop, "POLL_S", 60)
+    worker = Worker(world.engine)
+    hurrying = replace(world, engine=replace(world.engine, wake=worker.wake))
+    async with working(worker):
+        await asyncio.sleep(0.05)
+        times: list[float] = []
+        for _ in range(5):
+            await hurrying.trigger("save")
+            times.append(await everything_ends(world.engine.database))
+
+    assert sorted(times)[2] < 0.05
+    assert (await world.balances())["savings"] == 5_000
+
+
+async def test_deposits_and_transfers_by_hand_wake_it_too(world: World, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(loop, "POLL_S", 60)
+    await world.rule("arriving", whenever_money_arrives("savings", fixed(100, "savings", "income")))
+    worker = Worker(world.engine)
+    hurrying = replace(world, engine=replace(world.engine, wake=worker.wake))
+    async with working(worker):
+        await asyncio.sleep(0.05)
+        await hurrying.deposit("savings", 500)
+        assert await everything_ends(world.engine.database) < 2
+        await hurrying.transfer("income", "savings", 500)
+        assert await everything_ends(world.engine.database) < 2
+
+    assert len(await world.executions("arriving")) == 2
+
+
+async def test_work_of_which_nobody_told_it_is_found_by_looking(world: World):
+    async with working(Worker(world.engine)):
+        await asyncio.sleep(0.02)
+        await world.trigger("save")
+
+        assert await everything_ends(world.engine.database) < 1
+
+    assert (await world.balances())["savings"] == 1_000
+
+
+async def test_what_work_causes_is_done_without_sleeping_in_between(world: World, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(loop, "POLL_S", 60)
+    await world.rule("back", whenever_money_arrives("savings", fixed(500, "savings", "income")))
+    await world.trigger("save")
+
+    async with working(Worker(world.engine)):
+        assert await everything_ends(world.engine.database) < 2
+
+    assert [run.depth for run in await world.executions()] == [0, 1]
+
+
+async def test_a_worker_that_is_stopped_finishes_its_batch_first(world: World, database_url: str):
+    await world.trigger("save")
+    worker = Worker(world.engine)
+    async with locked_from_outside(database_url, world.accounts["income"]) as holder:
+        running = asyncio.create_task(worker.run())
+        await somebody_waits(database_url, "lock_accounts")
+        worker.stop()
+        await asyncio.sleep(0.02)
+        assert not running.done()
+        await holder.rollback()
+        await asyncio.wait_for(running, 2)
+
+    assert await unfinished(world.engine.database) == 0
+
+
+async def test_a_worker_that_is_stopped_before_it_starts_does_nothing(world: World):
+    await world.trigger("save")
+    worker = Worker(world.engine)
+    worker.stop()
+
+    await asyncio.wait_for(worker.run(), 1)
+
+    assert await unfinished(world.engine.database) == 1
+
+
+class Stumbling(RevisionCache):
+    """A memory of revisions that lets something happen before it answers, a few times."""
+
+    def __init__(self, stumble: Callable[[], object], times: int) -> None:
+        super().__init__()
+        self.stumble = stumble
+        self.left = times
+
+    async def get(self, tx: ReadTx, keys: Iterable[RevisionKey]) -> dict[RevisionKey, Compiled]:
+        if self.left:
+            self.left -= 1
+            outcome = self.stumble()
+            if asyncio.iscoroutine(outcome):
+                await outcome
+        return await super().get(tx, keys)
+
+
+def fall() -> None:
+    raise RuntimeError("tripped")
+
+
+async def test_a_failure_is_logged_and_the_worker_goes_on(world: World, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(loop, "AFTER_FAILURE_S", 0.01)
+    await world.trigger("save")
+    engine = replace(world.engine, revisions=Stumbling(fall, 3))
+
+    with structlog.testing.capture_logs() as logs:
+        async with working(Worker(engine)):
+            await everything_ends(world.engine.database)
+
+    assert [entry["event"] for entry in logs] == ["settlement_failed"] * 3
+    assert (await world.balances())["savings"] == 1_000
+
+
+async def test_after_a_failure_the_worker_pauses(world: World):
+    await world.trigger("save")
+    cache = Stumbling(fall, 1_000)
+
+    with structlog.testing.capture_logs():
+        async with working(Worker(replace(world.engine, revisions=cache))):
+            await asyncio.sleep(0.2)
+
+    assert cache.left == 999
+
+
+@pytest.mark.parametrize("count", [2, 4])
+@pytest.mark.parametrize("organizations_at_once", [None, 1])
+async def test_many_workers_over_one_database_do_nothing_twice(
+    world: World, database_url: str, count: int, organizations_at_once: int | None
+):
+    worlds = [world, *[await saving_world(world.engine) for _ in range(2)]]
+    for of in worlds:
+        await of.account("pod")
+        await of.rule("pass on", whenever_money_arrives("savings", fixed(400, "savings", "pod")))
+
+    async with AsyncExitStack() as stack:
+        for _ in range(count):
+            engine = await stack.enter_async_context(process(database_url))
+            await stack.enter_async_context(working(Worker(engine, organizations_at_once=organizations_at_once)))
+        for batch in range(10):
+            of = worlds[batch % 3]
+            await admit(of.engine, [of.trigger_command("save") for _ in range(25)])
+        await everything_ends(world.engine.database, within_s=20)
+
+    for of, runs in zip(worlds, (100, 75, 75), strict=True):
+        assert await of.balances() == {
+            "income": 10_000_000 - runs * 1_000,
+            "savings": runs * 600,
+            "pod": runs * 400,
+        }
+        ran = await of.executions()
+        assert [run.status for run in ran] == [ExecutionStatus.EXECUTED] * runs * 2
+    assert deadlocks(database_url) == 0
+
+
+async def test_a_worker_whose_session_is_killed_in_the_middle_loses_nothing(world: World, database_url: str):
+    await admit(world.engine, [world.trigger_command("save") for _ in range(5)])
+    async with locked_from_outside(database_url, world.accounts["income"]) as holder:
+        settling = asyncio.create_task(settle_due(world.engine))
+        [pid] = await somebody_waits(database_url, "lock_accounts")
+        with psycopg.connect(database_url, autocommit=True) as conn:
+            conn.execute("SELECT pg_terminate_backend(%s)", (pid,))
+        [again] = await somebody_waits(database_url, "lock_accounts")
+        await holder.rollback()
+
+    assert again != pid
+    assert await settling == 5
+    assert (await world.balances())["savings"] == 5_000
+
+
+async def test_work_of_a_worker_that_is_killed_for_good_is_done_by_another(world: World, database_url: str):
+    await admit(world.engine, [world.trigger_command("save") for _ in range(5)])
+    async with process(database_url) as dying, locked_from_outside(database_url, world.accounts["income"]) as holder:
+        settling = asyncio.create_task(settle_due(dying))
+        await somebody_waits(database_url, "lock_accounts")
+        settling.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await settling
+        await holder.rollback()
+
+        assert await world.settle() == 5
+
+    assert (await world.balances())["savings"] == 5_000
+
+
+async def test_a_worker_that_dawdles_in_its_transaction_is_cut_off_and_another_does_the_work(
+    world: World, database_url: str, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(loop, "AFTER_FAILURE_S", 60)
+    await admit(world.engine, [world.trigger_command("save") for _ in range(5)])
+    is_inside = asyncio.Event()
+
+    async def dawdle() -> None:
+        is_inside.set()
+        await asyncio.sleep(1)
+
+    options = DatabaseOptions(idle_in_transaction_timeout_s=0.2)
+    async with process(database_url, options) as engine:
+        with structlog.testing.capture_logs() as logs:
+            async with working(Worker(replace(engine, revisions=Stumbling(dawdle, 1)))):
+                await is_inside.wait()
+                assert await settle_due(world.engine) == 0, "its gate is closed"
+                async with working(Worker(world.engine)):
+                    took = await everything_ends(world.engine.database)
+                await asyncio.sleep(1 - took)
+
+    assert took < 0.9
+    assert [entry["event"] for entry in logs] == ["settlement_failed"]
+    assert (await world.balances())["savings"] == 5_000
+
+
+async def test_an_account_that_somebody_keeps_locked_delays_its_organization_and_loses_nothing(
+    world: World, database_url: str
+):
+    await world.trigger("save")
+    async with process(database_url, DatabaseOptions(lock_timeout_s=0.1)) as engine:
+        async with locked_from_outside(database_url, world.accounts["income"]):
+            with pytest.raises(DatabaseUnavailable):
+                await settle_due(engine)
+
+        assert await settle_due(engine) == 1
+
+    assert (await world.balances())["savings"] == 1_000
+
+
+async def test_one_organization_at_a_time_still_reaches_them_all(world: World):
+    neighbours = [await saving_world(world.engine) for _ in range(3)]
+    for of in (world, *neighbours):
+        await of.trigger("save")
+
+    settled = [await settle_due(world.engine, organizations_at_once=1) for _ in range(5)]
+
+    assert settled == [1, 1, 1, 1, 0]
+
+
+async def test_a_batch_is_no_larger_than_its_limit_and_the_oldest_come_first(world: World):
+    answers = await admit(world.engine, [world.trigger_command("save") for _ in range(7)])
+
+    assert await settle_due(world.engine, limit=3) == 3
+
+    statuses = [(await world.execution(answer)).status for answer in answers]
+    assert statuses == [ExecutionStatus.EXECUTED] * 3 + [ExecutionStatus.IN_PROGRESS] * 4
+
+
+async def test_with_nothing_due_there_is_nothing_to_do(world: World):
+    assert await settle_due(world.engine) == 0
