@@ -96,9 +96,9 @@ class World:
             return [self._named(item) for item in value]
         return self.accounts.get(value, value) if isinstance(value, str) else value
 
-    async def deposit(self, account: str, amount: int, key: str | None = None) -> Answer | Exception:
-        """Let money arrive."""
-        command = Deposit(
+    def deposit_command(self, account: str, amount: int, key: str | None = None) -> Deposit:
+        """Ask for money to arrive."""
+        return Deposit(
             organization_id=self.organization_id,
             account_id=self.accounts[account],
             spelling=self.accounts[account],
@@ -107,7 +107,10 @@ class World:
             idempotency=None if key is None else Idempotency("deposit", key, str(amount).encode()),
             show=lambda transfer: Answer(201, transfer.id.encode()),
         )
-        [answer] = await deposit(self.engine, [command])
+
+    async def deposit(self, account: str, amount: int, key: str | None = None) -> Answer | Exception:
+        """Let money arrive."""
+        [answer] = await deposit(self.engine, [self.deposit_command(account, amount, key)])
         return answer
 
     def trigger_command(self, rule: str, amount: int | None = None, key: str | None = None) -> TriggerRule:
