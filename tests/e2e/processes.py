@@ -23,7 +23,7 @@ STOP_TIMEOUT_S = 30.0
 _OURS = ("DATABASE_URL", "DATA_DIR", "HOST", "PORT", "MAX_CONNECTIONS", "FORCE_COLOR", "NO_COLOR")
 
 
-def run(*words: str, stdin: str | None = None) -> subprocess.CompletedProcess[str]:
+def run(*words: str, stdin: str | None = None, **environment: str) -> subprocess.CompletedProcess[str]:
     """Run a command to its end."""
     return subprocess.run(
         [SLUICEWAY, *words],
@@ -32,7 +32,7 @@ def run(*words: str, stdin: str | None = None) -> subprocess.CompletedProcess[st
         text=True,
         check=False,
         timeout=60,
-        env=_environment(),
+        env=_environment() | environment,
     )
 
 

@@ -46,7 +46,7 @@ class _Promise(NamedTuple):
     unit: str
     what: str
     kind: IdKind | None
-    count: Callable[[Examined], int]
+    size: Callable[[Examined], int]
 
 
 _PROMISES: Final = (
@@ -101,7 +101,7 @@ async def _check(tx: ReadTx, promise: _Promise, examined: Examined) -> CheckResu
         Violation(found.organization_id, promise.what, promise.kind, found.id, found.expected, found.found)
         for found in mismatches
     )
-    count = promise.count(examined)
+    count = promise.size(examined)
     return CheckResult(promise.check, promise.promise, count, promise.unit, violations, examples)
 
 

@@ -1,0 +1,236 @@
+"""The command line as people and programs use it: words, JSON, and exit statuses."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+
+from sluiceway.domain.ids import IdKind, format_id
+from sluiceway.storage.database import Database
+from sluiceway.wiring import engine_of
+from tests.e2e.processes import free_port, run
+from tests.support import AUTO_SAVE, PASSWORD, World, first_story, new_world
+
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(180)]
+
+
+@pytest.fixture
+async def world(database: Database) -> World:
+    """Make a world with real password hashes, where the rule has run once."""
+    world = await first_story(engine_of(database))
+    await world.deposit("income", 500_000)
+    await world.settle()
+    return world
+
+
+@pytest.fixture
+def sluiceway(database_url: str):
+    """Run a command on this test's database."""
+
+    def call(*words: str, stdin: str | None = None, status: int = 0) -> str:
+        # The server of the tests does not sync, which a real command refuses.
+        ran = run(*words, "--database-url", database_url, stdin=stdin, ALLOW_UNSAFE_POSTGRES="1")
+        assert ran.returncode == status, ran.stdout + ran.stderr
+        assert "Traceback" not in ran.stderr
+        return ran.stdout if status == 0 else ran.stdout + ran.stderr
+
+    return call
+
+
+def prefixed(world: World, rule: str) -> str:
+    return format_id(IdKind.RULE, world.rules[rule].id)
+
+
+@pytest.mark.parametrize("command", ["", "serve", "demo", "worker", "migrate", "accounts", "audit", "keys create",
+                                     "keys list", "keys revoke", "rules list", "rules show", "rules enable",
+                                     "rules disable", "rules test", "executions show"])  # fmt: skip
+def test_every_command_has_help(command: str):
+    ran = run(*command.split(), "--help")
+
+    assert ran.returncode == 0
+    assert "\x1b[" not in ran.stdout, "colours only on a terminal"
+    if command and command != "rules test":
+        assert "--data-dir" in ran.stdout
+        assert "--database-url" in ran.stdout
+
+
+def test_the_version():
+    assert run("--version").stdout.startswith("sluiceway 0.")
+
+
+def test_a_usage_error_is_2_and_nothing_else_is():
+    assert run("keys", "create").returncode == 2
+    assert run("no-such-command").returncode == 2
+    assert run("keys", "create", "--name", "x", "--permission", "FLY").returncode == 2
+
+
+def test_accounts_as_a_table_and_as_json(world: World, sluiceway):
+    table = sluiceway("accounts")
+    found = {account["name"]: account for account in json.loads(sluiceway("accounts", "--json"))}
+
+    assert "$4,000.00" in table
+    assert "$1,000.00" in table
+    assert found["savings"]["balance_in_cents"] == 100_000
+    assert found["income"]["id"] == format_id(IdKind.ACCOUNT, world.accounts["income"])
+    assert "world" not in table.lower()
+
+
+def test_a_key_is_shown_once_used_in_lists_and_revoked(world: World, sluiceway):
+    income = format_id(IdKind.ACCOUNT, world.accounts["income"])
+    made = json.loads(
+        sluiceway(
+            "keys", "create", "--name", "Books", "-p", f"read_accounts:{income}", "-p", "LIST_RULES",
+            "-p", f"MANUAL_TRANSFER:{income}>*:5000,*>{income}", "--json",
+        )
+    )  # fmt: skip
+
+    assert made["api_key"].startswith("sk_")
+    assert made["permissions"] == [
+        {"permission": "LIST_RULES"},
+        {
+            "permission": "MANUAL_TRANSFER",
+            "resources": [
+                {"source": income, "target": "*", "max_amount": 5000},
+                {"source": "*", "target": income, "max_amount": None},
+            ],
+        },
+        {"permission": "READ_ACCOUNTS", "resources": [income]},
+    ]
+    listed = sluiceway("keys", "list")
+    assert "Books" in listed
+    assert made["api_key"] not in listed
+    sluiceway("keys", "revoke", made["id"])
+    [key] = json.loads(sluiceway("keys", "list", "--json"))
+    assert key["revoked_at"] is not None
+    assert "There is no API key with the id 'key_x'." in sluiceway("keys", "revoke", "key_x", status=1)
+
+
+async def test_a_person_enables_a_rule_after_reading_it(world: World, sluiceway):
+    record = await world.rule("second", AUTO_SAVE, enabled=False)
+    rule = prefixed(world, "second")
+    enable = ("rules", "enable", rule, "--as", "person@example.com")
+
+    wrong = sluiceway(*enable, stdin="wrong\n", status=1)
+    missing = sluiceway(*enable, stdin="", status=1)
+    stranger = sluiceway("rules", "enable", rule, "--as", "x@example.com", stdin=f"{PASSWORD}\n", status=1)
+    assert json.loads(sluiceway("rules", "show", rule, "--json"))["status"] == "disabled"
+    right = sluiceway(*enable, stdin=f"{PASSWORD}\n")
+    again = sluiceway(*enable)
+
+    assert "The e-mail address or the password is wrong." in wrong
+    assert "A password is needed" in missing
+    assert "The e-mail address or the password is wrong." in stranger
+    for shown in ("move 20 % of the incoming amount from income to savings", record.fingerprint.hex(), "Enabled."):
+        assert shown in right
+    assert "already enabled" in again
+    assert "is disabled" in sluiceway("rules", "disable", record.id)
+    assert [rule["status"] for rule in json.loads(sluiceway("rules", "list", "--json"))] == ["disabled", "enabled"]
+
+
+async def test_a_rule_with_something_wrong_is_not_enabled_and_says_why(world: World, sluiceway, database_url: str):
+    await world.rule("second", AUTO_SAVE, enabled=False)
+    with psycopg.connect(database_url) as owner:
+        owner.execute("UPDATE account SET deleted_at = now() WHERE name = 'emergency'")
+
+    said = sluiceway(
+        "rules", "enable", prefixed(world, "second"), "--as", "person@example.com", stdin=f"{PASSWORD}\n", status=1
+    )
+
+    assert "is deleted" in said
+    assert "It cannot be enabled as it stands." in said
+
+
+def test_an_id_in_any_spelling_and_one_that_does_not_exist(world: World, sluiceway):
+    for spelling in (world.rules["auto_save"].id, prefixed(world, "auto_save"), prefixed(world, "auto_save").lower()):
+        assert "When money arrives in income" in sluiceway("rules", "show", spelling)
+    assert "There is no rule with the id 'rule_nope'." in sluiceway("rules", "show", "rule_nope", status=1)
+
+
+async def test_a_run_is_told_with_its_trace(world: World, sluiceway, database_url: str):
+    with psycopg.connect(database_url) as owner:
+        [(execution_id,)] = owner.execute("SELECT id::text FROM execution").fetchall()
+
+    short = sluiceway("executions", "show", execution_id)
+    told = sluiceway("executions", "show", execution_id, "--trace")
+    shown = json.loads(sluiceway("executions", "show", execution_id, "--trace", "--json"))
+
+    assert "because money arrived ($5,000.00)" in short
+    assert "Step 1" not in short
+    assert "the balance of income is above $500.00: true (it was $5,000.00)" in told
+    assert "asked for $1,000.00; $5,000.00 available; moved $1,000.00" in told
+    assert shown["trace"]["actions"][0]["moved"] == 100_000
+    assert shown["id"] == format_id(IdKind.EXECUTION, execution_id)
+    assert "There is no execution" in sluiceway("executions", "show", "rex_x", status=1)
+
+
+def test_an_audit_that_finds_a_lie_ends_with_1_and_a_counter_example(world: World, sluiceway, database_url: str):
+    assert "All is as it should be." in sluiceway("audit")
+    with psycopg.connect(database_url) as owner:
+        owner.execute("UPDATE account SET posted = posted + 1 WHERE name = 'savings'")
+
+    said = sluiceway("audit", status=1)
+    found: dict[str, Any] = json.loads(sluiceway("audit", "--json", status=1))
+
+    assert format_id(IdKind.ACCOUNT, world.accounts["savings"]) in said
+    assert "expected      100000 posted, 0 held" in said
+    assert found["passed"] is False
+
+
+async def test_with_several_organizations_a_command_asks_which(world: World, sluiceway):
+    other = await new_world(world.engine, email="other@example.com")
+    await other.account("elsewhere")
+
+    said = sluiceway("accounts", status=1)
+
+    assert "say which with --organization" in said
+    assert other.organization_id in said
+    assert "elsewhere" in sluiceway("accounts", "--organization", other.organization_id)
+
+
+def test_migrate_says_what_it_did(empty_database_url: str):
+    first = run("migrate", "--database-url", empty_database_url)
+    second = run("migrate", "--database-url", empty_database_url)
+
+    assert "Applied 0001 foundation" in first.stdout
+    assert "nothing to apply" in second.stdout
+
+
+def test_scenarios_pass_or_fail(tmp_path: Path):
+    scenario = Path(__file__).parents[1] / "scenarios" / "auto_save_on_deposit.yaml"
+    wrong = tmp_path / "wrong.yaml"
+    wrong.write_text(scenario.read_text().replace("amount: ", "amount: 1"))
+
+    assert run("rules", "test", str(scenario)).returncode == 0
+    assert run("rules", "test", str(wrong)).returncode == 1
+    assert run("rules", "test", str(tmp_path / "none.yaml")).returncode == 1
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (("accounts", "--data-dir", "/nowhere/at/all"), "There is no data in /nowhere/at/all."),
+        (("accounts", "--database-url", "mysql://x"), "The database URL has to begin with postgresql://"),
+        (("accounts", "--database-url", "postgresql://127.0.0.1:1/x"), "The database cannot be used:"),
+        (("serve", "--host", "no.such.host.invalid"), "There is no address no.such.host.invalid to listen at."),
+        (("rules", "test", "/no/such/file.yaml"), "/no/such/file.yaml cannot be read"),
+    ],
+)
+def test_what_goes_wrong_is_said_in_one_sentence(words: tuple[str, ...], sentence: str):
+    ran = run(*words)
+
+    assert ran.returncode == 1
+    assert ran.stderr.startswith(sentence)
+    assert len(ran.stderr.splitlines()) == 1
+
+
+def test_a_data_directory_that_cannot_be_written_is_said_in_one_sentence(tmp_path: Path):
+    file = tmp_path / "file"
+    file.write_text("")
+
+    ran = run("demo", "--port", str(free_port()), "--data-dir", str(file / "data"))
+
+    assert ran.returncode == 1
+    assert len(ran.stderr.splitlines()) == 1
+    assert "cannot be" in ran.stderr
