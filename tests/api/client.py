@@ -98,7 +98,7 @@ async def digest(database: Database) -> dict[str, tuple[int, str]]:
     async with database.read() as tx:
         tables = await fetch_all(
             tx,
-            "SELECT tablename FROM pg_tables WHERE schemaname = 'public' AND tablename <> 'schema_migration' ORDER BY 1",
+            "SELECT tablename FROM pg_tables WHERE schemaname = 'public' AND tablename !~ 'migration' ORDER BY 1",
         )
         found: dict[str, tuple[int, str]] = {}
         for (table,) in tables:
