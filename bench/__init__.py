@@ -1,1 +1,1 @@
-"""The benchmarks: real HTTP from a separate process against a real server on a durable PostgreSQL, audited at the end."""
+"""The benchmarks: real HTTP from another process against a real server on a durable PostgreSQL, then an audit."""

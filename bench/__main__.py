@@ -11,7 +11,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -28,7 +28,7 @@ from sluiceway.storage.migrate import migrate
 
 RESULTS = Path(__file__).parent / "results"
 ROOT = Path(__file__).parents[1]
-COLUMNS = ("scenario", "per_second", "p50_ms", "p95_ms", "p99_ms", "max_ms", "errors")
+COLUMNS = ("scenario", "per_second", "settled_per_second", "p50_ms", "p95_ms", "p99_ms", "max_ms", "errors")
 
 Row = dict[str, Any]
 
@@ -43,7 +43,7 @@ def main() -> None:
     chosen = options.parse_args()
     seconds = 5 if chosen.quick else chosen.seconds
     with tempfile.TemporaryDirectory(prefix="sluiceway-bench-") as folder, EmbeddedPostgres(Path(folder)) as url:
-        found = run(url, seconds, chosen.connections)
+        found = run(url, Path(folder), seconds, chosen.connections)
     show(found)
     if not chosen.quick:
         RESULTS.mkdir(exist_ok=True)
@@ -52,7 +52,7 @@ def main() -> None:
         sys.exit("the benchmark saw errors")
 
 
-def run(url: str, seconds: float, connections: int) -> list[Row]:
+def run(url: str, folder: Path, seconds: float, connections: int) -> list[Row]:
     """Run every scenario against one database, then audit it."""
     asyncio.run(migrate(url))
     seeded = asyncio.run(seed(url, organizations=10, accounts=50, rules=20))
@@ -60,8 +60,10 @@ def run(url: str, seconds: float, connections: int) -> list[Row]:
     found: list[Row] = [{"scenario": "engine", "per_second": round(plans_per_second(1.0)), "errors": 0}]
     with server(url, port) as process:
         found.append(idle(url, port, seeded))
-        found.append(drive(url, port, process.pid, "triggers", seeded.triggers, seconds, connections))
-        found.append(drive(url, port, process.pid, "transfers", seeded.transfers, seconds / 2, connections))
+        postgres = int((folder / "postgres" / "postmaster.pid").read_text().splitlines()[0])
+        bench = Bench(url, port, process.pid, postgres, seconds, connections)
+        found.append(bench.drive("triggers", seeded.triggers))
+        found.append(bench.drive("transfers", seeded.transfers))
     clean = subprocess.run([SLUICEWAY, "audit", "--database-url", url], check=False, capture_output=True, text=True)
     if clean.returncode:
         sys.exit(f"the audit failed\n{clean.stdout}{clean.stderr}")
@@ -70,30 +72,41 @@ def run(url: str, seconds: float, connections: int) -> list[Row]:
     return [row | where for row in found]
 
 
-def drive(url: str, port: int, pid: int, scenario: str, targets: list[Target], seconds: float, connections: int) -> Row:
-    """Load the server from another process and wait until everything that was accepted is settled."""
-    load(port, targets, min(2.0, seconds), connections, f"{scenario}-warm-up")
-    wait_until_settled(url)
-    [[transfers_before]] = asyncio.run(rows(url, "SELECT count(*) FROM transfer"))
-    server_before, postgres_before = cpu_seconds(pid), postgres_cpu(url)
-    started = time.perf_counter()
-    measured = load(port, targets, seconds, connections, f"{scenario}-{time.time_ns()}")
-    behind_s = wait_until_settled(url)
-    took_s = time.perf_counter() - started
-    [[transfers_after]] = asyncio.run(rows(url, "SELECT count(*) FROM transfer"))
-    good = sum(count for status, count in measured["statuses"].items() if status.startswith("2"))
-    return {
-        "scenario": scenario,
-        **measured,
-        "connections": connections,
-        "errors": measured["requests"] - good,
-        "settled_per_second": round(good / took_s, 1),
-        "behind_s": round(behind_s, 2),
-        "transfers": transfers_after - transfers_before,
-        "server_cpu_s": round(cpu_seconds(pid) - server_before, 2),
-        "postgres_cpu_s": round(postgres_cpu(url) - postgres_before, 2),
-        "generator_cpu_s": measured["cpu_s"],
-    }
+@dataclass(frozen=True)
+class Bench:
+    """A server under test, and how hard to load it."""
+
+    url: str
+    port: int
+    server_pid: int
+    postgres_pid: int
+    seconds: float
+    connections: int
+
+    def drive(self, scenario: str, targets: list[Target]) -> Row:
+        """Load the server from another process and wait until everything that was accepted is settled."""
+        load(self.port, targets, min(2.0, self.seconds), self.connections, f"{scenario}-warm-up")
+        wait_until_settled(self.url)
+        [[transfers_before]] = asyncio.run(rows(self.url, "SELECT count(*) FROM transfer"))
+        server_before, postgres_before = cpu_seconds(self.server_pid), cpu_seconds(self.postgres_pid)
+        started = time.perf_counter()
+        measured = load(self.port, targets, self.seconds, self.connections, f"{scenario}-{time.time_ns()}")
+        behind_s = wait_until_settled(self.url)
+        took_s = time.perf_counter() - started
+        [[transfers_after]] = asyncio.run(rows(self.url, "SELECT count(*) FROM transfer"))
+        good = sum(count for status, count in measured["statuses"].items() if status.startswith("2"))
+        return {
+            "scenario": scenario,
+            **measured,
+            "connections": self.connections,
+            "errors": measured["requests"] - good,
+            "settled_per_second": round(good / took_s, 1),
+            "behind_s": round(behind_s, 2),
+            "transfers": transfers_after - transfers_before,
+            "server_cpu_s": round(cpu_seconds(self.server_pid) - server_before, 2),
+            "postgres_cpu_s": round(cpu_seconds(self.postgres_pid) - postgres_before, 2),
+            "generator_cpu_s": measured["cpu_s"],
+        }
 
 
 def load(port: int, targets: list[Target], seconds: float, connections: int, name: str) -> Row:
@@ -132,12 +145,6 @@ def idle(url: str, port: int, seeded: Seeded) -> Row:
     }
 
 
-def postgres_cpu(url: str) -> float:
-    """Sum the processor time of the database server's processes."""
-    [[path]] = asyncio.run(rows(url, "SHOW data_directory"))
-    return cpu_seconds(int((Path(path) / "postmaster.pid").read_text().splitlines()[0]))
-
-
 def surroundings(url: str) -> Row:
     """Say what was measured, on what."""
     settings = asyncio.run(
@@ -164,12 +171,16 @@ def surroundings(url: str) -> Row:
 def show(found: list[Row]) -> None:
     """Print a table."""
     table = Table(*COLUMNS)
-    text: Callable[[Any], str] = lambda value: (
-        "" if value is None else f"{value:,}" if isinstance(value, int | float) else str(value)
-    )
     for row in found:
-        table.add_row(*(text(row.get(column)) for column in COLUMNS))
+        table.add_row(*(cell(row.get(column)) for column in COLUMNS))
     Console().print(table)
+
+
+def cell(value: object) -> str:
+    """Write a value for the table."""
+    if value is None:
+        return ""
+    return f"{value:,}" if isinstance(value, int | float) else str(value)
 
 
 def free_port() -> int:
