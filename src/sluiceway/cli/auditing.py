@@ -1,15 +1,17 @@
 """`sluiceway audit`: does everything add up? A counter-example where it does not."""
 
 import asyncio
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
 from sluiceway.cli.deployment import DatabaseUrl, DataDir, existing, settings_of
 from sluiceway.cli.output import AsJson, say, show_json, show_table
 from sluiceway.domain.ids import format_id
-from sluiceway.services.audit import CheckResult, Violation
 from sluiceway.settings import Settings
+
+if TYPE_CHECKING:
+    from sluiceway.services.audit import CheckResult, Violation
 
 
 def audit(data_dir: DataDir = None, database_url: DatabaseUrl = None, as_json: AsJson = False) -> None:
@@ -27,7 +29,7 @@ def audit(data_dir: DataDir = None, database_url: DatabaseUrl = None, as_json: A
         raise typer.Exit(1)
 
 
-async def _audit(settings: Settings) -> list[CheckResult]:
+async def _audit(settings: Settings) -> "list[CheckResult]":
     from sluiceway.services.audit import run_audit
     from sluiceway.wiring import engine_of, open_database
 
@@ -35,7 +37,7 @@ async def _audit(settings: Settings) -> list[CheckResult]:
         return await run_audit(engine_of(database))
 
 
-def _show(results: list[CheckResult]) -> None:
+def _show(results: "list[CheckResult]") -> None:
     show_table(
         ("Check", "Looked at", "Wrong"),
         [[result.promise, f"{result.examined:,} {result.unit}", f"{result.violations:,}"] for result in results],
@@ -52,7 +54,7 @@ def _show(results: list[CheckResult]) -> None:
     )
 
 
-def _show_example(result: CheckResult, example: Violation) -> None:
+def _show_example(result: "CheckResult", example: "Violation") -> None:
     say(f"Not so: {result.promise}")
     say(f"  organization  {example.organization_id}")
     say(f"  {example.what:<12}  {_id(example)}")
@@ -61,11 +63,11 @@ def _show_example(result: CheckResult, example: Violation) -> None:
     say()
 
 
-def _id(example: Violation) -> str:
+def _id(example: "Violation") -> str:
     return example.id if example.kind is None else format_id(example.kind, example.id)
 
 
-def _as_json(result: CheckResult) -> dict[str, Any]:
+def _as_json(result: "CheckResult") -> dict[str, Any]:
     return {
         "check": result.name,
         "promise": result.promise,

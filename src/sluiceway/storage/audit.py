@@ -59,7 +59,7 @@ class Examined(NamedTuple):
     executions: int
     rules: int
     revisions: int
-    caps: int
+    limits: int
 
 
 class Mismatch(NamedTuple):
