@@ -20,9 +20,7 @@ def story() -> str:
 
 def test_the_story_of_the_readme_runs_as_it_is_written():
     with data_folder() as data_dir, Serving("demo", data_dir, free_port()):
-        written = data_dir.parent / "rule.json"
-        script = story().replace("/tmp/rule.json", str(written)).replace(".venv/bin/sluiceway", str(SLUICEWAY))
-        script = script.replace(".sluiceway/demo.json", str(data_dir / "demo.json"))
+        script = story().replace(".sluiceway/", f"{data_dir}/").replace(".venv/bin/sluiceway", str(SLUICEWAY))
 
         told = subprocess.run(
             ["bash", "-euo", "pipefail", "-c", script],
