@@ -4,6 +4,7 @@ import asyncio
 import random
 from dataclasses import replace
 
+import psycopg
 import pytest
 
 from sluiceway.domain.access import EVERY, TransferPair
@@ -11,13 +12,22 @@ from sluiceway.domain.errors import IdempotencyKeyInUse, IdempotencyKeyMismatch,
 from sluiceway.domain.ids import KeyId
 from sluiceway.domain.ledger import AccountKind
 from sluiceway.services.accounts import CreateAccount, NewAccount, create_account
-from sluiceway.services.admission import admit
+from sluiceway.services.admission import TriggerRule, admit
 from sluiceway.services.engine import Engine
 from sluiceway.services.idempotency import Answer, Idempotency
 from sluiceway.services.rules import disable_rule, enable_rule
 from sluiceway.services.transfers import transfer
 from sluiceway.storage.database import Database, fetch_all
-from tests.support import PASSWORD, World, deadlocks, fixed, new_world, on_demand, plain_engine
+from tests.support import (
+    PASSWORD,
+    World,
+    deadlocks,
+    fixed,
+    new_world,
+    on_demand,
+    plain_engine,
+    somebody_waits,
+)
 
 
 @pytest.fixture
@@ -214,19 +224,19 @@ async def test_an_answer_keeps_every_byte(saving: World):
 
 
 async def test_batches_of_overlapping_keys_in_different_orders_never_deadlock(saving: World, database_url: str):
-    keys = [f"key {number}" for number in range(40)]
+    rounds = [[f"round {number} key {n}" for n in range(60)] for number in range(6)]
 
     async def process(seed: int) -> list[Answer | Exception]:
         dice = random.Random(seed)
         answers: list[Answer | Exception] = []
         async with Database(database_url) as database:
             engine = plain_engine(database)
-            for _ in range(6):
-                batch = dice.sample(keys, 15)
+            for keys in rounds:
+                batch = dice.sample(keys, 50)
                 answers += await admit(engine, [saving.trigger_command("save", key=key) for key in batch])
         return answers
 
-    batches = await asyncio.gather(*(process(seed) for seed in range(6)))
+    batches = await asyncio.gather(*(process(seed) for seed in range(4)))
 
     answers = [answer for batch in batches for answer in batch]
     firsts = [body for body, is_replay in told(answers) if not is_replay]
@@ -234,6 +244,31 @@ async def test_batches_of_overlapping_keys_in_different_orders_never_deadlock(sa
     assert len(firsts) == len(set(firsts)) == await count(saving, "idempotency") == await count(saving, "execution")
     assert refused <= {IdempotencyKeyInUse}
     assert deadlocks(database_url) == 0
+
+
+async def test_keys_are_claimed_in_one_order_whatever_the_order_of_the_calls(
+    saving: World, other_engine: Engine, database_url: str
+):
+    holding = """
+        INSERT INTO idempotency (organization_id, scope, key, body_hash, status, answer, created_at)
+        VALUES (%s, 'trigger', 'm', '', 200, '', now())
+    """
+
+    def batch(*keys: str) -> list[TriggerRule]:
+        return [saving.trigger_command("save", key=key) for key in keys]
+
+    async with await psycopg.AsyncConnection.connect(database_url) as holder:
+        await holder.execute(holding, (saving.organization_id,))
+        first = asyncio.create_task(admit(saving.engine, batch("b", "m", "a")))
+        await somebody_waits(database_url, "claim")
+        second = asyncio.create_task(admit(other_engine, batch("a", "b")))
+        await somebody_waits(database_url, "claim", 2)
+        began = asyncio.get_running_loop().time()
+        await holder.rollback()
+        answers = [*await first, *await second]
+
+    assert asyncio.get_running_loop().time() - began < 0.5, "the server takes a second to find a deadlock"
+    assert [is_replay for _, is_replay in told(answers)] == [False, False, False, True, True]
 
 
 async def test_creating_an_account_twice_under_one_key_makes_one(saving: World, other_engine: Engine):

@@ -5,7 +5,14 @@ import asyncio
 from sluiceway.services.engine import Engine
 from sluiceway.services.rules import disable_rule, enable_rule
 from sluiceway.services.settlement import settle_due
-from tests.support import PASSWORD, World, percent, whenever_money_arrives
+from tests.support import (
+    PASSWORD,
+    World,
+    locked_from_outside,
+    percent,
+    somebody_waits,
+    whenever_money_arrives,
+)
 
 
 async def halves(world: World) -> None:
@@ -71,3 +78,20 @@ async def test_the_rules_of_one_deposit_all_run_before_those_of_the_next(world: 
     order = [run.rule_id for run in await world.executions()]
     assert order == [world.rules[name].id for name in ("first", "second", "third") * 2]
     assert await world.balances() == {"income": 250, "first": 9_000, "second": 4_500, "third": 2_250}
+
+
+async def test_while_one_worker_is_inside_another_leaves_the_organization_to_it(
+    world: World, other_engine: Engine, database_url: str
+):
+    await halves(world)
+    await world.deposit("income", 80_000)
+    async with locked_from_outside(database_url, world.accounts["income"]) as holder:
+        inside = asyncio.create_task(settle_due(world.engine, limit=1))
+        await somebody_waits(database_url, "lock_accounts")
+
+        assert await settle_due(other_engine) == 0
+        await holder.rollback()
+        assert await inside == 1
+
+    await world.settle()
+    assert await world.balances() == {"income": 10_000, "first": 40_000, "second": 20_000, "third": 10_000}
