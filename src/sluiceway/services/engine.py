@@ -5,9 +5,11 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import NamedTuple
 
+from sluiceway.domain.access import Principal
 from sluiceway.domain.ids import AccountId
 from sluiceway.domain.revisions import RevisionKey
 from sluiceway.domain.rules import Needs, Rule, needs
+from sluiceway.storage import credentials
 from sluiceway.storage import rules as stored_rules
 from sluiceway.storage.database import Database, ReadTx
 
@@ -52,6 +54,31 @@ class RevisionCache:
         return found
 
 
+class PrincipalCache:
+    """Principals that this process has read, by the hash of their secret. What a key may do never changes.
+
+    Whether it is still live does: that is asked of the database every time.
+    """
+
+    def __init__(self, size: int = 20_000) -> None:
+        """Remember up to `size` principals."""
+        self._known: dict[bytes, Principal] = {}
+        self._size = size
+
+    async def get(self, tx: ReadTx, secret_hashes: set[bytes]) -> dict[bytes, Principal]:
+        """Give the principals of the keys among these that exist and are not revoked now."""
+        live = await credentials.live_keys(tx, secret_hashes)
+        found = {secret_hash: self._known[secret_hash] for secret_hash in live if secret_hash in self._known}
+        if missing := live - found.keys():
+            read = await credentials.find_keys(tx, missing)
+            found |= read
+            # Only what this call has in hand is given back: others may have made room meanwhile.
+            if len(self._known) + len(read) > self._size:
+                self._known.clear()
+            self._known |= read
+        return found
+
+
 @dataclass(frozen=True, slots=True)
 class Engine:
     """The parts that services work with. `wake` tells this process's worker that something is due: only a hint."""
@@ -66,3 +93,4 @@ class Engine:
     """Check a hash against a password."""
     wake: Callable[[], None] = lambda: None
     revisions: RevisionCache = field(default_factory=RevisionCache)
+    principals: PrincipalCache = field(default_factory=PrincipalCache)

@@ -67,7 +67,7 @@ async def identify(engine: Engine, secrets: Sequence[str]) -> list[Principal | R
     known: dict[bytes, Principal] = {}
     if wanted:
         async with engine.database.read() as tx:
-            known = await stored.find_keys(tx, wanted)
+            known = await engine.principals.get(tx, wanted)
     return [Unauthenticated() if digest is None else known.get(digest) or Unauthenticated() for digest in hashes]
 
 

@@ -15,7 +15,7 @@ from sluiceway.services.engine import Engine
 from sluiceway.services.keys import create_key, every_grant, hash_secret
 from sluiceway.services.rules import enable_rule
 from sluiceway.storage.accounts import list_accounts
-from sluiceway.storage.credentials import Person, find_keys, find_people, insert_person, set_password
+from sluiceway.storage.credentials import Person, find_people, insert_person, set_password
 from sluiceway.storage.database import ConstraintViolated, ReadTx, WriteTx
 from sluiceway.storage.organizations import find_organizations, insert_organization
 from sluiceway.storage.rules import insert_rule, list_rules
@@ -129,7 +129,7 @@ async def _working_key(engine: Engine, known: Secrets | None) -> str | None:
     if known is None:
         return None
     async with engine.database.read() as tx:
-        found = await find_keys(tx, [hash_secret(known.api_key)])
+        found = await engine.principals.get(tx, {hash_secret(known.api_key)})
     is_ours = any(principal.organization_id == DEMO_ORGANIZATION for principal in found.values())
     return known.api_key if is_ours else None
 

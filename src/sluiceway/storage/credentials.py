@@ -37,8 +37,14 @@ class ApiKey:
     revoked_at: datetime | None
 
 
+async def live_keys(tx: ReadTx, secret_hashes: Collection[bytes]) -> set[bytes]:
+    """Tell which keys exist and are not revoked now, by the SHA-256 of their secrets."""
+    rows = await fetch_all(tx, QUERIES["live_keys"], {"secret_hashes": list(secret_hashes)})
+    return {bytes(row[0]) for row in rows}
+
+
 async def find_keys(tx: ReadTx, secret_hashes: Collection[bytes]) -> dict[bytes, Principal]:
-    """Find the principals of keys that are not revoked, by the SHA-256 of their secrets."""
+    """Find the principals of keys, revoked or not, by the SHA-256 of their secrets."""
     rows = await fetch_all(tx, QUERIES["find_keys"], {"secret_hashes": list(secret_hashes)})
     return {bytes(row[0]): Principal(row[1], row[2], _read_grants(row[3])) for row in rows}
 

@@ -1,7 +1,11 @@
+-- name: live_keys
+-- Asked on every request, before the organization is known, so that a revoked key is refused at once everywhere.
+SELECT secret_hash FROM api_key WHERE secret_hash = ANY (%(secret_hashes)s::bytea[]) AND revoked_at IS NULL;
+
 -- name: find_keys
--- Looked up on every request, before the organization is known, so that a revoked key is refused at once everywhere.
+-- What keys may do never changes, so callers keep what they have read and ask only which keys are live.
 SELECT secret_hash, organization_id, id, grants FROM api_key
-WHERE secret_hash = ANY (%(secret_hashes)s::bytea[]) AND revoked_at IS NULL;
+WHERE secret_hash = ANY (%(secret_hashes)s::bytea[]);
 
 -- name: insert_key
 -- Grants never change after this.
