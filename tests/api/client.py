@@ -52,7 +52,7 @@ class Api:
         return await self.http.request(method, url, headers=headers, **more)
 
     async def get(self, path: str, **query: Any) -> httpx.Response:
-        return await self.send("GET", path, params=query)
+        return await self.send("GET", path, params=query or None)
 
     async def post(self, path: str, body: Any = None, *, key: str | None = None) -> httpx.Response:
         headers = {} if key is None else {"Idempotency-Key": key}

@@ -4,6 +4,7 @@ import copy
 import json
 from collections.abc import AsyncIterator, Callable
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
@@ -285,7 +286,7 @@ async def test_ids_that_name_nothing_are_not_found_as_they_were_spelled(api: Api
             "\u0000",
             "é",
         ):
-            answer = await api.get(path.format(spelling))
+            answer = await api.get(path.format(quote(spelling)))
             assert_refused(answer, 404, "resource_not_found", [f"{name} with id '{spelling}' was not found."])
     refused = await api.post("/rules/nonsense/trigger", {})
     assert_refused(refused, 404, "resource_not_found", ["Rule with id 'nonsense' was not found."])

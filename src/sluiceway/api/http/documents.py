@@ -133,14 +133,17 @@ def _parameter(place: str, name: str, described: str, schema: Document, *, is_re
 
 
 def _plain(value: Any) -> Any:  # noqa: ANN401 -- walks JSON
-    """Give structures the names that people would: `Page_RuleSummary_` is a PageOfRuleSummary."""
+    """Name structures as people would, and say that a Decimal is written as a number."""
     if isinstance(value, dict):
-        pairs = cast("Document", value).items()
-        return {_name(key): _plain(item) for key, item in pairs if (key, item) != ("format", "decimal")}
+        pairs = cast("Document", value)
+        if pairs.get("format") == "decimal":
+            return {"type": "number"}
+        return {_name(key): _plain(item) for key, item in pairs.items()}
     if isinstance(value, list):
         return [_plain(item) for item in cast("list[object]", value)]
     return _name(value) if isinstance(value, str) else value
 
 
 def _name(text: str) -> str:
+    """Turn `Page_RuleSummary_` into `PageOfRuleSummary`."""
     return re.sub(r"\b(Page|Envelope)_(\w+)_(?!\w)", r"\1Of\2", text)

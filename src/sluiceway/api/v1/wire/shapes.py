@@ -24,7 +24,7 @@ MAX_TEXT: Final = 200
 Moment = Annotated[str, Meta(extra_json_schema={"format": "date-time"})]
 Day = Annotated[str, Meta(extra_json_schema={"format": "date"})]
 Cents = Annotated[int, Meta(description="Whole cents.")]
-Number = Annotated[Decimal, Meta(extra_json_schema={"type": "number"})]
+Number = Decimal
 
 AccountType = Literal["income_source", "pod", "external_account"]
 ACCOUNT_TYPES: Final = {kind.value.lower(): kind for kind in AccountKind if kind is not AccountKind.WORLD}

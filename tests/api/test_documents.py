@@ -1,0 +1,136 @@
+"""The OpenAPI documents: valid, committed as they are served, and true; the pages that show them need no network."""
+
+import json
+import os
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+from openapi_spec_validator import validate
+
+from sluiceway.api.sandbox.app import DOCUMENT as SANDBOX
+from sluiceway.api.v1.app import DOCUMENT as V1
+from tests.api.client import Api
+from tests.api.test_story import BODY_003, body_003, deposit
+
+COMMITTED = Path(__file__).parents[2] / "docs" / "api"
+DOCUMENTS = pytest.mark.parametrize(
+    ("name", "prefix", "document"), [("v1", "/api/v1", V1), ("sandbox", "/sandbox", SANDBOX)], ids=["v1", "sandbox"]
+)
+
+
+@DOCUMENTS
+def test_the_document_is_openapi(name: str, prefix: str, document: dict[str, Any]) -> None:
+    assert document["openapi"] == "3.1.0"
+    assert document["servers"] == [{"url": prefix}]
+    validate(document)
+
+
+@DOCUMENTS
+def test_the_committed_document_is_the_one_that_is_served(name: str, prefix: str, document: dict[str, Any]) -> None:
+    committed = COMMITTED / f"{name}.json"
+    written = json.dumps(document, indent=2, ensure_ascii=False) + "\n"
+    if os.environ.get("WRITE_DOCUMENTS") == "1":
+        committed.write_text(written, encoding="utf-8")
+
+    assert committed.read_text(encoding="utf-8") == written, f"run WRITE_DOCUMENTS=1 pytest {__file__}"
+
+
+@DOCUMENTS
+async def test_everybody_may_read_the_document(api: Api, name: str, prefix: str, document: dict[str, Any]) -> None:
+    answer = await api.with_secret(None).send("GET", f"http://sluiceway.test{prefix}/openapi.json")
+
+    assert answer.headers["content-type"] == "application/json"
+    assert answer.json() == document
+
+
+class Loads(HTMLParser):
+    """Notes what a page would load or go to."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.tags: set[str] = set()
+        self.addresses: list[str] = []
+        self.ids: set[str] = set()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.add(tag)
+        self.addresses += [value or "" for name, value in attrs if name in ("src", "href", "action", "data", "srcset")]
+        self.ids |= {value or "" for name, value in attrs if name == "id"}
+
+
+@DOCUMENTS
+async def test_the_page_works_offline(api: Api, name: str, prefix: str, document: dict[str, Any]) -> None:
+    answer = await api.with_secret(None).send("GET", f"http://sluiceway.test{prefix}/docs")
+    loads = Loads()
+    loads.feed(answer.text)
+
+    assert answer.status_code == 200
+    assert answer.headers["content-type"] == "text/html; charset=utf-8"
+    assert answer.headers["content-security-policy"].startswith("default-src 'none'")
+    assert not loads.tags & {"script", "link", "img", "iframe", "object", "embed", "form", "base"}
+    assert not re.search(r"url\(|@import", answer.text)
+    outside = [address for address in loads.addresses if not address.startswith("#")]
+    assert outside == [f"{prefix}/openapi.json"]
+    assert {address.removeprefix("#") for address in loads.addresses if address.startswith("#")} <= loads.ids
+    for methods in document["paths"].values():
+        assert {operation["operationId"] for operation in methods.values()} <= loads.ids
+
+
+def schema_of(document: dict[str, Any], schema: dict[str, Any]) -> dict[str, Any]:
+    """Make a schema of the document stand on its own."""
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", "components": document["components"], **schema}
+
+
+def check(path: str, method: str, answer: Any) -> None:
+    """Compare an answer with what the document says of its status."""
+    responses = V1["paths"][path][method]["responses"]
+    assert str(answer.status_code) in responses, f"{answer.status_code} is not documented"
+    schema = responses[str(answer.status_code)]["content"]["application/json"]["schema"]
+    jsonschema.Draft202012Validator(schema_of(V1, schema)).validate(answer.json())
+
+
+async def test_what_is_answered_is_what_is_documented(api: Api) -> None:
+    await deposit(api, 500_000)
+    await api.world.settle()
+    [execution] = (await api.get("/rule-executions", rule_id=api.rule())).json()["data"]
+    transfer = execution["transfer_ids"][0]
+    ends = {"source_account_id": api.account("income"), "destination_account_id": api.account("savings")}
+    pod, income, card = {"nickname": "x"}, {"nickname": "y"}, {"nickname": "z", "external_account_type": "INVESTMENT"}
+    for method, template, path, body in (
+        ("get", "/accounts", "/accounts", None),
+        ("get", "/accounts/{id}", f"/accounts/{api.account('income')}", None),
+        ("get", "/accounts/{id}", "/accounts/nobody", None),
+        ("post", "/accounts/pods", "/accounts/pods", pod),
+        ("post", "/accounts/income-sources", "/accounts/income-sources", income),
+        ("post", "/accounts/external-accounts", "/accounts/external-accounts", card),
+        ("post", "/accounts/pods", "/accounts/pods", {}),
+        ("delete", "/accounts/{id}", f"/accounts/{api.account('savings')}", None),
+        ("delete", "/accounts/{id}", f"/accounts/{api.account('emergency')}", None),
+        ("get", "/transfers", f"/transfers?account_id={api.account('income')}", None),
+        ("get", "/transfers/{id}", f"/transfers/{transfer}", None),
+        ("post", "/transfers", "/transfers", ends | {"amount_in_cents": 100}),
+        ("post", "/transfers", "/transfers", ends | {"amount_in_cents": 10**13}),
+        ("get", "/rules", "/rules", None),
+        ("get", "/rules/{id}", f"/rules/{api.rule()}", None),
+        ("post", "/rules/{id}/trigger", f"/rules/{api.rule()}/trigger", {"manual_execute_amount": 1}),
+        ("get", "/rule-executions", f"/rule-executions?rule_id={api.rule()}", None),
+        ("get", "/rule-executions/{id}", f"/rule-executions/{execution['id']}", None),
+        ("get", "/rule-executions/{id}/trace", f"/rule-executions/{execution['id']}/trace", None),
+        ("put", "/rules/{id}", f"/rules/{api.rule()}", {}),
+        ("delete", "/rules/{id}", f"/rules/{api.rule()}", None),
+    ):
+        check(template, method, await api.send(method.upper(), path, json=body))
+    check("/rules", "post", await api.with_secret(None).post("/rules", {}))
+
+
+async def test_the_documented_body_of_a_rule_is_valid_and_accepted(api: Api) -> None:
+    schema = V1["paths"]["/rules"]["post"]["requestBody"]["content"]["application/json"]["schema"]
+    jsonschema.Draft202012Validator(schema_of(V1, schema)).validate(BODY_003)
+    answer = await api.post("/rules", body_003(api))
+
+    assert answer.status_code == 201
+    check("/rules", "post", answer)
