@@ -114,17 +114,18 @@ INVARIANTS: Final[dict[str, LiteralString]] = {
     """,
     "the counts of an execution are those of its transfers": """
         SELECT e.organization_id, e.id, e.completed, e.pending, t.completed, t.pending FROM execution e
-        JOIN LATERAL (
-            SELECT count(*) FILTER (WHERE status = 'COMPLETE') AS completed,
+        LEFT JOIN (
+            SELECT organization_id, execution_id, count(*) FILTER (WHERE status = 'COMPLETE') AS completed,
                    count(*) FILTER (WHERE status IN ('PROCESSING', 'PENDING', 'PENDING_APPROVAL')) AS pending,
                    count(*) FILTER (WHERE status IN ('ERROR', 'INCOMPLETE', 'CANCELLED')) AS failed,
-                   coalesce(array_agg(id ORDER BY id), '{}') AS ids
-            FROM transfer WHERE organization_id = e.organization_id AND execution_id = e.id
-        ) AS t ON true
+                   array_agg(id ORDER BY id) AS ids
+            FROM transfer WHERE execution_id IS NOT NULL GROUP BY organization_id, execution_id
+        ) AS t ON t.organization_id = e.organization_id AND t.execution_id = e.id
         WHERE e.due_at IS NULL AND (
-            e.completed <> t.completed OR e.pending <> t.pending OR e.failed < t.failed
-            OR t.ids <> ARRAY(SELECT unnest(e.transfer_ids) ORDER BY 1)
-        )
+            e.completed <> coalesce(t.completed, 0) OR e.pending <> coalesce(t.pending, 0)
+            OR e.failed < coalesce(t.failed, 0)
+            OR coalesce(t.ids, '{}') <> ARRAY(SELECT unnest(e.transfer_ids) ORDER BY 1)
+        ) OR e.due_at IS NOT NULL AND t.execution_id IS NOT NULL
     """,
     "an action of an execution moved at most once": """
         SELECT organization_id, execution_id, step, action, part, count(*) FROM transfer WHERE execution_id IS NOT NULL

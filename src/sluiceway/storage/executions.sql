@@ -1,6 +1,8 @@
 -- name: organizations_with_due_work
--- A look across organizations, without locks; the gate and the claim decide.
-SELECT DISTINCT organization_id FROM execution WHERE due_at <= %(now)s;
+-- A look across organizations, without locks; the gate and the claim decide. Whoever has waited longest comes first, so
+-- that none starves where a transaction takes only some of them.
+SELECT organization_id FROM execution WHERE due_at <= %(now)s
+GROUP BY organization_id ORDER BY min(due_at), organization_id;
 
 -- name: claim_executions
 -- Oldest first. The row lock is the claim: it ends with the transaction, whether that commits or dies.
