@@ -1,17 +1,22 @@
 """The command line as people and programs use it: words, JSON, and exit statuses."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
 import psycopg
 import pytest
+from typer.testing import CliRunner
 
+from sluiceway.cli.app import app
 from sluiceway.domain.ids import IdKind, format_id
 from sluiceway.storage.database import Database
 from sluiceway.wiring import engine_of
 from tests.e2e.processes import free_port, run
 from tests.support import AUTO_SAVE, PASSWORD, World, first_story, new_world
+
+ROOT = Path(__file__).parents[2]
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(180)]
 
@@ -43,17 +48,43 @@ def prefixed(world: World, rule: str) -> str:
     return format_id(IdKind.RULE, world.rules[rule].id)
 
 
-@pytest.mark.parametrize("command", ["", "serve", "demo", "worker", "migrate", "accounts", "audit", "keys create",
-                                     "keys list", "keys revoke", "rules list", "rules show", "rules enable",
-                                     "rules disable", "rules test", "executions show"])  # fmt: skip
+COMMANDS = ("serve", "demo", "worker", "migrate", "accounts", "audit", "keys create", "keys list", "keys revoke",
+            "rules list", "rules show", "rules enable", "rules disable", "rules test", "executions show")  # fmt: skip
+
+
+@pytest.mark.parametrize("command", ["", *COMMANDS])
 def test_every_command_has_help(command: str):
-    ran = run(*command.split(), "--help")
+    shown = help_of(command)
+
+    if command and command != "rules test":
+        assert "--data-dir" in shown
+        assert "--database-url" in shown
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_the_reference_shows_every_option_of_every_command(command: str):
+    reference = (ROOT / "docs" / "reference" / "cli.md").read_text()
+    # From the command's synopsis up to the next one.
+    _, _, rest = reference.partition(f"`sluiceway {command} ")
+    shown = rest.partition("`sluiceway ")[0]
+
+    options = set(re.findall(r"(--[a-z-]+)", help_of(command))) - {"--help"}
+
+    assert {option for option in options if option not in shown} == set()
+
+
+def help_of(command: str) -> str:
+    """Ask in this process, which is quicker; one real one is asked below."""
+    asked = CliRunner().invoke(app, [*command.split(), "--help"], env={"COLUMNS": "200"})
+    assert asked.exit_code == 0
+    return asked.stdout
+
+
+def test_colours_are_for_terminals_only():
+    ran = run("--help")
 
     assert ran.returncode == 0
-    assert "\x1b[" not in ran.stdout, "colours only on a terminal"
-    if command and command != "rules test":
-        assert "--data-dir" in ran.stdout
-        assert "--database-url" in ran.stdout
+    assert "\x1b[" not in ran.stdout
 
 
 def test_the_version():
@@ -198,7 +229,7 @@ def test_migrate_says_what_it_did(empty_database_url: str):
 
 
 def test_scenarios_pass_or_fail(tmp_path: Path):
-    scenario = Path(__file__).parents[1] / "scenarios" / "auto_save_on_deposit.yaml"
+    scenario = ROOT / "tests" / "scenarios" / "auto_save_on_deposit.yaml"
     wrong = tmp_path / "wrong.yaml"
     wrong.write_text(scenario.read_text().replace("amount: ", "amount: 1"))
 
