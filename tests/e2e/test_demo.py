@@ -9,6 +9,7 @@ import time
 import httpx
 import pytest
 
+from sluiceway.storage.embedded import EmbeddedPostgres
 from tests.e2e.processes import Serving, data_folder, free_port, is_postgres_running, run
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(180)]
@@ -91,3 +92,15 @@ def test_a_port_in_use_is_said_in_one_sentence():
             f"Port {port} of 127.0.0.1 is in use. Choose another with --port, or stop what runs there.\n"
         )
         assert not (data_dir / "second").exists()
+
+
+def test_a_demo_on_a_database_of_ones_own_keeps_its_file_in_the_data_folder():
+    with data_folder() as server_dir, EmbeddedPostgres(server_dir) as url, data_folder() as data_dir:
+        with Serving("demo", data_dir, free_port(), "--database-url", url) as demo:
+            first = demo.demo()
+            assert demo.stop() == 0
+            demo.start()
+            assert demo.demo() == first
+            assert sorted(path.name for path in data_dir.iterdir()) == ["demo.json"]
+            assert demo.stop() == 0
+        assert is_postgres_running(server_dir), "it is not ours to stop"
