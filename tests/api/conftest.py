@@ -7,7 +7,7 @@ import pytest_asyncio
 from sluiceway.domain.ledger import AccountKind
 from sluiceway.services.edge import Edge
 from sluiceway.storage.database import Database
-from tests.api.client import Api, open_api
+from tests.api.client import Api, digest, open_api
 from tests.support import World, first_story, new_world, plain_engine
 
 
@@ -35,3 +35,11 @@ async def live(database: Database) -> AsyncGenerator[Api]:
     async with open_api(world, edge) as opened:
         yield opened
     await edge.close()
+
+
+@pytest_asyncio.fixture
+async def unchanged(api: Api) -> AsyncGenerator[None]:
+    """Compare every row before and after the test."""
+    before = await digest(api.world.engine.database)
+    yield
+    assert await digest(api.world.engine.database) == before

@@ -3,7 +3,7 @@
 from typing import Final
 
 from sluiceway.api.http import Call, Operation, Reach, Reply, operation
-from sluiceway.api.v1.wire import accounts, executions, rule_bodies, rules, transfers
+from sluiceway.api.v1.wire import accounts, executions, rule_bodies, rule_shapes, rules, transfers
 from sluiceway.api.v1.wire.shapes import Envelope, Page
 from sluiceway.domain.access import Permission
 from sluiceway.domain.ids import AccountId, ExecutionId, IdKind, RuleId, TransferId
@@ -194,7 +194,7 @@ async def create_transfer(call: Call) -> Reply:
     "/rules",
     summary="List rules",
     permission=Permission.LIST_RULES,
-    answer=Page[rules.RuleSummary],
+    answer=Page[rule_shapes.RuleSummary],
     parameters=(rules.SOURCE, rules.FIRST, rules.AFTER),
 )
 async def list_rules(call: Call) -> Reply:
@@ -218,9 +218,9 @@ async def list_rules(call: Call) -> Reply:
     summary="Create a rule",
     permission=Permission.CREATE_AND_EDIT_RULES,
     reach=Reach.EVERYTHING,
-    body=rules.RuleBody,
+    body=rule_shapes.RuleBody,
     status=201,
-    answer=Envelope[rules.RuleShown],
+    answer=Envelope[rule_shapes.RuleShown],
 )
 async def create_rule(call: Call) -> Reply:
     """Create a rule. Whatever status is asked for, it is disabled until a person has reviewed and enabled it."""
@@ -235,7 +235,7 @@ async def create_rule(call: Call) -> Reply:
     permission=Permission.READ_RULES,
     reach=Reach.THE_ID,
     id_kind=IdKind.RULE,
-    answer=Envelope[rules.RuleShown],
+    answer=Envelope[rule_shapes.RuleShown],
     refusals=(404, 422),
 )
 async def get_rule(call: Call) -> Reply:
@@ -252,8 +252,8 @@ async def get_rule(call: Call) -> Reply:
     permission=Permission.CREATE_AND_EDIT_RULES,
     reach=Reach.THE_ID,
     id_kind=IdKind.RULE,
-    body=rules.RuleBody,
-    answer=Envelope[rules.RuleShown],
+    body=rule_shapes.RuleBody,
+    answer=Envelope[rule_shapes.RuleShown],
     refusals=(404,),
 )
 async def replace_rule(call: Call) -> Reply:
@@ -273,7 +273,7 @@ async def replace_rule(call: Call) -> Reply:
     permission=Permission.CREATE_AND_EDIT_RULES,
     reach=Reach.THE_ID,
     id_kind=IdKind.RULE,
-    answer=Envelope[rules.RuleShown],
+    answer=Envelope[rule_shapes.RuleShown],
     refusals=(404,),
 )
 async def delete_rule(call: Call) -> Reply:

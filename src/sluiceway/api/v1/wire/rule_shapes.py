@@ -1,0 +1,214 @@
+"""Rules as structures: what v1 reads and shows. The mixed case of its words is the documented one (seeds 001, 003)."""
+
+from typing import Annotated, Literal
+
+from msgspec import UNSET, Meta, Struct, UnsetType
+
+from sluiceway.api.v1.wire.shapes import AccountRef, Moment, NamedAccount, Number
+
+Status = Literal["enabled", "disabled"]
+TriggerWord = Literal["ON_FUNDS_TRANSFERRED", "SCHEDULED", "MANUAL", "REMOTE_API"]
+Fact = Literal["TRANSFER_AMOUNT", "BALANCE", "DATE"]
+RightFact = Literal[
+    "TRANSFER_AMOUNT", "BALANCE", "DATE", "LAST_DAY_OF_MONTH", "NEXT_PAYMENT_MINIMUM_AMOUNT", "LAST_STATEMENT_BALANCE"
+]
+Operator = Literal["EQUALS", "NOT_EQUALS", "GREATER_THAN", "LESS_THAN", "GREATER_THAN_OR_EQUAL", "LESS_THAN_OR_EQUAL"]
+AtLeastZero = Annotated[int, Meta(ge=0, le=10**13)]
+AtLeastOne = Annotated[int, Meta(ge=1, le=10**13)]
+
+
+class Trigger(Struct):
+    """What starts the rule. `zone` is the IANA zone of a schedule's times; without it they are UTC."""
+
+    type: TriggerWord
+    account_id: str | None = None
+    schedule_type: Literal["ONE_TIME", "DAILY", "WEEKLY", "BI_WEEKLY", "MONTHLY", "EVERY_OTHER_WEEK"] | UnsetType = (
+        UNSET
+    )
+    start_date: Moment | UnsetType = UNSET
+    zone: str | UnsetType = UNSET
+
+
+class Params(Struct):
+    """Which accounts a condition looks at, where it is not the trigger's."""
+
+    account_id: str | UnsetType = UNSET
+    value_account_id: str | UnsetType = UNSET
+
+
+class Comparison(Struct):
+    """A fact against a number (cents, or a day of the month) or against another fact."""
+
+    fact: Fact
+    operator: Operator
+    value: int | None = None
+    value_fact: RightFact | UnsetType | None = UNSET
+    params: Params | UnsetType | None = UNSET
+
+
+class Condition(Struct, omit_defaults=True):
+    """Exactly one of a comparison, `all` (and) and `any` (or)."""
+
+    condition: Comparison | UnsetType = UNSET
+    all: "list[Condition] | UnsetType" = UNSET
+    any: "list[Condition] | UnsetType" = UNSET
+
+
+class Limit(Struct):
+    """At most this much in each period, over all actions of the group."""
+
+    period: Literal["PER_TRANSFER", "PER_WEEK", "PER_MONTH", "PER_YEAR"]
+    amount_in_cents: AtLeastZero
+
+
+class Action(Struct, kw_only=True, tag_field="type", tag=""):
+    """What all actions have."""
+
+    source: AccountRef
+    destination: AccountRef | UnsetType = UNSET
+    group_index: int = 0
+    up_to_enabled: bool = False
+    is_direct_deposit: bool = False
+    limit: Limit | UnsetType | None = UNSET
+    ach_description: str | UnsetType | None = UNSET
+
+
+class FixedAmount(Action, kw_only=True, tag="fixed_amount"):
+    """Move this much."""
+
+    amount_in_cents: AtLeastOne
+
+
+class Percentage(Action, kw_only=True, tag="percentage"):
+    """Move a percentage of what came in, or of what the source has."""
+
+    percentage_value: Number
+    percentage_target: Literal["INCOMING_AMOUNT", "SOURCE_ACCOUNT"]
+
+
+class TopUp(Action, kw_only=True, tag="top_up"):
+    """Fill the destination up to exactly one of these."""
+
+    amount_in_cents: AtLeastZero | UnsetType = UNSET
+    next_payment_minimum_account: AccountRef | UnsetType = UNSET
+    current_balance_account: AccountRef | UnsetType = UNSET
+    last_statement_balance_account: AccountRef | UnsetType = UNSET
+
+
+class RoundDown(Action, kw_only=True, tag="round_down"):
+    """Bring the source down to a multiple of this."""
+
+    amount_in_cents: AtLeastOne
+
+
+class SweepAbove(Action, kw_only=True, tag="sweep_above"):
+    """Keep this much in the source and move the rest."""
+
+    amount_in_cents: AtLeastZero
+
+
+class NextPaymentMinimum(Action, kw_only=True, tag="next_payment_minimum"):
+    """Pay the destination's next minimum payment."""
+
+
+class TotalAmountDue(Action, kw_only=True, tag="total_amount_due"):
+    """Pay all that is owed on the destination."""
+
+
+class LastStatementBalance(Action, kw_only=True, tag="last_statement_balance"):
+    """Pay the destination's last statement balance."""
+
+
+class PercentageOfLiability(Action, kw_only=True, tag="percentage_liability_balance"):
+    """Pay a percentage of what is owed on the destination."""
+
+    percentage_value: Number
+
+
+class RemoteAmount(Action, kw_only=True, tag="remote_amount"):
+    """Ask a server of yours for the amount."""
+
+    url: str
+    ceiling_in_cents: AtLeastOne | UnsetType | None = UNSET
+
+
+class Debt(Struct):
+    """A liability to pay down. The rate, where given, stands in for the reported one."""
+
+    account_id: str
+    interest_rate_percentage: Number | UnsetType | None = UNSET
+
+
+class PayDown(Action, kw_only=True, tag=""):
+    """Pay every minimum, and the extra by strategy, out of exactly one of a sum and a percentage of the source."""
+
+    liabilities: list[Debt]
+    amount_in_cents: AtLeastOne | UnsetType = UNSET
+    percentage_value: Number | UnsetType = UNSET
+
+
+class Avalanche(PayDown, kw_only=True, tag="avalanche"):
+    """Pay the debt with the highest interest rate first."""
+
+
+class Snowball(PayDown, kw_only=True, tag="snowball"):
+    """Pay the smallest debt first."""
+
+
+AnyAction = (
+    FixedAmount
+    | Percentage
+    | TopUp
+    | RoundDown
+    | SweepAbove
+    | NextPaymentMinimum
+    | TotalAmountDue
+    | LastStatementBalance
+    | PercentageOfLiability
+    | RemoteAmount
+    | Avalanche
+    | Snowball
+)
+
+
+class Step(Struct):
+    """Actions to run if the conditions hold; the first step that matches runs, and no other."""
+
+    conditions: Condition | None
+    actions: list[AnyAction]
+
+
+class RuleBody(Struct):
+    """A rule to create, or to put in place of another. It is disabled until a person enables it."""
+
+    status: Status
+    trigger: Trigger
+    steps: list[Step]
+    nickname: str | None = None
+    description: str | None = None
+
+
+class RuleShown(Struct):
+    """A rule in full."""
+
+    id: str
+    nickname: str | None
+    description: str | None
+    status: Status
+    trigger: Trigger
+    steps: list[Step]
+    created_at: Moment
+    updated_at: Moment
+
+
+class RuleSummary(Struct):
+    """A rule as lists show it. The source is the trigger's account, or else the first action's."""
+
+    id: str
+    nickname: str | None
+    description: str | None
+    status: Status
+    trigger_type: TriggerWord
+    source: NamedAccount
+    created_at: Moment
+    updated_at: Moment

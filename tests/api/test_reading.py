@@ -1,0 +1,221 @@
+"""What programs read: accounts, transfers, rules and executions, one by one and in pages."""
+
+from typing import Any
+
+from sluiceway.domain.ledger import AccountKind
+from tests.api.client import Api, assert_refused
+from tests.api.test_story import body_003, deposit
+
+
+async def test_every_spelling_of_an_id_names_the_same_thing(api: Api) -> None:
+    uuid = api.world.rules["auto_save"].id
+    base32 = api.rule().removeprefix("rule_")
+    spellings = [uuid, uuid.upper(), f"rule_{base32}", f"ru_{base32}", f"rule_{base32.lower()}"]
+    answers = [await api.get(f"/rules/{spelling}") for spelling in spellings]
+
+    assert {answer.status_code for answer in answers} == {200}
+    assert {answer.json()["data"]["id"] for answer in answers} == {api.rule()}
+
+
+async def test_a_transfer_is_made_listed_and_read(api: Api) -> None:
+    await deposit(api, 100_000)
+    body = {
+        "source_account_id": api.account("income"),
+        "destination_account_id": api.account("savings"),
+        "amount_in_cents": 2_500,
+    }
+    made = await api.post("/transfers", body)
+    shown = made.json()["data"]
+
+    assert made.status_code == 201
+    assert shown == {
+        "id": shown["id"],
+        "amount_in_cents": 2_500,
+        "direction": "internal",
+        "origin": "user",
+        "status": "complete",
+        "source": {"id": api.account("income"), "name": "income", "type": "income_source"},
+        "destination": {"id": api.account("savings"), "name": "savings", "type": "pod"},
+        "rule_id": None,
+        "rule_execution_id": None,
+        "error_code": None,
+        "created_at": shown["created_at"],
+        "completed_at": shown["completed_at"],
+    }
+    assert (await api.get(f"/transfers/{shown['id']}")).json()["data"] == shown
+    assert (await api.get("/transfers", account_id=api.account("savings"))).json()["data"] == [shown]
+
+
+async def test_a_transfer_without_the_funds_is_recorded_as_incomplete(api: Api) -> None:
+    body = {
+        "source_account_id": api.account("income"),
+        "destination_account_id": api.account("savings"),
+        "amount_in_cents": 2_500,
+    }
+    shown = (await api.post("/transfers", body)).json()["data"]
+
+    assert (shown["status"], shown["error_code"], shown["completed_at"]) == ("incomplete", "INSUFFICIENT_FUNDS", None)
+
+
+async def test_accounts_are_made_read_listed_and_deleted(api: Api) -> None:
+    card = await api.post(
+        "/accounts/external-accounts",
+        {
+            "nickname": "Card",
+            "external_account_type": "LIABILITY",
+            "institution_name": "A bank",
+            "balance_in_cents": 120_000,
+            "next_payment_minimum_in_cents": 3_500,
+            "next_payment_due_date": "2026-05-01",
+            "interest_rate_percentage": 19.99,
+        },
+    )
+    shown = card.json()["data"]
+    assert card.status_code == 201
+    assert (await api.get(f"/accounts/{shown['id']}")).json()["data"] == shown
+    assert shown["balance"] == {
+        "balance_in_cents": 120_000,
+        "available_balance_in_cents": None,
+        "last_statement_balance_in_cents": None,
+        "last_statement_date": None,
+        "next_payment_minimum_in_cents": 3_500,
+        "next_payment_due_date": "2026-05-01",
+        "balance_last_updated_at": shown["balance"]["balance_last_updated_at"],
+        "error": None,
+        "interest_rate_percentage": 19.99,
+        "original_loan_amount_in_cents": None,
+    }
+    assert (shown["external_account_type"], shown["can_be_source"]) == ("LIABILITY", False)
+    assert [each["name"] for each in (await api.get("/accounts", type="external_account")).json()["data"]] == ["Card"]
+    names = [each["name"] for each in (await api.get("/accounts")).json()["data"]]
+    assert names == ["Card", "emergency", "savings", "income"]
+
+    deleted = await api.delete(f"/accounts/{shown['id']}")
+
+    assert (deleted.status_code, deleted.json()["data"]["id"]) == (200, shown["id"])
+    assert_refused(await api.get(f"/accounts/{shown['id']}"), 404, "resource_not_found")
+    assert_refused(await api.delete(f"/accounts/{shown['id']}"), 404, "resource_not_found")
+
+
+async def test_an_account_with_money_is_not_deleted(api: Api) -> None:
+    await deposit(api, 1_000, "savings")
+
+    assert_refused(await api.delete(f"/accounts/{api.account('savings')}"), 409, "account_not_empty")
+
+
+async def test_account_numbers_are_masked(api: Api) -> None:
+    numbers = {"routing_number": "021000021", "account_number": "000123456789"}
+    await api.world.account("numbered", AccountKind.INCOME_SOURCE, **numbers)
+    answer = await api.get(f"/accounts/{api.account('numbered')}")
+
+    shown = answer.json()["data"]
+    assert (shown["routing_number"], shown["account_number"]) == ("****0021", "****6789")
+    assert not any(number in answer.text for number in numbers.values())
+
+
+async def test_lists_go_on_where_their_cursor_says(api: Api) -> None:
+    for amount in range(100, 105):
+        await deposit(api, amount, "savings")
+    seen: list[int] = []
+    query: dict[str, Any] = {"account_id": api.account("savings"), "first": 2}
+    sizes: list[int] = []
+    while True:
+        page = (await api.get("/transfers", **query)).json()
+        seen += [each["amount_in_cents"] for each in page["data"]]
+        sizes.append(len(page["data"]))
+        if not page["page_info"]["has_next_page"]:
+            break
+        query["after"] = page["page_info"]["end_cursor"]
+
+    assert seen == [104, 103, 102, 101, 100]
+    assert sizes == [2, 2, 1]
+
+
+async def test_every_list_has_pages(api: Api) -> None:
+    await api.post("/rules", body_003(api))
+    await api.post(f"/rules/{api.rule()}/trigger", {})
+    await api.post(f"/rules/{api.rule()}/trigger", {})
+    for path, query in (("/accounts", {}), ("/rules", {}), ("/rule-executions", {"rule_id": api.rule()})):
+        everything = (await api.get(path, **query)).json()
+        first = (await api.get(path, first=1, **query)).json()
+        rest = (await api.get(path, after=first["page_info"]["end_cursor"], **query)).json()
+
+        assert first["page_info"]["has_next_page"] is True
+        assert first["data"] + rest["data"] == everything["data"]
+        assert everything["page_info"]["has_next_page"] is False
+
+
+async def test_lists_without_entries_are_empty(api: Api) -> None:
+    empty = {"end_cursor": None, "has_next_page": False}
+    for path, query in (
+        ("/rule-executions", {"rule_id": api.rule()}),
+        ("/rule-executions", {"rule_id": "no such rule"}),
+        ("/transfers", {"account_id": api.account("income")}),
+        ("/transfers", {"account_id": "nobody"}),
+        ("/rules", {"source_id": api.account("savings")}),
+        ("/rules", {"source_id": "nobody"}),
+        ("/accounts", {"type": "external_account"}),
+    ):
+        answer = await api.get(path, **query)
+
+        assert answer.status_code == 200
+        assert (answer.json()["data"], answer.json()["page_info"]) == ([], empty)
+
+
+async def test_transfers_are_filtered(api: Api) -> None:
+    await deposit(api, 500_000)
+    await api.world.settle()
+    account = api.account("income")
+    [paycheck] = (await api.get("/transfers", account_id=account, origin="paycheck")).json()["data"]
+    [saved] = (await api.get("/transfers", account_id=account, origin="rule")).json()["data"]
+
+    assert (paycheck["direction"], paycheck["source"]) == ("money_in", None)
+    assert (saved["direction"], saved["rule_id"]) == ("internal", api.rule())
+    assert saved["rule_execution_id"].startswith("rex_")
+    for query, expected in (
+        ({"account_role": "source"}, [saved]),
+        ({"account_role": "destination"}, [paycheck]),
+        ({"account_role": "either"}, [saved, paycheck]),
+        ({"direction": "money_in"}, [paycheck]),
+        ({"status": "complete"}, [saved, paycheck]),
+        ({"status": "pending"}, []),
+        ({"from": "2000-01-01T00:00:00Z"}, [saved, paycheck]),
+        ({"from": "2000-01-01T00:00:00+05:30", "to": "2001-01-01T00:00:00-08:00"}, []),
+        ({"to": "2999-01-01T00:00:00Z"}, [saved, paycheck]),
+    ):
+        found = (await api.get("/transfers", account_id=account, **query)).json()["data"]
+        # Both were made within a millisecond, so either may come first.
+        assert sorted(found, key=lambda each: each["origin"]) == sorted(expected, key=lambda each: each["origin"]), (
+            query
+        )
+
+
+async def test_executions_are_filtered(api: Api) -> None:
+    await deposit(api, 500_000)
+    await api.world.settle()
+    await api.post(f"/rules/{api.rule()}/trigger", {})
+    for query, count in (
+        ({"status": "executed"}, 1),
+        ({"status": "in_progress"}, 1),
+        ({"trigger_type": "manual"}, 1),
+        ({"trigger_type": "on_funds_transferred"}, 1),
+        ({"trigger_type": "scheduled"}, 0),
+        ({"to": "2000-01-01T00:00:00Z"}, 0),
+    ):
+        answer = await api.get("/rule-executions", rule_id=api.rule(), **query)
+        assert len(answer.json()["data"]) == count, query
+
+
+async def test_rules_are_listed_with_their_source(api: Api) -> None:
+    [shown] = (await api.get("/rules", source_id=api.account("income"))).json()["data"]
+
+    assert shown == {
+        "id": api.rule(),
+        "nickname": "Auto-save on deposit",
+        "description": "Saves 20% of every incoming deposit",
+        "status": "enabled",
+        "trigger_type": "ON_FUNDS_TRANSFERRED",
+        "source": {"id": api.account("income"), "name": "income", "type": "income_source"},
+        "created_at": shown["created_at"],
+        "updated_at": shown["updated_at"],
+    }
