@@ -5,6 +5,7 @@ import time
 from collections.abc import AsyncGenerator, Callable, Iterable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import replace
+from datetime import timedelta
 
 import psycopg
 import pytest
@@ -12,6 +13,7 @@ import structlog
 
 from sluiceway.domain.errors import InvalidParameters
 from sluiceway.domain.executions import ExecutionStatus
+from sluiceway.domain.ids import OrganizationId
 from sluiceway.domain.revisions import RevisionKey
 from sluiceway.services.admission import admit
 from sluiceway.services.engine import Compiled, Engine, RevisionCache
@@ -170,10 +172,27 @@ def fall() -> None:
     raise RuntimeError("tripped")
 
 
+def lose_the_database() -> None:
+    raise DatabaseUnavailable("it has gone")
+
+
 async def test_a_failure_is_logged_and_the_worker_goes_on(world: World, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(loop, "AFTER_FAILURE_S", 0.01)
+    monkeypatch.setattr(loop, "SET_ASIDE", timedelta(milliseconds=10))
     await world.trigger("save")
     engine = replace(world.engine, revisions=Stumbling(fall, 3))
+
+    with structlog.testing.capture_logs() as logs:
+        async with working(Worker(engine)):
+            await everything_ends(world.engine.database)
+
+    assert [entry["event"] for entry in logs] == ["settlement_failed", "organization_set_aside"] * 3
+    assert (await world.balances())["savings"] == 1_000
+
+
+async def test_without_a_database_the_worker_waits_and_goes_on(world: World, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(loop, "AFTER_FAILURE_S", 0.01)
+    await world.trigger("save")
+    engine = replace(world.engine, revisions=Stumbling(lose_the_database, 3))
 
     with structlog.testing.capture_logs() as logs:
         async with working(Worker(engine)):
@@ -183,15 +202,46 @@ async def test_a_failure_is_logged_and_the_worker_goes_on(world: World, monkeypa
     assert (await world.balances())["savings"] == 1_000
 
 
-async def test_after_a_failure_the_worker_pauses(world: World):
+@pytest.mark.parametrize("stumble", [fall, lose_the_database])
+async def test_after_a_failure_the_worker_pauses(world: World, stumble: Callable[[], None]):
     await world.trigger("save")
-    cache = Stumbling(fall, 1_000)
+    cache = Stumbling(stumble, 1_000)
 
     with structlog.testing.capture_logs():
         async with working(Worker(replace(world.engine, revisions=cache))):
             await asyncio.sleep(0.2)
 
     assert cache.left == 999
+
+
+class OneBadRule(RevisionCache):
+    """A memory of revisions that breaks a promise whenever one organization is asked about."""
+
+    def __init__(self, bad: OrganizationId) -> None:
+        super().__init__()
+        self.bad = bad
+
+    async def get(self, tx: ReadTx, keys: Iterable[RevisionKey]) -> dict[RevisionKey, Compiled]:
+        wanted = list(keys)
+        assert all(key.organization_id != self.bad for key in wanted)
+        return await super().get(tx, wanted)
+
+
+async def test_a_broken_promise_in_one_organization_stops_that_one_only(world: World):
+    neighbour = await saving_world(world.engine)
+    await world.trigger("save")
+    await neighbour.trigger("save")
+    engine = replace(world.engine, revisions=OneBadRule(world.organization_id))
+
+    with structlog.testing.capture_logs() as logs:
+        async with working(Worker(engine)):
+            await asyncio.sleep(0.3)
+            await neighbour.trigger("save")
+            await asyncio.sleep(0.3)
+
+    assert (await neighbour.balances())["savings"] == 2_000
+    assert (await world.balances())["savings"] == 0
+    assert [entry["event"] for entry in logs] == ["settlement_failed"] * 2 + ["organization_set_aside"]
 
 
 @pytest.mark.parametrize("count", [2, 4])
@@ -320,7 +370,6 @@ async def test_an_organization_with_much_to_do_does_not_starve_the_others(world:
     assert waiting == [(3, 1), (2, 1), (1, 1), (0, 1), (0, 0)]
 
 
-@pytest.mark.xfail(reason="One run that cannot be planned fails its batch, and with it every organization's")
 async def test_a_run_that_cannot_be_planned_does_not_stop_other_organizations(world: World, database_url: str):
     neighbour = await saving_world(world.engine)
     rule = world.rules["save"]

@@ -83,6 +83,7 @@ _MESSAGES = {
     "ACCOUNT_NO_INTEREST_RATE": "The account reports no interest rate.",
     "REMOTE_AMOUNT_UNAVAILABLE": "The remote service has given no amount.",
     "RESOURCE_DELETED": "An account that the rule uses has been deleted.",
+    "RULE_UNREADABLE": "The rule is not what was signed, or this version cannot read it.",
     "RULE_CHANGED": "The rule was changed or disabled before this run could start.",
 }
 

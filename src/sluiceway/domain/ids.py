@@ -77,8 +77,8 @@ def from_base32(text: str) -> str | None:
 def derive_transfer_id(execution_id: ExecutionId, step: int, action: int, part: int) -> TransferId:
     """Derive the id of a rule's transfer, so that running an execution twice cannot move twice.
 
-    Shaped as UUIDv7: the execution's time, then the place of the action and part, so that the transfers of one execution
-    sort in the order in which they were made (those past the 64th of a kind by chance), then a hash of everything.
+    Shaped as UUIDv7: the execution's time, then the place of the action and part, so that the transfers of one
+    execution sort in the order in which they were made (those past the 64th place by chance), then a hash of all.
     """
     at = int(execution_id[:13].replace("-", ""), 16)
     place = min(action, _LAST_PLACE) << 6 | min(part, _LAST_PLACE)

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from sluiceway.domain.access import Principal
 from sluiceway.domain.ids import AccountId
 from sluiceway.domain.revisions import RevisionKey
-from sluiceway.domain.rules import Needs, Rule, needs
+from sluiceway.domain.rules import Needs, Remote, Rule, needs
 from sluiceway.storage import credentials
 from sluiceway.storage import rules as stored_rules
 from sluiceway.storage.database import Database, ReadTx
@@ -21,6 +21,10 @@ class Compiled(NamedTuple):
     needs: Needs
     destinations: frozenset[AccountId]
     """The accounts that money may arrive at, whose own rules may then fire."""
+
+
+UNREADABLE = Compiled(Rule(Remote(), ()), Needs(frozenset(), (), ()), frozenset())
+"""Stands in for a revision that this version cannot read: it needs nothing, because it will not run."""
 
 
 def compile_rule(rule: Rule) -> Compiled:
@@ -40,7 +44,7 @@ class RevisionCache:
         self._size = size
 
     async def get(self, tx: ReadTx, keys: Iterable[RevisionKey]) -> dict[RevisionKey, Compiled]:
-        """Give revisions that exist, reading those that are not known yet."""
+        """Give revisions that exist and can be read, reading those that are not known yet."""
         wanted = set(keys)
         found = {key: self._known[key] for key in wanted if key in self._known}
         missing = wanted - found.keys()
@@ -50,7 +54,7 @@ class RevisionCache:
             # Only what this call has in hand is given back: others may have made room meanwhile.
             if len(self._known) + len(missing) > self._size:
                 self._known.clear()
-            self._known |= {key: found[key] for key in missing}
+            self._known |= {key: found[key] for key in missing if key in found}
         return found
 
 

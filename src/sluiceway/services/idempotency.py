@@ -82,7 +82,10 @@ async def run_idempotently(engine: Engine, commands: Sequence[C], effect: Effect
         except _KeyTaken:
             continue
         return [_follow(commands, answers, leader, index) for index, leader in enumerate(leading)]
-    return [IdempotencyKeyInUse() for _ in commands]
+    if len(commands) == 1:
+        return [IdempotencyKeyInUse()]
+    # One key that others keep sending must not hold up its neighbours.
+    return [answer for command in commands for answer in await run_idempotently(engine, [command], effect)]
 
 
 async def _remember(

@@ -12,7 +12,7 @@ from sluiceway.domain.revisions import RevisionKey, RuleState
 from sluiceway.domain.rules import CapKey, ErrorCode, Event, Plan, PlannedTransfer, Snapshot, local_date, plan
 from sluiceway.domain.transfers import Mode, TransferStatus, direction_of
 from sluiceway.domain.transfers import Origin as TransferOrigin
-from sluiceway.services.engine import Compiled, Engine
+from sluiceway.services.engine import UNREADABLE, Compiled, Engine
 from sluiceway.services.movements import Movements, Origin, carry, fired_rules
 from sluiceway.storage import executions as stored_executions
 from sluiceway.storage import rules as stored_rules
@@ -33,14 +33,23 @@ async def settle_due(engine: Engine, limit: int = BATCH, organizations_at_once: 
 
     `organizations_at_once` bounds how many organizations one transaction locks (a distributed database takes one).
     """
+    waiting = await waiting_organizations(engine)
+    return await settle(engine, waiting[:organizations_at_once], limit)
+
+
+async def waiting_organizations(engine: Engine) -> list[OrganizationId]:
+    """Find the organizations that have executions due, the one that has waited longest first."""
     async with engine.database.read() as tx:
-        waiting = await stored_executions.organizations_with_due_work(tx, engine.now())
-    if not waiting:
+        return await stored_executions.organizations_with_due_work(tx, engine.now())
+
+
+async def settle(engine: Engine, organization_ids: Sequence[OrganizationId], limit: int = BATCH) -> int:
+    """Settle due executions of these organizations in one transaction, at most `limit`; return how many."""
+    if not organization_ids:
         return 0
-    chosen = waiting if organizations_at_once is None else waiting[:organizations_at_once]
 
     async def work(tx: WriteTx) -> int:
-        return await _settle(engine, tx, chosen, limit)
+        return await _settle(engine, tx, organization_ids, limit)
 
     return await engine.database.write(work)
 
@@ -69,17 +78,17 @@ async def _load(
     accounts = {
         (execution.organization_id, account_id)
         for execution in claimed
-        for account_id in compiled[_revision(execution)].needs.accounts
+        for account_id in compiled.get(_revision(execution), UNREADABLE).needs.accounts
     }
     arrivals = {
         (execution.organization_id, account_id)
         for execution in claimed
-        for account_id in compiled[_revision(execution)].destinations
+        for account_id in compiled.get(_revision(execution), UNREADABLE).destinations
     }
     caps = {
         OrganizationCap(execution.organization_id, key)
         for execution in claimed
-        for key in _cap_keys(execution, compiled[_revision(execution)])
+        for key in _cap_keys(execution, compiled.get(_revision(execution), UNREADABLE))
     }
     fired = await fired_rules(tx, arrivals)
     books = await lock_accounts(tx, accounts)
@@ -127,14 +136,17 @@ class _Batch:
         state = self._states[execution.organization_id, execution.rule_id]
         is_live = execution.mode is Mode.LIVE
         if is_live and (state.approval_id is None or state.approval_id != execution.approval_id):
-            self._refuse(execution)
+            self._refuse(execution, "RULE_CHANGED")
+            return
+        compiled = self._compiled.get(_revision(execution))
+        if compiled is None:
+            self._refuse(execution, "RULE_UNREADABLE")
             return
         book = self.movements.books[execution.organization_id]
         used = self._used.setdefault(execution.organization_id, {})
         minimum = self._organizations[execution.organization_id].minimum_transfer
         snapshot = Snapshot(book.accounts, book.balances, used, minimum=minimum)
-        rule = self._compiled[_revision(execution)].rule
-        decided = plan(execution.rule_id, rule, _event(execution), snapshot)
+        decided = plan(execution.rule_id, compiled.rule, _event(execution), snapshot)
         if is_live:
             for key, amount in decided.cap_uses.items():
                 used[key] = used.get(key, 0) + amount
@@ -142,9 +154,9 @@ class _Batch:
                 self.movements.cap_uses[cap] = self.movements.cap_uses.get(cap, 0) + amount
         self._finish(execution, decided, book)
 
-    def _refuse(self, execution: Claimed) -> None:
-        """End an execution whose revision no person approves any more: nothing moves."""
-        self._end(execution, ExecutionStatus.FAILED, None, Counts(0, 0, 0, 0), [], explain("RULE_CHANGED"))
+    def _refuse(self, execution: Claimed, why: str) -> None:
+        """End an execution that must not run, because its revision is no longer approved or cannot be read."""
+        self._end(execution, ExecutionStatus.FAILED, None, Counts(0, 0, 0, 0), [], explain(why))
 
     def _finish(self, execution: Claimed, decided: Plan, book: Book) -> None:
         origin = Origin(execution.origin_id, execution.depth, execution.rule_id)

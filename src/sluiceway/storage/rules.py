@@ -1,9 +1,11 @@
 """Owns the tables rule, rule_revision and approval. A rule is enabled exactly while it stands under an approval."""
 
 from collections.abc import Collection, Iterable
+from contextlib import suppress
 from datetime import datetime
 from typing import Any
 
+from sluiceway.domain.errors import InvalidParameters
 from sluiceway.domain.ids import AccountId, ApprovalId, OrganizationId, PersonId, RuleId
 from sluiceway.domain.revisions import RevisionKey, RuleRecord, RuleState
 from sluiceway.domain.rules import OnFunds, Remote, Rule, Scheduled, canonical, fingerprint, read_rule
@@ -27,7 +29,10 @@ async def rule_states(
 
 
 async def revisions(tx: ReadTx, keys: Iterable[RevisionKey]) -> dict[RevisionKey, Rule]:
-    """Read revisions of rules."""
+    """Read revisions of rules.
+
+    One that is not what was signed, or that this version cannot read, is left out: it must not run.
+    """
     wanted = sorted(set(keys))
     rows = await fetch_all(
         tx,
@@ -38,7 +43,13 @@ async def revisions(tx: ReadTx, keys: Iterable[RevisionKey]) -> dict[RevisionKey
             "revisions": [key.revision for key in wanted],
         },
     )
-    return {RevisionKey(*row[:3]): read_rule(row[3]) for row in rows}
+    found: dict[RevisionKey, Rule] = {}
+    for *key, definition, signed in rows:
+        with suppress(InvalidParameters):
+            rule = read_rule(definition)
+            if fingerprint(rule) == signed:
+                found[RevisionKey(*key)] = rule
+    return found
 
 
 async def rules_fired_by_funds(

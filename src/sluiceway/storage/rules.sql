@@ -7,7 +7,7 @@ JOIN unnest(%(organization_ids)s::uuid[], %(ids)s::uuid[]) AS wanted (organizati
 
 -- name: revisions
 -- Immutable, so callers keep what they have read.
-SELECT v.organization_id, v.rule_id, v.revision, v.definition
+SELECT v.organization_id, v.rule_id, v.revision, v.definition, v.fingerprint
 FROM rule_revision v
 JOIN unnest(%(organization_ids)s::uuid[], %(rule_ids)s::uuid[], %(revisions)s::integer[])
     AS wanted (organization_id, rule_id, revision)

@@ -1,17 +1,23 @@
 """The worker's loop: take what is due, settle it, look again; sleep only when there was nothing."""
 
 import asyncio
+from datetime import datetime, timedelta
 from typing import Final
 
 import structlog
 
+from sluiceway.domain.ids import OrganizationId
 from sluiceway.services.engine import Engine
-from sluiceway.services.settlement import settle_due
+from sluiceway.services.settlement import settle, waiting_organizations
+from sluiceway.storage.database import DatabaseUnavailable
 
 POLL_S: Final = 0.05
 """How long an idle worker sleeps: work that another process admitted waits at most this long."""
 
 AFTER_FAILURE_S: Final = 1.0
+
+SET_ASIDE: Final = timedelta(minutes=1)
+"""How long an organization waits whose settlement breaks a promise of ours: its money stands still, others' moves."""
 
 log = structlog.get_logger()
 
@@ -25,6 +31,7 @@ class Worker:
         self._organizations_at_once = organizations_at_once
         self._hint = asyncio.Event()
         self._is_stopping = False
+        self._set_aside: dict[OrganizationId, datetime] = {}
 
     def wake(self) -> None:
         """Say that something may be due."""
@@ -40,13 +47,44 @@ class Worker:
         while not self._is_stopping:
             self._hint.clear()
             try:
-                settled = await settle_due(self._engine, organizations_at_once=self._organizations_at_once)
+                settled = await self._settle()
             except Exception:
                 log.exception("settlement_failed")
-                await self._sleep(AFTER_FAILURE_S)
+                # Not a sleep that a hint ends: under load there is always a hint, and this would spin.
+                await asyncio.sleep(AFTER_FAILURE_S)
                 continue
             if not settled:
                 await self._sleep(POLL_S)
+
+    async def _settle(self) -> int:
+        now = self._engine.now()
+        self._set_aside = {key: until for key, until in self._set_aside.items() if until > now}
+        waiting = [key for key in await waiting_organizations(self._engine) if key not in self._set_aside]
+        chosen = waiting[: self._organizations_at_once]
+        try:
+            return await settle(self._engine, chosen)
+        except DatabaseUnavailable:
+            raise
+        except Exception:
+            log.exception("settlement_failed", organizations=len(chosen))
+            if len(chosen) == 1:
+                return self._put_aside(chosen[0])
+        return sum([await self._settle_alone(organization_id) for organization_id in chosen])
+
+    async def _settle_alone(self, organization_id: OrganizationId) -> int:
+        """Settle one organization, so that a broken promise in it stops it alone."""
+        try:
+            return await settle(self._engine, [organization_id])
+        except DatabaseUnavailable:
+            raise
+        except Exception:
+            log.exception("settlement_failed", organizations=1)
+            return self._put_aside(organization_id)
+
+    def _put_aside(self, organization_id: OrganizationId) -> int:
+        log.error("organization_set_aside", organization_id=organization_id, for_s=SET_ASIDE.total_seconds())
+        self._set_aside[organization_id] = self._engine.now() + SET_ASIDE
+        return 0
 
     async def _sleep(self, seconds: float) -> None:
         try:
