@@ -11,7 +11,7 @@ import pytest
 import pytest_asyncio
 
 from sluiceway import storage
-from sluiceway.storage.database import Database
+from sluiceway.storage.database import SESSION, Database
 from sluiceway.storage.queries import parse
 from tests.support import World, first_story, plain_engine
 
@@ -119,7 +119,7 @@ def with_parameters(world: World, name: str) -> dict[str, Any]:
         **{key: [0] * batch for key in ("steps", "attempted", "completed", "failed", "pending")},
         **{key: [None] * batch for key in ("error_messages", "traces")},
     }
-    wanted = {"executions.claim_executions": {"organization_ids": [world.organization_id], "limit": 500}}
+    wanted = {"executions.claim_executions": {"organization_ids": [world.organization_id], "each": 500}}
     return {**common, **wanted.get(name, {})}
 
 
@@ -143,6 +143,7 @@ def explain(url: str, statement: str, parameters: dict[str, Any], plans: str) ->
     numbered = re.sub(r"%\((\w+)\)s", number, statement)
     with psycopg.connect(url) as conn:
         conn.execute(f"SET plan_cache_mode = {plans}".encode())
+        conn.execute(SESSION, {"role": "nobody"})
         conn.execute(f"PREPARE planned AS {numbered}".encode())
         cursor = psycopg.ClientCursor(conn)
         marks = ", ".join(["%s"] * len(names))

@@ -42,7 +42,7 @@ _RECONNECT_FOR_S: Final = 2.0
 # Our statements are sets of look-ups by key. A young table has no statistics, and without them the planner may prefer
 # to read all rows of an organization. With the other ways of scanning and joining off, it takes the plan that is right
 # at any size.
-_SESSION: Final[LiteralString] = """
+SESSION: Final[LiteralString] = """
     SELECT set_config('TimeZone', 'UTC', false), set_config('role', rolname, false),
            set_config('enable_seqscan', 'off', false), set_config('enable_bitmapscan', 'off', false),
            set_config('enable_hashjoin', 'off', false), set_config('enable_mergejoin', 'off', false)
@@ -354,7 +354,7 @@ def _adapters() -> AdaptersMap:
 async def _configure(conn: AsyncConnection[TupleRow]) -> None:
     """Become the application's role, where the migration has made it, so that postings are append-only for us."""
     conn.prepared_max = _PREPARED_MAX
-    await conn.execute(_SESSION, {"role": APPLICATION_ROLE}, prepare=False)
+    await conn.execute(SESSION, {"role": APPLICATION_ROLE}, prepare=False)
 
 
 async def _check_still_open(conn: AsyncConnection[TupleRow]) -> None:

@@ -40,6 +40,9 @@ SETTINGS: Final[Mapping[str, str]] = {
     "max_connections": "100",
     "shared_buffers": "256MB",
     "max_wal_size": "2GB",
+    # Statistics of young tables soon, not after the default minute: until then the planner thinks that they are tiny,
+    # and a plan it keeps may read all executions of an organization where it should look 500 of them up.
+    "autovacuum_naptime": "5s",
     "wal_compression": "pglz",  # The wheel is built without lz4 and zstd.
     "timezone": "UTC",
     "log_timezone": "UTC",

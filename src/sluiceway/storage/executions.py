@@ -71,18 +71,19 @@ class Finished(NamedTuple):
 
 
 async def organizations_with_due_work(tx: ReadTx, now: datetime) -> list[OrganizationId]:
-    """Find organizations that have executions due."""
+    """Find organizations that have executions due, the one that has waited longest first."""
     return [row[0] for row in await fetch_all(tx, QUERIES["organizations_with_due_work"], {"now": now})]
 
 
 async def claim_executions(
     tx: WriteTx, organization_ids: Collection[OrganizationId], now: datetime, limit: int
 ) -> list[Claimed]:
-    """Claim due executions of these organizations, oldest first, until the transaction ends."""
+    """Claim due executions until the transaction ends: of each organization its oldest, at most `limit` in all."""
+    each = max(1, limit // max(1, len(organization_ids)))
     rows = await fetch_all(
         tx,
         QUERIES["claim_executions"],
-        {"organization_ids": sorted(organization_ids), "now": now, "limit": limit},
+        {"organization_ids": sorted(organization_ids), "now": now, "each": each},
     )
     return [Claimed(*row)._replace(mode=Mode(row[6]), trigger_type=TriggerType(row[7])) for row in rows]
 

@@ -1,18 +1,30 @@
 -- name: organizations_with_due_work
--- A look across organizations, without locks; the gate and the claim decide. Whoever has waited longest comes first, so
--- that none starves where a transaction takes only some of them.
-SELECT organization_id FROM execution WHERE due_at <= %(now)s
-GROUP BY organization_id ORDER BY min(due_at), organization_id;
+-- The one that has waited longest first. One probe of the index for each organization, however much is due; none at all
+-- while nothing is. A look without locks: the gate and the claim decide.
+SELECT o.id
+FROM organization o
+CROSS JOIN LATERAL (
+    SELECT e.due_at FROM execution e
+    WHERE e.organization_id = o.id AND e.due_at <= %(now)s ORDER BY e.due_at LIMIT 1
+) AS first
+WHERE EXISTS (SELECT FROM execution WHERE due_at <= %(now)s)
+ORDER BY first.due_at, o.id;
 
 -- name: claim_executions
--- Oldest first. The row lock is the claim: it ends with the transaction, whether that commits or dies.
-SELECT organization_id, id, rule_id, revision, fingerprint, approval_id, mode, trigger_type, transfer_amount, stands_in,
-       origin_id, depth, created_at
-FROM execution
-WHERE organization_id = ANY (%(organization_ids)s::uuid[]) AND due_at <= %(now)s
-ORDER BY due_at, id
-LIMIT %(limit)s
-FOR NO KEY UPDATE SKIP LOCKED;
+-- Oldest first, and from each organization at most so many, so that one with a long queue does not hold up the others.
+-- The row lock is the claim: it ends with the transaction, whether that commits or dies.
+SELECT e.*
+FROM unnest(%(organization_ids)s::uuid[]) AS chosen (organization_id)
+CROSS JOIN LATERAL (
+    SELECT organization_id, id, rule_id, revision, fingerprint, approval_id, mode, trigger_type, transfer_amount,
+           stands_in, origin_id, depth, created_at
+    FROM execution
+    WHERE organization_id = chosen.organization_id AND organization_id = ANY (%(organization_ids)s::uuid[])
+        AND due_at <= %(now)s
+    ORDER BY due_at, id
+    LIMIT %(each)s
+    FOR NO KEY UPDATE SKIP LOCKED
+) AS e;
 
 -- name: insert_executions
 -- Due at once. The foreign key refuses a live execution whose revision no person has approved.
