@@ -48,8 +48,8 @@ def prefixed(world: World, rule: str) -> str:
     return format_id(IdKind.RULE, world.rules[rule].id)
 
 
-COMMANDS = ("serve", "demo", "worker", "migrate", "accounts", "audit", "keys create", "keys list", "keys revoke",
-            "rules list", "rules show", "rules enable", "rules disable", "rules test", "executions show")  # fmt: skip
+COMMANDS = ("serve", "demo", "worker", "migrate", "accounts", "audit", "organizations create", "organizations list",
+            "people create", "keys create", "keys list", "keys revoke", "rules list", "rules show", "rules enable", "rules disable", "rules test", "executions show")  # fmt: skip
 
 
 @pytest.mark.parametrize("command", ["", *COMMANDS])
@@ -265,3 +265,17 @@ def test_a_data_directory_that_cannot_be_written_is_said_in_one_sentence(tmp_pat
     assert ran.returncode == 1
     assert len(ran.stderr.splitlines()) == 1
     assert "cannot be" in ran.stderr
+
+
+def test_an_organization_of_ones_own_from_nothing(sluiceway):
+    made = json.loads(sluiceway("organizations", "create", "A small firm", "--json"))
+    sluiceway("people", "create", "owner@example.com", stdin="a long password\n")
+    key = json.loads(sluiceway("keys", "create", "--name", "all", "--all", "--json"))
+
+    assert made["mode"] == "live"
+    assert json.loads(sluiceway("organizations", "list", "--json")) == [made]
+    assert key["api_key"].startswith("sk_")
+    assert "already" in sluiceway("people", "create", "owner@example.com", stdin="a long password\n", status=1)
+    assert "10 characters" in sluiceway("people", "create", "other@example.com", stdin="short\n", status=1)
+    assert "not an e-mail" in sluiceway("people", "create", "owner", stdin="a long password\n", status=1)
+    assert "ordinary characters" in sluiceway("organizations", "create", " ", status=1)

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from sluiceway.cli import auditing, demo, executions, keys, rules, schema, serving
+from sluiceway.cli import auditing, demo, executions, keys, organizations, rules, schema, serving
 from sluiceway.cli.accounts import accounts
 from sluiceway.cli.failures import sentence_of
 from sluiceway.cli.output import complain
@@ -24,6 +24,8 @@ app.command()(serving.worker)
 app.command()(schema.migrate)
 app.command()(accounts)
 app.command()(auditing.audit)
+app.add_typer(organizations.organizations, name="organizations")
+app.add_typer(organizations.people, name="people")
 app.add_typer(keys.app, name="keys")
 app.add_typer(rules.app, name="rules")
 app.add_typer(executions.app, name="executions")

@@ -1,7 +1,5 @@
 """`sluiceway rules`: look at rules, let a person enable them, disable them, and run scenario files."""
 
-import getpass
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, cast
 
@@ -20,6 +18,7 @@ from sluiceway.cli.deployment import (
 )
 from sluiceway.cli.failures import CommandFailed
 from sluiceway.cli.output import AsJson, complain, say, show_json, show_table, show_time
+from sluiceway.cli.passwords import ask_password
 from sluiceway.domain.ids import AccountId, IdKind, RuleId, format_id
 from sluiceway.domain.ledger import Account
 from sluiceway.domain.revisions import RuleRecord
@@ -111,7 +110,7 @@ def enable(
             return False
         if any(finding.severity is Severity.ERROR for finding in review.findings):
             raise CommandFailed("It cannot be enabled as it stands.")
-        password = _ask_password(email)
+        password = ask_password(email)
         await enable_rule(engine, person, password, review.record.id, review.record.fingerprint)
         return True
 
@@ -179,15 +178,6 @@ async def _person(engine: "Engine", email: str, organization: str | None) -> "Pe
 
     chosen = None if organization is None else (await choose_organization(engine, organization)).id
     return await find_person(engine, email, chosen)
-
-
-def _ask_password(email: str) -> str:
-    if sys.stdin.isatty():
-        return getpass.getpass(f"Password of {visible(email)}: ")
-    line = sys.stdin.readline()
-    if not line:
-        raise CommandFailed("A password is needed: type it at a terminal, or give it as a line of standard input.")
-    return line.removesuffix("\n").removesuffix("\r")
 
 
 def _read(spelling: str) -> RuleId | None:
