@@ -48,8 +48,26 @@ def prefixed(world: World, rule: str) -> str:
     return format_id(IdKind.RULE, world.rules[rule].id)
 
 
-COMMANDS = ("serve", "demo", "worker", "migrate", "accounts", "audit", "organizations create", "organizations list",
-            "people create", "keys create", "keys list", "keys revoke", "rules list", "rules show", "rules enable", "rules disable", "rules test", "executions show")  # fmt: skip
+COMMANDS = (
+    "serve",
+    "demo",
+    "worker",
+    "migrate",
+    "accounts",
+    "audit",
+    "organizations create",
+    "organizations list",
+    "people create",
+    "keys create",
+    "keys list",
+    "keys revoke",
+    "rules list",
+    "rules show",
+    "rules enable",
+    "rules disable",
+    "rules test",
+    "executions show",
+)
 
 
 @pytest.mark.parametrize("command", ["", *COMMANDS])
