@@ -30,10 +30,11 @@ class Relay:
     @contextlib.asynccontextmanager
     async def between(cls, url: str) -> AsyncGenerator["Relay"]:
         parts = urlsplit(url)
-        folder = parse_qs(parts.query).get("host", [""])[0]
+        query = parse_qs(parts.query)
+        folder, its_port = query.get("host", [""])[0], query.get("port", ["5432"])[0]
         if not folder.startswith("/"):
             pytest.skip("needs the server's own socket")
-        relay = cls(f"{folder}/.s.PGSQL.5432")
+        relay = cls(f"{folder}/.s.PGSQL.{its_port}")
         server = await asyncio.start_server(relay.serve, "127.0.0.1", 0)
         port = server.sockets[0].getsockname()[1]
         relay.url = f"postgresql://{parts.username}@127.0.0.1:{port}{parts.path}?sslmode=disable"
