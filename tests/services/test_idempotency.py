@@ -2,7 +2,11 @@
 
 import asyncio
 import random
+from collections.abc import Collection
 from dataclasses import replace
+from datetime import datetime
+from functools import partial
+from typing import cast
 
 import psycopg
 import pytest
@@ -11,13 +15,18 @@ from sluiceway.domain.access import EVERY, TransferPair
 from sluiceway.domain.errors import IdempotencyKeyInUse, IdempotencyKeyMismatch, NotFound, RuleDisabled
 from sluiceway.domain.ids import KeyId
 from sluiceway.domain.ledger import AccountKind
+from sluiceway.services import idempotency
 from sluiceway.services.accounts import CreateAccount, NewAccount, create_account
 from sluiceway.services.admission import TriggerRule, admit
+from sluiceway.services.batching import Batcher
+from sluiceway.services.deposits import Deposit, deposit
 from sluiceway.services.engine import Engine
 from sluiceway.services.idempotency import Answer, Idempotency
 from sluiceway.services.rules import disable_rule, enable_rule
 from sluiceway.services.transfers import transfer
-from sluiceway.storage.database import Database, fetch_all
+from sluiceway.storage.database import Database, WriteTx, fetch_all
+from sluiceway.storage.idempotency import Claim, ClaimKey
+from sluiceway.storage.idempotency import claim as stored_claim
 from tests.support import (
     PASSWORD,
     World,
@@ -231,9 +240,10 @@ async def test_batches_of_overlapping_keys_in_different_orders_never_deadlock(sa
         answers: list[Answer | Exception] = []
         async with Database(database_url) as database:
             engine = plain_engine(database)
+            batcher = Batcher[TriggerRule, Answer](partial(admit, engine))
             for keys in rounds:
-                batch = dice.sample(keys, 50)
-                answers += await admit(engine, [saving.trigger_command("save", key=key) for key in batch])
+                calls = [batcher.submit(saving.trigger_command("save", key=key)) for key in dice.sample(keys, 50)]
+                answers += cast("list[Answer | Exception]", await asyncio.gather(*calls, return_exceptions=True))
         return answers
 
     batches = await asyncio.gather(*(process(seed) for seed in range(4)))
@@ -269,6 +279,32 @@ async def test_keys_are_claimed_in_one_order_whatever_the_order_of_the_calls(
 
     assert asyncio.get_running_loop().time() - began < 0.9, "the server takes a second to find a deadlock"
     assert [is_replay for _, is_replay in told(answers)] == [False, False, False, True, True]
+
+
+async def test_what_was_done_beside_keys_that_others_keep_sending_is_done_once(
+    saving: World, monkeypatch: pytest.MonkeyPatch
+):
+    """Two deposits share a batch; one's key is taken again and again, and then its call fails once."""
+    claims = iter([*[set[ClaimKey]()] * idempotency.ATTEMPTS, RuntimeError("tripped")])
+
+    async def claim(tx: WriteTx, wanted: Collection[Claim], at: datetime) -> set[ClaimKey]:
+        outcome = next(claims, None) if wanted else None
+        if isinstance(outcome, Exception):
+            raise outcome
+        return await stored_claim(tx, wanted, at) if outcome is None else outcome
+
+    monkeypatch.setattr(idempotency, "claim", claim)
+    batcher = Batcher[Deposit, Answer](partial(deposit, saving.engine))
+    before = (await saving.balances())["income"]
+
+    answers = await asyncio.gather(
+        batcher.submit(saving.deposit_command("income", 1_000)),
+        batcher.submit(saving.deposit_command("income", 70, "k")),
+        return_exceptions=True,
+    )
+
+    assert [type(answer) for answer in answers] == [Answer, RuntimeError]
+    assert (await saving.balances())["income"] == before + 1_000
 
 
 async def test_creating_an_account_twice_under_one_key_makes_one(saving: World, other_engine: Engine):

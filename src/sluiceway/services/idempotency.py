@@ -49,7 +49,7 @@ Effect = Callable[[WriteTx, Sequence[C]], Awaitable[Sequence[Answer | Refusal]]]
 
 
 @dataclass(eq=False)
-class _KeyTaken(Exception):
+class KeyTaken(Exception):
     """Another transaction has answered one of our keys meanwhile: roll back and look again."""
 
 
@@ -58,6 +58,8 @@ async def run_idempotently(engine: Engine, commands: Sequence[C], effect: Effect
 
     Calls whose key has an answer get it again, whatever has changed since; the rest go to `effect` together. An answer
     is remembered in the effect's own transaction; a refusal is not remembered.
+
+    Raises KeyTaken, and nothing was done, when others keep sending the keys of a batch: its calls are then run alone.
     """
     keys = [_key_of(command) for command in commands]
     leading = _leaders(keys)
@@ -79,13 +81,13 @@ async def run_idempotently(engine: Engine, commands: Sequence[C], effect: Effect
     for _ in range(ATTEMPTS):
         try:
             answers = await engine.database.write(work)
-        except _KeyTaken:
+        except KeyTaken:
             continue
         return [_follow(commands, answers, leader, index) for index, leader in enumerate(leading)]
     if len(commands) == 1:
         return [IdempotencyKeyInUse()]
-    # One key that others keep sending must not hold up its neighbours.
-    return [answer for command in commands for answer in await run_idempotently(engine, [command], effect)]
+    # Not one after the other here: if a later one failed, what those before it did would be done a second time.
+    raise KeyTaken
 
 
 async def _remember(
@@ -101,7 +103,7 @@ async def _remember(
         if isinstance(answer, Answer) and idempotency is not None:
             claims.append(Claim(key, idempotency.body_hash, answer.status, answer.body))
     if len(await claim(tx, claims, engine.now())) < len(claims):
-        raise _KeyTaken
+        raise KeyTaken
 
 
 def _key_of(command: Command) -> ClaimKey | None:
