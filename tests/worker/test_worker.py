@@ -15,6 +15,7 @@ from sluiceway.domain.errors import InvalidParameters
 from sluiceway.domain.executions import ExecutionStatus
 from sluiceway.domain.ids import OrganizationId
 from sluiceway.domain.revisions import RevisionKey
+from sluiceway.services import settlement
 from sluiceway.services.admission import admit
 from sluiceway.services.engine import Compiled, Engine, RevisionCache
 from sluiceway.services.settlement import settle_due
@@ -342,6 +343,80 @@ async def test_an_account_that_somebody_keeps_locked_delays_its_organization_and
         assert await settle_due(engine) == 1
 
     assert (await world.balances())["savings"] == 1_000
+
+
+async def test_an_account_that_somebody_keeps_locked_stops_its_own_organization_only(
+    world: World, database_url: str, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(loop, "WHILE_LOCKED", timedelta(milliseconds=300))
+    neighbour = await saving_world(world.engine)
+    await world.trigger("save")
+    await neighbour.trigger("save")
+
+    async with process(database_url, DatabaseOptions(lock_timeout_s=0.05)) as engine:
+        with structlog.testing.capture_logs():
+            async with working(Worker(engine)):
+                async with locked_from_outside(database_url, world.accounts["income"]):
+                    await asyncio.sleep(0.5)
+                    meanwhile = ((await world.balances())["savings"], (await neighbour.balances())["savings"])
+                await everything_ends(world.engine.database, within_s=2)
+
+    assert meanwhile == (0, 1_000)
+    assert (await world.balances())["savings"] == 1_000
+
+
+async def test_a_clock_that_is_set_back_does_not_lengthen_a_pause(world: World, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(loop, "SET_ASIDE", timedelta(milliseconds=100))
+    await world.trigger("save")
+    early = timedelta()
+    engine = replace(world.engine, revisions=Stumbling(fall, 1), now=lambda: world.engine.now() + hour - early)
+    hour = timedelta(hours=1)
+
+    with structlog.testing.capture_logs():
+        async with working(Worker(engine)):
+            await asyncio.sleep(0.05)
+            early = hour
+            await everything_ends(world.engine.database, within_s=2)
+
+
+async def test_a_vast_rule_is_settled_a_few_runs_at_a_time_and_its_neighbour_has_its_share(world: World):
+    neighbour = await saving_world(world.engine)
+    leaf = {"condition": {"fact": "BALANCE", "operator": "LESS_THAN", "value": 0}}
+    action = fixed(100, "income", "savings")
+    never = {"conditions": {"all": [leaf] * 99}, "actions": [action]}
+    always = {"conditions": None, "actions": [action]}
+    trigger = {"type": "MANUAL", "account_id": "income"}
+    await world.rule("vast", {"name": None, "trigger": trigger, "steps": [*[never] * 60, always]})
+    await admit(world.engine, [world.trigger_command("vast") for _ in range(6)])
+    await admit(world.engine, [neighbour.trigger_command("save") for _ in range(6)])
+
+    settled: list[int] = []
+    while settled[-1:] != [0]:
+        settled.append(await settle_due(world.engine))
+
+    assert settled == [2 + 6, 4, 0]
+    assert (await world.balances())["savings"] == 600
+
+
+async def test_a_rule_too_vast_for_any_batch_still_runs_one_at_a_time(world: World, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(settlement, "BATCH_WEIGHT", 1)
+    neighbour = await saving_world(world.engine)
+    for of in (world, neighbour, world):
+        await of.trigger("save")
+
+    settled = [await settle_due(world.engine) for _ in range(4)]
+
+    assert settled == [1, 1, 1, 0]
+
+
+async def test_a_batch_never_has_more_organizations_than_runs(world: World):
+    neighbours = [await saving_world(world.engine) for _ in range(2)]
+    for of in (world, *neighbours):
+        await of.trigger("save")
+
+    settled = [await settle_due(world.engine, limit=2) for _ in range(3)]
+
+    assert settled == [2, 1, 0]
 
 
 async def test_one_organization_at_a_time_still_reaches_them_all(world: World):

@@ -23,7 +23,7 @@ class Compiled(NamedTuple):
     """The accounts that money may arrive at, whose own rules may then fire."""
 
 
-UNREADABLE = Compiled(Rule(Remote(), ()), Needs(frozenset(), (), ()), frozenset())
+UNREADABLE = Compiled(Rule(Remote(), ()), Needs(frozenset(), (), (), 1), frozenset())
 """Stands in for a revision that this version cannot read: it needs nothing, because it will not run."""
 
 

@@ -73,6 +73,11 @@ class DatabaseUnavailable(Exception):
 
 
 @dataclass(eq=False)
+class Locked(DatabaseUnavailable):
+    """Somebody else kept a row locked for longer than we wait for it; nothing was written."""
+
+
+@dataclass(eq=False)
 class ConstraintViolated(Exception):
     """The schema refused a row: a unique, foreign key, check, exclusion or not-null constraint."""
 
@@ -187,7 +192,7 @@ class Database:
 
         `work` may run up to six times, so it may have no effect beside its own statements. Repeats happen after a
         deadlock, a serialization failure, or a connection lost before COMMIT was sent; never after that.
-        Raises DatabaseUnavailable and ConstraintViolated.
+        Raises DatabaseUnavailable (Locked among it) and ConstraintViolated.
         """
         with _translated():
             for delay_s in RETRY_DELAYS_S:
@@ -309,6 +314,8 @@ def _translated() -> Generator[None]:
         raise DatabaseUnavailable("the database is closed") from failure
     except (PoolTimeout, TooManyRequests) as failure:
         raise DatabaseUnavailable("no connection became free in time") from failure
+    except errors.LockNotAvailable as failure:
+        raise Locked(str(failure)) from failure
     except psycopg.OperationalError as failure:
         raise DatabaseUnavailable(str(failure)) from failure
     except psycopg.Error as failure:

@@ -6,9 +6,23 @@ from datetime import date
 
 from sluiceway.domain.ids import AccountId, RuleId
 from sluiceway.domain.rules.conditions import local_date
-from sluiceway.domain.rules.model import AllOf, AnyOf, CapPeriod, Comparison, Condition, RemoteAmount, Rule, accounts_of
+from sluiceway.domain.rules.model import (
+    AllOf,
+    AnyOf,
+    CapPeriod,
+    Comparison,
+    Condition,
+    PayDown,
+    RemoteAmount,
+    Rule,
+    Step,
+    accounts_of,
+)
 from sluiceway.domain.rules.planning import period_start
 from sluiceway.domain.rules.plans import CapKey, Event
+
+WEIGHT_OF_A_MOVE = 10
+"""Measured with everything that is written: a move costs about as much as ten nodes of a condition."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +34,8 @@ class Needs:
     """(step index, group index, period) of every group with a running cap."""
     remote: tuple[tuple[int, int], ...]
     """(step index, action index)."""
+    weight: int
+    """How much work a run can be, in comparisons: all conditions, and the moves of the longest step."""
 
     def cap_keys(self, rule_id: RuleId, today: date) -> list[CapKey]:
         """Name the running totals that count today (in the rule's zone)."""
@@ -46,7 +62,10 @@ def needs(rule: Rule) -> Needs:
             for group in step.groups
             if group.cap is not None and group.cap.period is not CapPeriod.PER_TRANSFER
         ]
-    return Needs(frozenset(accounts), tuple(capped), tuple(remote))
+    weight = sum(_nodes(step.condition) for step in rule.steps) + WEIGHT_OF_A_MOVE * max(
+        map(_moves, rule.steps), default=0
+    )
+    return Needs(frozenset(accounts), tuple(capped), tuple(remote), weight)
 
 
 def caps_needed(rule_id: RuleId, rule: Rule, event: Event) -> list[CapKey]:
@@ -64,6 +83,18 @@ def leaves(condition: Condition | None) -> Iterator[Comparison]:
         case AllOf(children) | AnyOf(children):
             for child in children:
                 yield from leaves(child)
+
+
+def _nodes(condition: Condition | None) -> int:
+    match condition:
+        case AllOf(children) | AnyOf(children):
+            return 1 + sum(map(_nodes, children))
+        case _:
+            return 1
+
+
+def _moves(step: Step) -> int:
+    return sum(len(action.amount.debts) if isinstance(action.amount, PayDown) else 1 for action in step.actions)
 
 
 def _accounts_of_leaf(leaf: Comparison) -> list[AccountId]:
