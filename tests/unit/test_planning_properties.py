@@ -65,7 +65,7 @@ def test_a_plan_is_the_same_every_time_and_leaves_its_input_alone(case: Case):
 def test_what_a_rule_needs_is_all_that_its_plan_looks_at(plans: list[Planned]):
     for case, plan in plans:
         needs, snapshot = r.needs(case.rule), case.snapshot
-        keys = set(r.caps_needed(RULE, case.rule, case.event))
+        keys = set(r.needs(case.rule).cap_keys(RULE, r.local_date(case.rule, case.event)))
         needed = replace(
             snapshot,
             accounts={name: account for name, account in snapshot.accounts.items() if name in needs.accounts},

@@ -21,10 +21,6 @@ class TransferStatus(StrEnum):
     CANCELLED = "CANCELLED"
 
 
-OPEN = frozenset({TransferStatus.PENDING_APPROVAL, TransferStatus.PROCESSING, TransferStatus.PENDING})
-"""Statuses of transfers whose money is still on its way."""
-
-
 class Direction(StrEnum):
     """Which way money goes, seen from the accounts that we keep."""
 

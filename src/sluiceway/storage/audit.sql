@@ -2,10 +2,8 @@
 -- number of all. They look at everything, of all organizations, in one snapshot.
 
 -- name: take_room
--- For this transaction only: reading everything needs time, memory, and the plans that look-ups by key do without.
-SELECT set_config('work_mem', '128MB', true), set_config('statement_timeout', %(timeout)s, true),
-       set_config('enable_seqscan', 'on', true), set_config('enable_bitmapscan', 'on', true),
-       set_config('enable_hashjoin', 'on', true), set_config('enable_mergejoin', 'on', true);
+-- For this transaction only: reading everything needs time and memory.
+SELECT set_config('work_mem', '128MB', true), set_config('statement_timeout', %(timeout)s, true);
 
 -- name: examined
 -- How much there is to look at.

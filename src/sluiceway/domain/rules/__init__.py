@@ -8,7 +8,7 @@ holds. `read_rule` and `write_rule` translate the canonical written form; `finge
 from sluiceway.domain.rules.checking import Finding, Severity, check
 from sluiceway.domain.rules.conditions import local_date
 from sluiceway.domain.rules.fields import Fields, is_storable, refuse, whole
-from sluiceway.domain.rules.loading import Needs, caps_needed, needs
+from sluiceway.domain.rules.loading import Needs, needs
 from sluiceway.domain.rules.model import (
     Action,
     AllOf,
@@ -114,7 +114,6 @@ __all__ = [
     "TriggerType",
     "Why",
     "canonical",
-    "caps_needed",
     "check",
     "describe",
     "explain_trace",

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from datetime import date
 
 from sluiceway.domain.ids import AccountId, RuleId
-from sluiceway.domain.rules.conditions import local_date
 from sluiceway.domain.rules.model import (
     AllOf,
     AnyOf,
@@ -19,7 +18,7 @@ from sluiceway.domain.rules.model import (
     accounts_of,
 )
 from sluiceway.domain.rules.planning import period_start
-from sluiceway.domain.rules.plans import CapKey, Event
+from sluiceway.domain.rules.plans import CapKey
 
 WEIGHT_OF_A_MOVE = 10
 """Measured with everything that is written: a move costs about as much as ten nodes of a condition."""
@@ -66,11 +65,6 @@ def needs(rule: Rule) -> Needs:
         map(_moves, rule.steps), default=0
     )
     return Needs(frozenset(accounts), tuple(capped), tuple(remote), weight)
-
-
-def caps_needed(rule_id: RuleId, rule: Rule, event: Event) -> list[CapKey]:
-    """Name the running totals that count for this event."""
-    return needs(rule).cap_keys(rule_id, local_date(rule, event))
 
 
 def leaves(condition: Condition | None) -> Iterator[Comparison]:
