@@ -7,7 +7,7 @@ from sluiceway.domain.executions import ExecutionStatus
 from sluiceway.services.engine import Engine
 from sluiceway.services.rules import delete_rule, disable_rule
 from sluiceway.services.settlement import settle_due
-from tests.support import World, fixed, percent, whenever_money_arrives
+from tests.support import World, fixed, on_demand, percent, whenever_money_arrives
 
 STOPPED = "Some rules were not started: this chain of rules has reached its limit of 16 in a row or 64 in all."
 
@@ -123,6 +123,23 @@ async def test_of_seventy_rules_on_one_account_one_deposit_fires_the_first_sixty
     assert await world.balances() == {"income": 993_600, "savings": 6_400}
     assert [run.rule_id for run in await world.executions()] == [world.rules[f"rule {n}"].id for n in range(64)]
     assert await world.events("automation.stopped") == [world.rules[f"rule {n}"].id for n in range(64, 70)]
+
+
+async def test_however_many_transfers_a_run_makes_it_says_once_which_rules_were_left_out(world: World):
+    await world.account("a")
+    await world.account("b")
+    await world.account("c")
+    for number in range(66):
+        await world.rule(f"rule {number}", whenever_money_arrives("b", fixed(100, "b", "c")))
+    await world.rule("many", on_demand("a", *[fixed(100, "a", "b") for _ in range(5)]))
+    await world.deposit("a", 1_000)
+
+    await world.trigger("many")
+
+    assert await world.settle() == 1 + 64
+    assert sorted(await world.events("automation.stopped")) == sorted(
+        world.rules[f"rule {number}"].id for number in range(66)
+    )
 
 
 async def test_two_deposits_have_a_limit_each(world: World):

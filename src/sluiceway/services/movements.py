@@ -68,6 +68,7 @@ class Movements:
         self._fired = fired
         self._admitted: list[Admitted] = []
         self._caused: dict[tuple[OrganizationId, str], int] = {}
+        self._stopped: set[tuple[OrganizationId, str, RuleId]] = set()
         self._events: list[OutboxEvent] = []
 
     async def count_causes(self, tx: ReadTx, origins: set[tuple[OrganizationId, str]]) -> None:
@@ -98,7 +99,11 @@ class Movements:
         key = (transfer.organization_id, origin.id)
         caused, depth = self._caused.get(key, 0), origin.depth + 1
         if depth > MAX_DEPTH or caused >= MAX_EXECUTIONS_PER_ORIGIN:
-            self.tell(transfer.organization_id, EventKind.AUTOMATION_STOPPED, state.rule_id)
+            # Once for each event and rule: a run of a hundred transfers would say so ten thousand times.
+            stopped = (*key, state.rule_id)
+            if stopped not in self._stopped:
+                self._stopped.add(stopped)
+                self.tell(transfer.organization_id, EventKind.AUTOMATION_STOPPED, state.rule_id)
             return False
         self._caused[key] = caused + 1
         self._admitted.append(
