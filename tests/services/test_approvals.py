@@ -5,7 +5,15 @@ from dataclasses import replace
 
 import pytest
 
-from sluiceway.domain.errors import NotFound, PasswordRefused, RuleChanged, RuleDisabled, RuleHasProblems
+from sluiceway.domain.errors import (
+    InvalidParameters,
+    NotFound,
+    PasswordRefused,
+    Problem,
+    RuleChanged,
+    RuleDisabled,
+    RuleHasProblems,
+)
 from sluiceway.domain.executions import Execution, ExecutionStatus
 from sluiceway.domain.revisions import RuleRecord
 from sluiceway.services.accounts import delete_account
@@ -200,6 +208,26 @@ async def test_a_rule_whose_account_has_gone_is_not_enabled(saving: World, accou
     with pytest.raises(RuleHasProblems) as refused:
         await enable(saving)
     assert "is deleted" in refused.value.problems[0].message
+
+
+@pytest.mark.parametrize(
+    "amount",
+    [
+        {"type": "PERCENTAGE", "percentage_value": 50, "percentage_target": "INCOMING_AMOUNT"},
+        {"type": "TOP_UP", "current_balance_account": "yen"},
+    ],
+)
+async def test_a_rule_that_counts_in_another_currency_is_not_saved(saving: World, amount: dict[str, object]):
+    await saving.account("yen", currency="JPY")
+
+    with pytest.raises(InvalidParameters) as refused:
+        await saving.rule(
+            "abroad", whenever_money_arrives("yen", {**amount, "source": "income", "destination": "savings"})
+        )
+
+    assert refused.value.problems == (
+        Problem("steps/0/actions/0", "the amount is taken from a figure in another currency"),
+    )
 
 
 async def test_enabling_what_is_enabled_changes_nothing(saving: World):

@@ -55,7 +55,7 @@ def check(rule: Rule, accounts: Mapping[AccountId, Account], others: Iterable[Ru
         for leaf_path, leaf in _leaves_with_paths(rule, index):
             found += _comparison(rule, leaf, leaf_path, accounts)
         for action_index, action in enumerate(step.actions):
-            found += _action(action, f"{path}/actions/{action_index}", accounts)
+            found += _action(rule, action, f"{path}/actions/{action_index}", accounts)
         found += _groups(rule, index)
     found += _cycles(rule, others)
     return found
@@ -100,7 +100,7 @@ def _comparison(rule: Rule, leaf: Comparison, path: str, accounts: Mapping[Accou
             yield _error("account_required", path, f"{fact} needs params.account_id: the trigger names no account")
 
 
-def _action(action: Action, path: str, accounts: Mapping[AccountId, Account]) -> Iterator[Finding]:
+def _action(rule: Rule, action: Action, path: str, accounts: Mapping[AccountId, Account]) -> Iterator[Finding]:
     yield from _known(action.source, f"{path}/source", accounts)
     yield from _known(action.destination, f"{path}/destination", accounts)
     if action.source == action.destination:
@@ -115,6 +115,20 @@ def _action(action: Action, path: str, accounts: Mapping[AccountId, Account]) ->
             yield _error("cannot_be_destination", f"{path}/destination", "money cannot be sent to this account")
         if source is not None and account is not None and source.currency != account.currency:
             yield _error("currencies_differ", path, "the source and the destination have different currencies")
+    figure = accounts.get(_figure_of(rule, action) or action.source)
+    if source is not None and figure is not None and source.currency != figure.currency:
+        yield _error("currencies_differ", path, "the amount is taken from a figure in another currency")
+
+
+def _figure_of(rule: Rule, action: Action) -> AccountId | None:
+    """Name the account whose currency the amount is counted in, where that is neither end of the action."""
+    match action.amount:
+        case TopUpToLevel(account_id=account_id):
+            return account_id
+        case Percentage(target=PercentageTarget.INCOMING_AMOUNT):
+            return rule.account_id
+        case _:
+            return None
 
 
 def _destinations(action: Action) -> list[AccountId]:
