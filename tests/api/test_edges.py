@@ -126,6 +126,32 @@ async def test_exactly_a_mebibyte_is_read(api: Api) -> None:
     assert (await api.post_raw("/accounts/pods", body + b" " * (MEBIBYTE - len(body)))).status_code == 201
 
 
+@pytest.mark.parametrize(
+    "announced",
+    [{"Content-Length": "33"}, {"Transfer-Encoding": "chunked", "Connection": "Upgrade", "Upgrade": "h2c"}],
+    ids=["with a length", "in chunks"],
+)
+async def test_a_trigger_whose_body_got_lost_does_not_run_without_its_amount(
+    api: Api, announced: dict[str, str]
+) -> None:
+    before = await digest(api.world.engine.database)
+    headers = announced | {"Content-Type": "application/json"}
+    answer = await api.send("POST", f"/rules/{api.rule()}/trigger", content=b"", headers=headers)
+
+    assert_refused(answer, 400, "invalid_parameters", ["ended before it was complete"])
+    assert await digest(api.world.engine.database) == before
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/api/v1/accounts/%2f", "/api/v1/accounts%2Fpods", "/api%2fv1/accounts", "/api/v1/rules/x%2ftrigger"],
+)
+async def test_an_escaped_slash_separates_nothing(api: Api, path: str) -> None:
+    for method in ("GET", "POST", "DELETE"):
+        answer = await api.send(method, f"http://sluiceway.test{path}")
+        assert_refused(answer, 404, "resource_not_found", ["nothing at this path"])
+
+
 async def test_a_header_that_is_sent_twice_is_refused(api: Api) -> None:
     headers = [("Authorization", f"ApiKey {api.secret}"), ("Authorization", "ApiKey other")]
     answer = await api.http.get("/api/v1/accounts", headers=headers)

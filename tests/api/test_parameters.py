@@ -4,6 +4,7 @@ import pytest
 
 from sluiceway.services.edge import Edge
 from tests.api.client import Api, assert_refused, open_api
+from tests.api.test_story import deposit
 from tests.support import new_world
 
 
@@ -33,6 +34,10 @@ from tests.support import new_world
         ("/transfers", "account_id=x&from=2024-04-23T09:15:00", "from: must be a date and time"),
         ("/transfers", "account_id=x&to=0001-01-01T00:00:00%2B14:00", "to: must be a date and time"),
         ("/transfers", "account_id=x&to=2024-13-01T00:00:00Z", "to: must be a date and time"),
+        ("/transfers", "account_id=x&to=2026-W47-6T00:00:00Z", "to: must be a date and time"),
+        ("/transfers", "account_id=x&to=2024-04-23x09:15:00Z", "to: must be a date and time"),
+        ("/transfers", "account_id=x&to=2024-04-23T09:15:00%2B02:00:30", "to: must be a date and time"),
+        ("/transfers", "account_id=x&to=%D9%A22024-04-23T09:15:00Z", "to: must be a date and time"),
         ("/rule-executions", "status=failed", "rule_id: is required"),
         ("/rule-executions", "rule_id=x&status=FAILED", "status: must be one of"),
         ("/rule-executions", "rule_id=x&trigger_type=remote_api", "trigger_type: must be one of"),
@@ -42,10 +47,35 @@ async def test_a_parameter_that_is_not_right_is_refused_by_name(api: Api, path: 
     assert_refused(await api.send("GET", f"{path}?{query}"), 400, "invalid_parameters", [says])
 
 
-async def test_a_forgotten_escape_of_an_offset_is_understood(api: Api) -> None:
-    query = f"account_id={api.account('income')}&from=2024-04-23T09:15:00+02:00"
+@pytest.mark.parametrize(
+    "moment",
+    [
+        "2024-04-23T09:15:00+02:00",  # the plus is a space to whoever reads it
+        "2024-04-23T09:15:00%2B02:00",
+        "2024-04-23t09:15:00.123456789z",
+        "2024-04-23%2009:15:00-02:00",
+        "2024-04-23T09:15Z",
+    ],
+)
+async def test_a_moment_may_be_written_in_every_usual_way(api: Api, moment: str) -> None:
+    query = f"account_id={api.account('income')}&from={moment}"
 
     assert (await api.send("GET", f"/transfers?{query}")).status_code == 200
+
+
+async def test_a_moment_that_was_shown_is_in_the_range_that_it_begins_or_ends(api: Api) -> None:
+    for _ in range(3):
+        await deposit(api, 5_000)
+    await api.world.settle()
+    for path, owner in (
+        ("/transfers", {"account_id": api.account("income")}),
+        ("/rule-executions", {"rule_id": api.rule()}),
+    ):
+        for shown in (await api.get(path, **owner)).json()["data"]:
+            at = shown["created_at"]
+            found = (await api.get(path, **owner, **{"from": at, "to": at})).json()["data"]
+            assert shown in found
+            assert {other["created_at"] for other in found} == {at}
 
 
 async def test_a_cursor_belongs_to_its_list_and_its_organization(api: Api) -> None:

@@ -29,17 +29,30 @@ async def read_body(headers: dict[bytes, bytes], receive: Receive) -> bytes:
         raise RequestTooLarge(MAX_BODY)
     message = await receive()
     body: bytes = message.get("body", b"")
-    if not message.get("more_body"):
-        _check(message["type"], len(body))
-        return body
-    chunks, size = [body], len(body)
-    while message.get("more_body"):
-        _check(message["type"], size)
-        message = await receive()
-        chunks.append(message.get("body", b""))
-        size += len(chunks[-1])
-    _check(message["type"], size)
-    return b"".join(chunks)
+    if message.get("more_body"):
+        chunks, size = [body], len(body)
+        while message.get("more_body"):
+            _check(message["type"], size)
+            message = await receive()
+            chunks.append(message.get("body", b""))
+            size += len(chunks[-1])
+        body = b"".join(chunks)
+    _check(message["type"], len(body))
+    _require_whole(headers, body)
+    return body
+
+
+def _require_whole(headers: dict[bytes, bytes], body: bytes) -> None:
+    """Refuse a body that is not what was announced: a trigger whose amount got lost must not run without one.
+
+    Servers lose it when a client offers to speak another protocol, as some do with the first request to any host.
+    """
+    if b"transfer-encoding" in headers:
+        is_lost = not body and b"upgrade" in headers
+    else:
+        is_lost = len(body) != int(headers.get(b"content-length", len(body)))
+    if is_lost:
+        refuse("", "ended before it was complete")
 
 
 def _check(kind: str, size: int) -> None:

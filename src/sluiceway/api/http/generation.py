@@ -56,7 +56,7 @@ def build(generation: Generation, edge: Edge, pages: Sequence[tuple[str, bytes, 
         logging_config=None,
         exception_handlers={Exception: partial(_fail, generation, edge)},
     )
-    return _with_known_methods(cast("App", app))
+    return _in_known_words(cast("App", app))
 
 
 def _route(generation: Generation, edge: Edge, path: str, operations: dict[str, Operation]) -> HTTPRouteHandler:
@@ -82,12 +82,16 @@ def _handler(path: str, respond: Callable[[Request[Any, Any, Any]], Any]) -> HTT
     return HTTPRouteHandler(path, http_method=list(METHODS), status_code=200)(respond)
 
 
-def _with_known_methods(app: App) -> App:
-    """Let a method that nobody has heard of be refused like one that the path does not have."""
+def _in_known_words(app: App) -> App:
+    """Let what nobody has heard of be refused like what is not there: a method, and a slash that separates nothing."""
 
     async def serve(scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and scope["method"] not in METHODS:
-            scope = {**scope, "method": "OPTIONS"}
+        if scope["type"] == "http":
+            if scope["method"] not in METHODS:
+                scope = {**scope, "method": "OPTIONS"}
+            # An escaped slash is part of a name. Undone, it would lead past whoever guards paths before us.
+            if b"%2f" in scope.get("raw_path", b"").lower():
+                scope = {**scope, "path": "/"}
         await app(scope, receive, send)
 
     return serve

@@ -17,6 +17,8 @@ _READ: Final = frozenset(
         b"content-length",
         b"content-type",
         b"idempotency-key",
+        b"transfer-encoding",
+        b"upgrade",
         b"x-request-id",
     }
 )

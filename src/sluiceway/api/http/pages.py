@@ -1,4 +1,7 @@
-"""The page that shows a document to people: one file of HTML, made once, with nothing to load from anywhere."""
+"""The page that shows a document to people: one file of HTML, made once, with nothing to load from anywhere.
+
+What a link leads to stands inside its `details`, not on them: so a browser opens them by itself.
+"""
 
 from html import escape
 from typing import Any
@@ -20,11 +23,23 @@ code { font: .875em/1.5 ui-monospace, monospace }
 .soft { color: var(--soft) }
 details { background: var(--card); border: 1px solid var(--line); border-radius: .5rem; margin: .5rem 0;
   padding: .6rem .9rem }
-summary { cursor: pointer; overflow-wrap: anywhere }
-summary b { display: inline-block; min-width: 4.2rem; color: var(--mark) }
-table { border-collapse: collapse; width: 100%; margin: .5rem 0 }
+summary { cursor: pointer }
+summary b { display: inline-block; min-width: 4.6rem; color: var(--mark) }
+summary code { overflow-wrap: anywhere; margin-right: .3rem }
+summary .soft { display: inline-block }
+:target { scroll-margin-top: 4rem; outline: 2px solid var(--mark); outline-offset: .4rem; border-radius: .25rem }
+table { border-collapse: collapse; table-layout: fixed; width: 100%; margin: .8rem 0 .4rem }
 td, th { border-top: 1px solid var(--line); padding: .35rem .6rem .35rem 0; text-align: left; vertical-align: top;
-  overflow-wrap: anywhere }
+  overflow-wrap: break-word }
+th { font-weight: 600; color: var(--soft) }
+tr > :nth-child(-n + 2) { width: 30% }
+@media (max-width: 40rem) {
+  tr, td, th, tbody, table { display: block }
+  tr { border-top: 1px solid var(--line); padding: .4rem 0 }
+  tr > * { border: 0; padding: 0 }
+  tr > :nth-child(n) { width: auto }
+  th:nth-child(n + 2) { display: none }
+}
 """
 
 
@@ -49,21 +64,33 @@ def page(document: dict[str, Any]) -> bytes:
 
 def _operation(base: str, path: str, method: str, operation: dict[str, Any]) -> str:
     rows = [
-        (parameter["name"], parameter["in"], _kind(parameter["schema"]), parameter.get("description", ""))
+        (parameter["name"], _place(parameter), _kind(parameter["schema"]), parameter.get("description", ""))
         for parameter in operation["parameters"]
     ]
     body = operation.get("requestBody")
     asked = "" if body is None else f"<p>Body: {_kind(body['content']['application/json']['schema'])}</p>"
-    answers = [
-        (status, "", _kind(answer["content"]["application/json"]["schema"]), answer["description"])
-        for status, answer in operation["responses"].items()
-    ]
     return (
-        f'<details id="{escape(operation["operationId"])}"><summary><b>{method.upper()}</b> '
+        f"<details><summary><b>{method.upper()}</b> "
         f"<code>{escape(base + path)}</code> <span class=soft>{escape(operation['summary'])}</span></summary>"
-        f"<p>{_text(operation['description'])}</p>{asked}"
-        f"{_table('Parameter', rows)}{_table('Answer', answers)}</details>"
+        f'<p id="{escape(operation["operationId"])}">{_text(operation["description"])}</p>{asked}'
+        f"{_table('Parameter', rows)}{_table('Answer', _answers(operation['responses']))}</details>"
     )
+
+
+def _place(parameter: dict[str, Any]) -> str:
+    return f"{parameter['in']}, required" if parameter["required"] else parameter["in"]
+
+
+def _answers(responses: dict[str, Any]) -> list[tuple[str, str, str, str]]:
+    """List what is answered, statuses with the same structure in one row."""
+    statuses: dict[str, list[tuple[str, str]]] = {}
+    for status, answer in responses.items():
+        kind = _kind(answer["content"]["application/json"]["schema"])
+        statuses.setdefault(kind, []).append((status, answer["description"]))
+    return [
+        (", ".join(status for status, _ in found), "", kind, ", ".join(described for _, described in found))
+        for kind, found in statuses.items()
+    ]
 
 
 def _table(title: str, rows: list[tuple[str, str, str, str]]) -> str:
@@ -81,8 +108,8 @@ def _schema(name: str, schema: dict[str, Any]) -> str:
         for key, value in schema.get("properties", {}).items()
     ]
     return (
-        f'<details id="{escape(name)}"><summary><code>{escape(name)}</code></summary>'
-        f"<p>{_text(schema.get('description', ''))}</p>{_table('Field', rows)}</details>"
+        f"<details><summary><code>{escape(name)}</code></summary>"
+        f'<p id="{escape(name)}">{_text(schema.get("description", ""))}</p>{_table("Field", rows)}</details>'
     )
 
 
@@ -97,7 +124,8 @@ def _kind(schema: dict[str, Any]) -> str:
         return ", ".join(f"<code>{escape(str(word))}</code>" for word in schema.get("enum", [schema.get("const")]))
     if schema.get("type") == "array":
         return f"list of {_kind(schema.get('items', {}))}"
-    return escape(str(schema.get("format") or schema.get("type", "anything")))
+    kind = escape(str(schema.get("format") or schema.get("type", "anything")))
+    return f"{kind}, {schema['minimum']} to {schema['maximum']}" if "maximum" in schema else kind
 
 
 def _text(text: str) -> str:

@@ -1,8 +1,9 @@
 """Query parameters: each is declared once, and reads itself and documents itself. Also cursors."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from hashlib import blake2b
 from typing import Any, Final, Generic, TypeVar
 from urllib.parse import parse_qsl
@@ -12,6 +13,10 @@ from sluiceway.domain.rules import refuse
 
 MAX_PARAMETERS: Final = 64
 _MARK_LENGTH: Final = 12
+_MILLISECOND_US: Final = 1000
+
+_RFC_3339: Final = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d(?::\d\d(?:\.\d+)?)?(?:[Zz]|[+-]\d\d:\d\d)", re.ASCII)
+_UNESCAPED_PLUS: Final = re.compile(r" (?=\d\d:\d\d\Z)", re.ASCII)
 
 T = TypeVar("T")
 
@@ -60,13 +65,21 @@ class Instant:
 
     name: str
     description: str = ""
+    is_end: bool = False
+    """Whether it is the end of a range, which belongs to the range."""
 
     is_required = False
 
     def read(self, query: Mapping[str, str]) -> datetime | None:
         """Read the parameter in UTC, None where it is missing. Raises InvalidParameters."""
         text = query.get(self.name)
-        return None if text is None else read_instant(text, self.name)
+        if text is None:
+            return None
+        moment = read_instant(text, self.name)
+        if self.is_end and moment.microsecond % _MILLISECOND_US == 0:
+            # Moments are kept to the microsecond and shown to the millisecond: one that was shown must be in its range.
+            return moment + timedelta(microseconds=_MILLISECOND_US - 1)
+        return moment
 
     def schema(self) -> dict[str, Any]:
         """Describe the parameter."""
@@ -76,11 +89,10 @@ class Instant:
 def read_instant(text: str, path: str) -> datetime:
     """Read a moment into UTC. Raises InvalidParameters."""
     # Somebody who forgets to escape the plus of an offset sends a space.
-    text = text.replace(" ", "+")
+    text = _UNESCAPED_PLUS.sub("+", text)
     try:
-        instant = datetime.fromisoformat(text)
         # The calendar's ends have no neighbours in UTC.
-        moment = None if instant.tzinfo is None or len(text) < len("2024-01-01T00:00Z") else instant.astimezone(UTC)
+        moment = datetime.fromisoformat(text.upper()).astimezone(UTC) if _RFC_3339.fullmatch(text) else None
     except (ValueError, OverflowError):
         moment = None
     if moment is None:

@@ -29,7 +29,7 @@ TRIGGER_TYPE: Final = Choice(
     },
 )
 FROM: Final = Instant("from", "Not before this moment.")
-TO: Final = Instant("to", "Not after this moment.")
+TO: Final = Instant("to", "Not after this moment.", is_end=True)
 
 TriggerWord = Literal["manual", "scheduled", "on_funds_transferred"]
 

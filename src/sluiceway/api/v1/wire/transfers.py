@@ -43,7 +43,7 @@ ORIGIN: Final = Choice(
 )
 STATUS: Final = Choice("status", {status.value.lower(): status for status in TransferStatus})
 FROM: Final = Instant("from", "Not before this moment.")
-TO: Final = Instant("to", "Not after this moment.")
+TO: Final = Instant("to", "Not after this moment.", is_end=True)
 
 
 class NewTransfer(Struct):
