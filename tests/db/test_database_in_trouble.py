@@ -19,6 +19,7 @@ from sluiceway.storage.database import (
     execute,
     fetch_all,
     fetch_one,
+    pipeline,
 )
 from tests.db.relay import Relay
 
@@ -205,6 +206,26 @@ async def test_a_transaction_that_dawdles_is_ended_by_the_server(jars_url: str):
         await _add(tx, 1, 5)
         await asyncio.sleep(0.5)
         await _add(tx, 2, 5)
+
+    async with Database(jars_url, DatabaseOptions(idle_in_transaction_timeout_s=0.05)) as database:
+        with pytest.raises(DatabaseUnavailable):
+            await database.write(dawdle)
+        assert await _cents(database) == [100, 100]
+    assert runs == 1
+
+
+async def test_a_transaction_that_dawdles_before_it_sends_much_is_not_repeated_either(jars_url: str):
+    """The connection breaks while we are sending, so nobody reads why the server ended it."""
+    runs = 0
+
+    async def dawdle(tx: WriteTx) -> None:
+        nonlocal runs
+        runs += 1
+        await _add(tx, 1, 5)
+        await asyncio.sleep(0.5)
+        async with pipeline(tx):
+            for _ in range(3):
+                await execute(tx, "SELECT length(%(text)s)", {"text": "x" * 5_000_000})
 
     async with Database(jars_url, DatabaseOptions(idle_in_transaction_timeout_s=0.05)) as database:
         with pytest.raises(DatabaseUnavailable):

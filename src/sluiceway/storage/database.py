@@ -196,7 +196,7 @@ class Database:
         """
         with _translated():
             for delay_s in RETRY_DELAYS_S:
-                attempt = _Attempt()
+                attempt = _Attempt(self.options.idle_in_transaction_timeout_s)
                 try:
                     return await self._run(work, attempt)
                 except psycopg.Error as failure:
@@ -205,11 +205,11 @@ class Database:
                 # The other party of a deadlock has won by now and only needs time to finish, so growing delays do
                 # without randomness.
                 await asyncio.sleep(delay_s)
-            return await self._run(work, _Attempt())
+            return await self._run(work, _Attempt(self.options.idle_in_transaction_timeout_s))
 
     async def _run(self, work: Callable[[WriteTx], Awaitable[T]], attempt: "_Attempt") -> T:
         async with self._connection() as conn:
-            attempt.conn = conn
+            attempt.conn, attempt.began = conn, asyncio.get_running_loop().time()
             await conn.execute("BEGIN")
             try:
                 result = await work(WriteTx(ReadTx(conn)))
@@ -247,15 +247,20 @@ class Database:
 class _Attempt:
     """How far one run of a write came, which decides whether it may be repeated."""
 
+    longest_s: float
     conn: AsyncConnection[TupleRow] | None = None
+    began: float = 0.0
     is_committing: bool = False
 
     def may_repeat_after(self, failure: psycopg.Error) -> bool:
         if isinstance(failure, errors.SerializationFailure | errors.DeadlockDetected):
             return True
-        # A session that the server ended because `work` dawdled would be ended again.
-        is_lost = self.conn is not None and self.conn.broken and failure.sqlstate not in _IDLE_SESSION_KILLED
-        return is_lost and not self.is_committing
+        if self.is_committing or self.conn is None or not self.conn.broken:
+            return False
+        # A session that the server ended because `work` dawdled would be ended again. The server's word for it is lost
+        # when we were sending much at that moment.
+        has_dawdled = asyncio.get_running_loop().time() - self.began >= self.longest_s
+        return not has_dawdled and failure.sqlstate not in _IDLE_SESSION_KILLED
 
 
 async def fetch_all(tx: ReadTx, query: LiteralString, params: Params | None = None) -> list[TupleRow]:
