@@ -134,3 +134,21 @@ async def test_the_documented_body_of_a_rule_is_valid_and_accepted(api: Api) -> 
 
     assert answer.status_code == 201
     check("/rules", "post", answer)
+
+
+async def test_bodies_beyond_the_documented_bounds_are_refused_and_those_at_them_are_not(api: Api) -> None:
+    ends = {"source_account_id": api.account("income"), "destination_account_id": api.account("savings")}
+    trigger = f"/rules/{api.rule()}/trigger"
+    for template, path, body, is_fine in (
+        ("/transfers", "/transfers", ends | {"amount_in_cents": 0}, False),
+        ("/transfers", "/transfers", ends | {"amount_in_cents": 10**13}, True),
+        ("/transfers", "/transfers", ends | {"amount_in_cents": 10**13 + 1}, False),
+        ("/rules/{id}/trigger", trigger, {"manual_execute_amount": -1}, False),
+        ("/rules/{id}/trigger", trigger, {"manual_execute_amount": 0}, True),
+        ("/accounts/pods", "/accounts/pods", {"nickname": ""}, False),
+        ("/accounts/pods", "/accounts/pods", {"nickname": "x" * 200}, True),
+        ("/accounts/pods", "/accounts/pods", {"nickname": "x" * 201}, False),
+    ):
+        schema = V1["paths"][template]["post"]["requestBody"]["content"]["application/json"]["schema"]
+        assert jsonschema.Draft202012Validator(schema_of(V1, schema)).is_valid(body) == is_fine
+        assert (await api.post(path, body)).is_success == is_fine

@@ -9,6 +9,7 @@ from msgspec import Meta, Struct
 from sluiceway.api.http import Call
 from sluiceway.domain.errors import NotFound
 from sluiceway.domain.ids import AccountId, IdKind, format_id, parse_id
+from sluiceway.domain.money import MAX_CENTS
 from sluiceway.domain.rules import Fields
 from sluiceway.domain.transfers import Transfer
 from sluiceway.services.deposits import Deposit
@@ -22,7 +23,7 @@ class NewDeposit(Struct):
     """How much arrives, and where."""
 
     account_id: str
-    amount_in_cents: int
+    amount_in_cents: Annotated[int, Meta(ge=1, le=MAX_CENTS)]
 
 
 class DepositShown(Struct):

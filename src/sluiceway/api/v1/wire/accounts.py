@@ -3,20 +3,23 @@
 from collections.abc import Callable
 from datetime import date, datetime
 from enum import StrEnum
-from typing import Final, Literal
+from typing import Annotated, Final, Literal
 
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from sluiceway.api.http import After, Call, Choice, First
 from sluiceway.api.v1.wire.shapes import (
     ACCOUNT_TYPES,
     MAX_TEXT,
     AccountType,
+    AtLeastZero,
     Cents,
     Day,
     Envelope,
     Moment,
+    Name,
     Number,
+    Text,
     encode,
     read_name,
     read_percent,
@@ -40,6 +43,8 @@ AFTER: Final = After()
 TYPE: Final = Choice("type", ACCOUNT_TYPES, "Only accounts of this type.")
 
 _VISIBLE_DIGITS: Final = 4
+
+Figure = Annotated[int, Meta(ge=-money.MAX_CENTS, le=money.MAX_CENTS)]
 
 
 class AccountSummary(Struct):
@@ -85,34 +90,34 @@ class Account(AccountSummary):
 class NewIncomeSource(Struct):
     """What makes an income source."""
 
-    nickname: str
-    icon: str | None = None
+    nickname: Name
+    icon: Text | None = None
 
 
 class NewPod(Struct):
     """What makes a pod."""
 
-    nickname: str
-    icon: str | None = None
-    description: str | None = None
+    nickname: Name
+    icon: Text | None = None
+    description: Text | None = None
 
 
 class NewExternalAccount(Struct):
     """What makes an external account, with what its institution reports."""
 
-    nickname: str
+    nickname: Name
     external_account_type: Literal["DEPOSITORY", "INVESTMENT", "LIABILITY"]
-    icon: str | None = None
-    description: str | None = None
-    institution_name: str | None = None
-    balance_in_cents: int | None = None
-    available_balance_in_cents: int | None = None
-    last_statement_balance_in_cents: int | None = None
+    icon: Text | None = None
+    description: Text | None = None
+    institution_name: Text | None = None
+    balance_in_cents: Figure | None = None
+    available_balance_in_cents: Figure | None = None
+    last_statement_balance_in_cents: Figure | None = None
     last_statement_date: Day | None = None
-    next_payment_minimum_in_cents: int | None = None
+    next_payment_minimum_in_cents: AtLeastZero | None = None
     next_payment_due_date: Day | None = None
     interest_rate_percentage: Number | None = None
-    original_loan_amount_in_cents: int | None = None
+    original_loan_amount_in_cents: AtLeastZero | None = None
 
 
 class _ExternalKind(StrEnum):

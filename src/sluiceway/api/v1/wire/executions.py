@@ -5,7 +5,16 @@ from typing import Final, Literal, NamedTuple, NoReturn
 from msgspec import UNSET, Struct, UnsetType
 
 from sluiceway.api.http import After, Call, Choice, First, Instant, Named
-from sluiceway.api.v1.wire.shapes import Cents, Envelope, Moment, encode, show_id, show_moment, show_moment_or_none
+from sluiceway.api.v1.wire.shapes import (
+    AtLeastZero,
+    Cents,
+    Envelope,
+    Moment,
+    encode,
+    show_id,
+    show_moment,
+    show_moment_or_none,
+)
 from sluiceway.api.v1.wire.shapes import show_page as shapes_page
 from sluiceway.domain.errors import NotFound
 from sluiceway.domain.executions import Execution, ExecutionStatus
@@ -37,7 +46,7 @@ TriggerWord = Literal["manual", "scheduled", "on_funds_transferred"]
 class TriggerBody(Struct):
     """How to run the rule."""
 
-    manual_execute_amount: int | None = None
+    manual_execute_amount: AtLeastZero | None = None
 
 
 class Triggered(Struct):

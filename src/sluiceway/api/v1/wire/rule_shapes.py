@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
-from sluiceway.api.v1.wire.shapes import AccountRef, Moment, NamedAccount, Number
+from sluiceway.api.v1.wire.shapes import AccountRef, AtLeastOne, AtLeastZero, Moment, NamedAccount, Number, Text
 
 Status = Literal["enabled", "disabled"]
 TriggerWord = Literal["ON_FUNDS_TRANSFERRED", "SCHEDULED", "MANUAL", "REMOTE_API"]
@@ -13,8 +13,6 @@ RightFact = Literal[
     "TRANSFER_AMOUNT", "BALANCE", "DATE", "LAST_DAY_OF_MONTH", "NEXT_PAYMENT_MINIMUM_AMOUNT", "LAST_STATEMENT_BALANCE"
 ]
 Operator = Literal["EQUALS", "NOT_EQUALS", "GREATER_THAN", "LESS_THAN", "GREATER_THAN_OR_EQUAL", "LESS_THAN_OR_EQUAL"]
-AtLeastZero = Annotated[int, Meta(ge=0, le=10**13)]
-AtLeastOne = Annotated[int, Meta(ge=1, le=10**13)]
 
 
 class Trigger(Struct):
@@ -184,8 +182,8 @@ class RuleBody(Struct):
     status: Status
     trigger: Trigger
     steps: list[Step]
-    nickname: str | None = None
-    description: str | None = None
+    nickname: Text | None = None
+    description: Annotated[str, Meta(max_length=4096)] | None = None
 
 
 class RuleShown(Struct):

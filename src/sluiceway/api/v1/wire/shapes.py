@@ -11,7 +11,7 @@ from msgspec import Meta, Struct
 from sluiceway.api.http import Call
 from sluiceway.domain.ids import IdKind, format_id
 from sluiceway.domain.ledger import Account, AccountKind
-from sluiceway.domain.money import Percent, format_percent
+from sluiceway.domain.money import MAX_CENTS, Percent, format_percent
 from sluiceway.domain.rules import Fields, refuse
 
 T = TypeVar("T")
@@ -24,6 +24,10 @@ MAX_TEXT: Final = 200
 Moment = Annotated[str, Meta(extra_json_schema={"format": "date-time"})]
 Day = Annotated[str, Meta(extra_json_schema={"format": "date"})]
 Cents = Annotated[int, Meta(description="Whole cents.")]
+AtLeastZero = Annotated[int, Meta(ge=0, le=MAX_CENTS)]
+AtLeastOne = Annotated[int, Meta(ge=1, le=MAX_CENTS)]
+Name = Annotated[str, Meta(min_length=1, max_length=MAX_TEXT)]
+Text = Annotated[str, Meta(max_length=MAX_TEXT)]
 Number = Decimal
 
 AccountType = Literal["income_source", "pod", "external_account"]

@@ -6,6 +6,7 @@ from msgspec import Struct
 
 from sluiceway.api.http import After, Call, Choice, First, Instant, Named
 from sluiceway.api.v1.wire.shapes import (
+    AtLeastOne,
     Cents,
     Envelope,
     Moment,
@@ -51,7 +52,7 @@ class NewTransfer(Struct):
 
     source_account_id: str
     destination_account_id: str
-    amount_in_cents: int
+    amount_in_cents: AtLeastOne
 
 
 class TransferShown(Struct):
