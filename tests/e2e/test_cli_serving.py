@@ -1,9 +1,11 @@
 """The processes that stay: served in one, settled in another; how they stop, and what they refuse."""
 
+import json
 import signal
 import socket
 import subprocess
 import time
+from collections.abc import Generator
 
 import httpx
 import pytest
@@ -42,6 +44,12 @@ def test_one_process_serves_and_another_settles():
             assert not is_postgres_running(data_dir)
 
 
+@pytest.fixture(scope="module")
+def serving() -> Generator[Serving]:
+    with data_folder() as data_dir, Serving("serve", data_dir, free_port()) as server:
+        yield server
+
+
 def balance(server: Serving, said: dict, headers: dict[str, str]) -> int:
     account = said["accounts"]["emergency"]["id"]
     return httpx.get(f"{server.url}/api/v1/accounts/{account}", headers=headers).json()["data"]["balance"][
@@ -58,6 +66,22 @@ def test_a_head_without_an_end_is_cut_off():
                 sock.sendall(b"a" * 100_000_000)
 
         assert httpx.get(f"{server.url}/").status_code == 200
+
+
+@pytest.mark.parametrize(
+    "request_line", [b"BREW /api/v1/accounts HTTP/1.1", "GET /\u00e9 HTTP/1.1".encode(), b"\x16\x03"]
+)
+def test_what_is_not_http_is_refused_in_the_envelope_of_every_error(serving: Serving, request_line: bytes):
+    host, port = serving.url.removeprefix("http://").split(":")
+    with socket.create_connection((host, int(port)), timeout=20) as sock:
+        sock.sendall(request_line + b"\r\nhost: x\r\n\r\n")
+        answer = b"".join(iter(lambda: sock.recv(65536), b""))
+
+    head, _, body = answer.partition(b"\r\n\r\n")
+    told = json.loads(body)
+    assert head.startswith(b"HTTP/1.1 400 ")
+    assert told["error"]["code"] == "invalid_parameters"
+    assert f"x-request-id: {told['request_id']}".encode() in head
 
 
 def test_a_server_that_was_told_to_stop_while_starting_stops():

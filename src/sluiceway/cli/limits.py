@@ -1,8 +1,12 @@
-"""HTTP as uvicorn speaks it, with an end to how long a request's head may get."""
+"""HTTP as uvicorn speaks it, with an end to how long a request's head may get, and our words for what is not HTTP."""
 
+import json
 from typing import Final
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+
+from sluiceway.domain.ids import to_base32
+from sluiceway.wiring import new_id
 
 LONGEST_HEAD: Final = 64 * 1024
 
@@ -31,3 +35,17 @@ class LimitedProtocol(HttpToolsProtocol):
         """Stop counting: how long a body may get is the application's decision."""
         self._is_in_head = False
         super().on_headers_complete()
+
+    def send_400_response(self, msg: str) -> None:
+        """Refuse what cannot be read as a request in the envelope of every other error, and hang up."""
+        request_id = f"req_{to_base32(new_id())}"
+        error = {"code": "invalid_parameters", "message": msg}
+        body = json.dumps({"error": error, "request_id": request_id}, separators=(",", ":")).encode()
+        head = (
+            "content-type: application/json\r\n"
+            f"x-request-id: {request_id}\r\n"
+            f"content-length: {len(body)}\r\n"
+            "connection: close\r\n\r\n"
+        )
+        self.transport.write(STATUS_LINE[400] + head.encode() + body)
+        self.transport.close()

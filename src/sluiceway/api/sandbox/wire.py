@@ -19,7 +19,7 @@ MAX_ID: Final = 100
 encode: Final = msgspec.json.Encoder().encode
 
 
-class NewDeposit(Struct):
+class NewDeposit(Struct, forbid_unknown_fields=True):
     """How much arrives, and where."""
 
     account_id: str
@@ -48,6 +48,7 @@ def read_deposit(call: Call) -> Deposit:
     fields = Fields.of(call.body, "")
     spelling = fields.text("account_id", MAX_ID)
     amount = fields.cents("amount_in_cents")
+    fields.end()
     account_id = parse_id(IdKind.ACCOUNT, spelling)
     if account_id is None:
         raise NotFound(IdKind.ACCOUNT, spelling)

@@ -87,14 +87,14 @@ class Account(AccountSummary):
     balance: Balance
 
 
-class NewIncomeSource(Struct):
+class NewIncomeSource(Struct, forbid_unknown_fields=True):
     """What makes an income source."""
 
     nickname: Name
     icon: Text | None = None
 
 
-class NewPod(Struct):
+class NewPod(Struct, forbid_unknown_fields=True):
     """What makes a pod."""
 
     nickname: Name
@@ -102,7 +102,7 @@ class NewPod(Struct):
     description: Text | None = None
 
 
-class NewExternalAccount(Struct):
+class NewExternalAccount(Struct, forbid_unknown_fields=True):
     """What makes an external account, with what its institution reports."""
 
     nickname: Name
@@ -132,6 +132,7 @@ def read_income_source(call: Call) -> CreateAccount:
     account = NewAccount(
         AccountKind.INCOME_SOURCE, read_name(fields, "nickname"), icon=fields.text_or_none("icon", MAX_TEXT)
     )
+    fields.end()
     return _create(call, account)
 
 
@@ -144,6 +145,7 @@ def read_pod(call: Call) -> CreateAccount:
         icon=fields.text_or_none("icon", MAX_TEXT),
         description=fields.text_or_none("description", MAX_TEXT),
     )
+    fields.end()
     return _create(call, account)
 
 
@@ -159,6 +161,7 @@ def read_external_account(call: Call) -> CreateAccount:
         institution_name=fields.text_or_none("institution_name", MAX_TEXT),
         reported=_read_reported(fields, call.edge.engine.now),
     )
+    fields.end()
     return _create(call, account)
 
 

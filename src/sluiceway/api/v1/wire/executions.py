@@ -43,7 +43,7 @@ TO: Final = Instant("to", "Not after this moment.", is_end=True)
 TriggerWord = Literal["manual", "scheduled", "on_funds_transferred"]
 
 
-class TriggerBody(Struct):
+class TriggerBody(Struct, forbid_unknown_fields=True):
     """How to run the rule."""
 
     manual_execute_amount: AtLeastZero | None = None
@@ -156,7 +156,9 @@ def read_filter(call: Call) -> ExecutionFilter:
 
 def read_trigger(call: Call) -> TriggerRule:
     """Read the request for a run. Raises NotFound for a malformed id."""
-    amount = Fields.of(call.body, "").cents_or_none("manual_execute_amount", low=0)
+    fields = Fields.of(call.body, "")
+    amount = fields.cents_or_none("manual_execute_amount", low=0)
+    fields.end()
 
     def show(execution_id: ExecutionId) -> Answer:
         # The trigger says exec_ where reads say rex_ (seeds 000 and 002); both prefixes are read everywhere.

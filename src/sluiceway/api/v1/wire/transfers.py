@@ -47,7 +47,7 @@ FROM: Final = Instant("from", "Not before this moment.")
 TO: Final = Instant("to", "Not after this moment.", is_end=True)
 
 
-class NewTransfer(Struct):
+class NewTransfer(Struct, forbid_unknown_fields=True):
     """What to move, and where."""
 
     source_account_id: str
@@ -105,6 +105,8 @@ def read_transfer(call: Call) -> CreateTransfer:
     fields = Fields.of(call.body, "")
     source = fields.text("source_account_id", MAX_ID)
     destination = fields.text("destination_account_id", MAX_ID)
+    amount = fields.cents("amount_in_cents")
+    fields.end()
 
     def show(transfer: Transfer) -> Answer:
         return Answer(201, show_one(call, transfer))
@@ -115,7 +117,7 @@ def read_transfer(call: Call) -> CreateTransfer:
         destination_id=_account_id(destination),
         source_spelling=source,
         destination_spelling=destination,
-        amount=fields.cents("amount_in_cents"),
+        amount=amount,
         description=None,
         idempotency=call.idempotency,
         show=show,
