@@ -25,8 +25,9 @@ FILE_NAME: Final = "demo.json"
 def demo(host: Host = None, port: Port = None, data_dir: DataDir = None, database_url: DatabaseUrl = None) -> None:
     """Start a sample organization with the rule "Auto-save on deposit", and show how to use it.
 
-    Started again on the same folder, it goes on where it stopped. What it prints is also in demo.json in that folder,
-    which only you can read.
+    Started again on the same data, it goes on where it stopped.
+
+    What it prints is also in demo.json in the data folder, which only you can read.
     """
     settings = with_address(settings_of(data_dir, database_url), host, port)
     with listening(settings) as (sock, base_url):

@@ -24,8 +24,8 @@ DataDir = Annotated[
     Path | None,
     typer.Option(
         "--data-dir",
-        help="The folder that holds the data. PostgreSQL runs inside it unless there is a database URL. "
-        "[default: $DATA_DIR, or .sluiceway]",
+        help="The folder that holds the data (default: $DATA_DIR, or .sluiceway). PostgreSQL runs inside it unless"
+        " there is a database URL.",
         show_default=False,
         metavar="FOLDER",
     ),
@@ -34,7 +34,7 @@ DatabaseUrl = Annotated[
     str | None,
     typer.Option(
         "--database-url",
-        help="Use this PostgreSQL (15 or later) instead of the embedded one. [default: $DATABASE_URL]",
+        help="Use this PostgreSQL (15 or later) instead of the embedded one (default: $DATABASE_URL).",
         show_default=False,
         metavar="URL",
     ),
@@ -76,7 +76,7 @@ def existing(settings: Settings) -> Settings:
     if settings.database_url is None and not (settings.data_dir / "postgres").exists():
         raise CommandFailed(
             f"There is no data in {settings.data_dir}."
-            " Name another folder with --data-dir, or begin with: sluiceway demo"
+            " Name another folder with --data-dir, a database with --database-url, or begin with: sluiceway demo"
         )
     return settings
 

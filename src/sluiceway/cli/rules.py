@@ -57,7 +57,12 @@ def list_(
         show_json([_as_json(record, accounts) for record in records])
         return
     rows = [
-        [record.rule.name or "", format_id(IdKind.RULE, record.id), _status(record), in_words(record.rule, accounts)[0]]
+        [
+            record.rule.name or "",
+            format_id(IdKind.RULE, record.id),
+            _status(record),
+            in_words(record.rule, accounts)[0].removesuffix(":"),
+        ]
         for record in records
     ]
     show_table(("Rule", "Id", "Status", "Starts"), rows)
@@ -97,6 +102,7 @@ def enable(
     """Enable a rule, as a person who has read it.
 
     Shows the rule in words with its hash and asks for the person's password (or reads one line of standard input).
+
     What is enabled is exactly what was shown; any later edit disables the rule again.
     """
 
@@ -140,7 +146,7 @@ def disable(
 
 @app.command("test")
 def run_scenarios(
-    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="Scenario files (YAML).")],
+    files: Annotated[list[Path], typer.Argument(metavar="FILE", help="Scenario files (YAML).")],
     as_json: AsJson = False,
 ) -> None:
     """Run scenario files: given accounts, a rule and an event, is the plan as expected?

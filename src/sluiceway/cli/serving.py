@@ -24,12 +24,12 @@ if TYPE_CHECKING:
     from sluiceway.wiring import Running
 
 Host = Annotated[
-    str | None, typer.Option("--host", help="The address to listen at. [default: $HOST, or 127.0.0.1]", metavar="HOST")
+    str | None, typer.Option("--host", help="The address to listen at (default: $HOST, or 127.0.0.1).", metavar="HOST")
 ]
 Port = Annotated[
     int | None,
     typer.Option(
-        "--port", min=0, max=65535, help="The port to listen at; 0 takes a free one. [default: $PORT, or 8080]"
+        "--port", min=0, max=65535, help="The port to listen at; 0 takes a free one (default: $PORT, or 8080)."
     ),
 ]
 
