@@ -11,7 +11,7 @@ from sluiceway.domain.money import Cents
 
 
 class Permission(StrEnum):
-    """The scopes a key can hold. The first nine are the API's own (seeds 000-003)."""
+    """The scopes a key can hold. The first nine are the API's own."""
 
     LIST_ACCOUNTS = "LIST_ACCOUNTS"
     READ_ACCOUNTS = "READ_ACCOUNTS"

@@ -18,7 +18,7 @@ MAX_EXECUTIONS_PER_ORIGIN = 64
 
 
 class ExecutionStatus(StrEnum):
-    """Where an execution stands (product facts 1.9)."""
+    """Where an execution stands (as the API documents it)."""
 
     IN_PROGRESS = "IN_PROGRESS"
     EXECUTED = "EXECUTED"

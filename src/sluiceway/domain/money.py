@@ -52,7 +52,7 @@ def percent_of(amount: int, percent: Percent) -> Cents:
 def split(total: Cents, percents: Sequence[Percent]) -> list[Cents]:
     """Share `total` by percentages: each part floored; if they sum to exactly 100, every cent moves.
 
-    The left-over units then go one each to the largest remainders, ties in order (design 4, "Rounding").
+    The left-over units then go one each to the largest remainders, ties in order (docs/explanation/how-a-rule-runs.md).
     """
     parts = [percent_of(total, percent) for percent in percents]
     if sum(percents) != WHOLE:

@@ -10,7 +10,7 @@ from sluiceway.domain.money import Cents
 
 
 class TransferStatus(StrEnum):
-    """Where a transfer stands (product facts 1.10)."""
+    """Where a transfer stands (as the API documents it)."""
 
     PENDING_APPROVAL = "PENDING_APPROVAL"
     PROCESSING = "PROCESSING"
@@ -30,7 +30,7 @@ class Direction(StrEnum):
 
 
 class Origin(StrEnum):
-    """What set a transfer off (product facts 1.10)."""
+    """What set a transfer off (as the API documents it)."""
 
     DIRECT_DEPOSIT = "DIRECT_DEPOSIT"
     CHECK_DEPOSIT = "CHECK_DEPOSIT"

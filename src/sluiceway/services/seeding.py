@@ -140,7 +140,7 @@ def _was_never_enabled(rule: RuleRecord) -> bool:
 
 
 def _rule(accounts: dict[str, AccountId]) -> dict[str, Any]:
-    """Write the rule of the API's own example (seed 001) over the demo's accounts."""
+    """Write the rule of the API's own example over the demo's accounts."""
     return {
         "name": _RULE_NAME,
         "description": "Saves 20% of every incoming deposit",

@@ -77,7 +77,7 @@ class Account:
 
     @property
     def can_be_source(self) -> bool:
-        """Tell whether rules and transfers may take money from it (product facts 1.2)."""
+        """Tell whether rules and transfers may take money from it (as the API documents it)."""
         return self.kind is not AccountKind.EXTERNAL_ACCOUNT or self.external_kind is ExternalKind.DEPOSITORY
 
     @property

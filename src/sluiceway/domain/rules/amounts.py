@@ -1,4 +1,4 @@
-"""How much each kind of action asks for, before caps and funds cut it (product facts 1.7)."""
+"""How much each kind of action asks for, before caps and funds cut it (as the API documents it)."""
 
 from typing import NamedTuple, assert_never
 

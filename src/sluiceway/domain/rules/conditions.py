@@ -1,4 +1,4 @@
-"""Three-valued conditions: true, false or unknown. Unknown never moves money (design 4)."""
+"""Three-valued conditions: true, false or unknown. Unknown never moves money."""
 
 import calendar
 import operator

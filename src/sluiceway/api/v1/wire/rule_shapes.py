@@ -1,4 +1,4 @@
-"""Rules as structures: what v1 reads and shows. The mixed case of its words is the documented one (seeds 001, 003)."""
+"""Rules as structures: what v1 reads and shows. The mixed case of its words is the documented one."""
 
 from typing import Annotated, Literal
 

@@ -35,7 +35,7 @@ ROLE: Final = Choice(
     "Which end of the transfer the account is.",
 )
 DIRECTION: Final = Choice("direction", {direction.value.lower(): direction for direction in Direction})
-# "paycheck" is any push from outside, as this API has always called it (product facts 2.6).
+# "paycheck" is any push from outside, as this API has always called it (as the API documents it).
 ORIGINS: Final = {Origin.DIRECT_DEPOSIT: "paycheck"} | {
     origin: origin.value.lower() for origin in Origin if origin is not Origin.DIRECT_DEPOSIT
 }
