@@ -353,12 +353,14 @@ async def test_an_account_that_somebody_keeps_locked_stops_its_own_organization_
     await world.trigger("save")
     await neighbour.trigger("save")
 
-    async with process(database_url, DatabaseOptions(lock_timeout_s=0.05)) as engine:
+    async with process(database_url, DatabaseOptions(lock_timeout_s=0.05)) as engine, AsyncExitStack() as outside:
+        # The account is locked before the worker begins, or the worker may be faster.
+        await outside.enter_async_context(locked_from_outside(database_url, world.accounts["income"]))
         with structlog.testing.capture_logs():
             async with working(Worker(engine)):
-                async with locked_from_outside(database_url, world.accounts["income"]):
-                    await asyncio.sleep(0.5)
-                    meanwhile = ((await world.balances())["savings"], (await neighbour.balances())["savings"])
+                await asyncio.sleep(0.5)
+                meanwhile = ((await world.balances())["savings"], (await neighbour.balances())["savings"])
+                await outside.aclose()
                 await everything_ends(world.engine.database, within_s=2)
 
     assert meanwhile == (0, 1_000)

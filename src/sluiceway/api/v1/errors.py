@@ -1,4 +1,4 @@
-"""How v1 answers each refusal. Codes and messages are those of the documents (as the API documents it), ours where silent."""
+"""How v1 answers each refusal. Codes and messages are the documented ones, and ours where the documents are silent."""
 
 from email.utils import format_datetime
 from typing import Final
