@@ -29,6 +29,7 @@ from sluiceway.storage.migrate import migrate
 RESULTS = Path(__file__).parent / "results"
 ROOT = Path(__file__).parents[1]
 COLUMNS = ("scenario", "per_second", "settled_per_second", "p50_ms", "p95_ms", "p99_ms", "max_ms", "errors")
+SURROUNDINGS = frozenset({"at", "commit", "cores", "python", "packages", "postgres"})
 
 Row = dict[str, Any]
 
@@ -169,11 +170,13 @@ def surroundings(url: str) -> Row:
 
 
 def show(found: list[Row]) -> None:
-    """Print a table."""
+    """Print a table, and the same as JSON, a line for each scenario."""
     table = Table(*COLUMNS)
     for row in found:
         table.add_row(*(cell(row.get(column)) for column in COLUMNS))
     Console().print(table)
+    for row in found:
+        print(json.dumps({key: value for key, value in row.items() if key not in SURROUNDINGS}))
 
 
 def cell(value: object) -> str:
