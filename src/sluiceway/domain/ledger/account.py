@@ -78,12 +78,14 @@ class Account:
     @property
     def can_be_source(self) -> bool:
         """Tell whether rules and transfers may take money from it (as the API documents it)."""
-        return self.kind is not AccountKind.EXTERNAL_ACCOUNT or self.external_kind is ExternalKind.DEPOSITORY
+        if self.kind is AccountKind.EXTERNAL_ACCOUNT:
+            return self.external_kind is ExternalKind.DEPOSITORY
+        return self.kind is not AccountKind.WORLD
 
     @property
     def can_be_destination(self) -> bool:
-        """Tell whether rules and transfers may send money to it: every kind may receive."""
-        return True
+        """Tell whether rules and transfers may send money to it: every account may receive, the world is none."""
+        return self.kind is not AccountKind.WORLD
 
     @property
     def is_liability(self) -> bool:
