@@ -71,11 +71,12 @@ async def run_idempotently(engine: Engine, commands: Sequence[C], effect: Effect
             index: _replay(commands[index], remembered[key]) for index, key in sent.items() if key in remembered
         }
         active = [index for index, leader in enumerate(leading) if index == leader and index not in answers]
+        fresh = {index: key for index, key in sent.items() if index not in answers}
         outcomes: Sequence[Answer | Refusal] = ()
         if active:
             outcomes = await effect(tx, [commands[index] for index in active])
         answers.update(zip(active, outcomes, strict=True))
-        await _remember(engine, tx, {index: key for index, key in sent.items() if index in active}, commands, answers)
+        await _remember(engine, tx, fresh, commands, answers)
         return answers
 
     for _ in range(ATTEMPTS):
