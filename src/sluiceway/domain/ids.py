@@ -15,6 +15,7 @@ RuleId = NewType("RuleId", str)
 ApprovalId = NewType("ApprovalId", str)
 ExecutionId = NewType("ExecutionId", str)
 TransferId = NewType("TransferId", str)
+LegId = NewType("LegId", str)
 
 
 class IdKind(Enum):
@@ -86,6 +87,15 @@ def derive_transfer_id(execution_id: ExecutionId, step: int, action: int, part: 
     # Version 7 and the variant of RFC 9562 stand in the middle.
     bits = at << 80 | 0x7 << 76 | place << 64 | 0x2 << 62 | int.from_bytes(digest, "big") >> 2
     return TransferId(_uuid_text(bits))
+
+
+def derive_leg_id(transfer_id: TransferId, sequence: int) -> LegId:
+    """Derive the id of a transfer's leg, a bank's idempotency key: the first leg has the transfer's own id."""
+    if sequence == 0:
+        return LegId(transfer_id)
+    bits = int(transfer_id.replace("-", ""), 16)
+    digest = blake2b(f"{transfer_id}/{sequence}".encode(), digest_size=8).digest()
+    return LegId(_uuid_text(bits >> 64 << 64 | 0x2 << 62 | int.from_bytes(digest, "big") >> 2))
 
 
 def _canonical_uuid(text: str) -> str | None:
