@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from sluiceway.domain.ids import AccountId, ExecutionId, OrganizationId, RuleId, TransferId
+from sluiceway.domain.ids import AccountId, ExecutionId, LegId, OrganizationId, RuleId, TransferId
 from sluiceway.domain.ledger import Account, AccountKind
 from sluiceway.domain.money import Cents
 
@@ -59,9 +59,54 @@ class Party:
     is_deleted: bool
 
 
+class LegPurpose(StrEnum):
+    """What a leg is for: to take money from an external account, to send it there, to send it back."""
+
+    PULL = "PULL"
+    PUSH = "PUSH"
+    REVERSAL = "REVERSAL"
+
+
+class LegStatus(StrEnum):
+    """Where a leg stands: to be handed over, at the bank, or ended."""
+
+    PROCESSING = "PROCESSING"
+    PENDING = "PENDING"
+    SETTLED = "SETTLED"
+    RETURNED = "RETURNED"
+    REFUSED = "REFUSED"
+    CANCELLED = "CANCELLED"
+
+
+@dataclass(frozen=True, slots=True)
+class Leg:
+    """One payment that a bank carries for a transfer, as it is kept and shown."""
+
+    id: LegId
+    transfer_id: TransferId
+    sequence: int
+    purpose: LegPurpose
+    account_id: AccountId
+    amount: Cents
+    status: LegStatus
+    attempts: int
+    error_code: str | None
+    return_code: str | None
+    expected_at: datetime | None
+    settled_at: datetime | None
+
+    @property
+    def is_open(self) -> bool:
+        """Tell whether it may still move money."""
+        return self.status in (LegStatus.PROCESSING, LegStatus.PENDING)
+
+
 @dataclass(frozen=True, slots=True)
 class Transfer:
-    """One movement of money as it is kept and shown. `amount` is in minor units of `currency`."""
+    """One movement of money as it is kept and shown. `amount` is in minor units of `currency`.
+
+    `legs` are filled where a single transfer is read; lists go without.
+    """
 
     organization_id: OrganizationId
     id: TransferId
@@ -79,6 +124,12 @@ class Transfer:
     description: str | None
     created_at: datetime
     completed_at: datetime | None
+    status_reason: str | None = None
+    returned_at: datetime | None = None
+    return_code: str | None = None
+    approval_expires_at: datetime | None = None
+    staged_account_id: AccountId | None = None
+    legs: tuple[Leg, ...] = ()
 
 
 def direction_of(source: Account, destination: Account) -> Direction:

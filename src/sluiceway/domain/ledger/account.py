@@ -10,12 +10,15 @@ from sluiceway.domain.money import NO_CENTS, Cents, Percent
 
 
 class AccountKind(StrEnum):
-    """The API's account types, and the one account through which money enters and leaves."""
+    """The API's account types, and two of ours, one each per currency, that nobody lists."""
 
     INCOME_SOURCE = "INCOME_SOURCE"
     POD = "POD"
     EXTERNAL_ACCOUNT = "EXTERNAL_ACCOUNT"
     WORLD = "WORLD"
+    """Through which money enters and leaves."""
+    CLEARING = "CLEARING"
+    """Where money rests that has left one bank and not reached the other."""
 
 
 class ExternalKind(StrEnum):
@@ -46,12 +49,14 @@ class Balance(NamedTuple):
     """The running figures of one account, in minor units.
 
     `posted` is what the ledger says is there (0 for external accounts, which we do not keep); `held_out` is promised to
-    transfers on their way out; `expected_in` is on its way in and not yet spendable.
+    transfers on their way out; `expected_in` is on its way in and not yet spendable; `overdrawn` is how far returns
+    have pushed it below its floor.
     """
 
     posted: int
     held_out: int
     expected_in: int
+    overdrawn: int = 0
 
 
 NOTHING = Balance(0, 0, 0)
@@ -69,6 +74,13 @@ class Account:
     is_deleted: bool = False
     reported: ReportedBalance = ReportedBalance()
     name: str = ""
+    linked_account_id: AccountId | None = None
+    """A holding pod's liability: payments to it wait here until its provider collects them."""
+
+    @property
+    def is_listed(self) -> bool:
+        """Tell whether people see it: the world and the clearing account are ours."""
+        return self.kind not in (AccountKind.WORLD, AccountKind.CLEARING)
 
     @property
     def is_kept(self) -> bool:
@@ -80,12 +92,12 @@ class Account:
         """Tell whether rules and transfers may take money from it (as the API documents it)."""
         if self.kind is AccountKind.EXTERNAL_ACCOUNT:
             return self.external_kind is ExternalKind.DEPOSITORY
-        return self.kind is not AccountKind.WORLD
+        return self.is_listed
 
     @property
     def can_be_destination(self) -> bool:
-        """Tell whether rules and transfers may send money to it: every account may receive, the world is none."""
-        return self.kind is not AccountKind.WORLD
+        """Tell whether rules and transfers may send money to it: every account that people see may receive."""
+        return self.is_listed
 
     @property
     def is_liability(self) -> bool:

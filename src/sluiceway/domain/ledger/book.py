@@ -49,7 +49,10 @@ class Book:
     balances: dict[AccountId, Balance]
     postings: list[Posting] = field(default_factory=list[Posting])
     touched: set[AccountId] = field(default_factory=set[AccountId])
-    _sequences: dict[TransferId, int] = field(default_factory=dict[TransferId, int])
+    holding_pods: Mapping[AccountId, AccountId] = field(default_factory=dict[AccountId, AccountId])
+    """By liability: the pod in which payments to it wait for its provider."""
+    next_sequences: dict[TransferId, int] = field(default_factory=dict[TransferId, int])
+    """Where a transfer that has postings already goes on numbering them."""
 
     def available(self, account_id: AccountId) -> Cents | None:
         """Give what can be spent from the account now; None when it is unknown."""
@@ -65,7 +68,7 @@ class Book:
         self._move(transfer_id, PostingKind.POST, debit, credit, amount)
 
     def reverse(self, transfer_id: TransferId, debit: AccountId, credit: AccountId, amount: Cents) -> None:
-        """Move money back after a return: debit is the account that had received it."""
+        """Move money back after a return: debit is the account that had received it, which may fall below its floor."""
         self._move(transfer_id, PostingKind.REVERSE, debit, credit, amount)
 
     def hold(self, transfer_id: TransferId, debit: AccountId, credit: AccountId, amount: Cents) -> None:
@@ -79,9 +82,10 @@ class Book:
         self._record(transfer_id, PostingKind.RELEASE, debit, credit, amount)
 
     def settle(self, transfer_id: TransferId, debit: AccountId, credit: AccountId, amount: Cents) -> None:
-        """Turn a hold into money moved."""
-        self._change(debit, held_out=-amount)
-        self._move(transfer_id, PostingKind.SETTLE, debit, credit, amount)
+        """Turn a hold into money moved; what is available does not change, so an overdrawn account may settle too."""
+        self._change(debit, posted=-amount, held_out=-amount)
+        self._change(credit, posted=amount)
+        self._record(transfer_id, PostingKind.SETTLE, debit, credit, amount)
 
     def expect(self, account_id: AccountId, amount: int) -> None:
         """Count money that is on its way in (negative: it has arrived, or will not)."""
@@ -96,19 +100,31 @@ class Book:
         self, transfer_id: TransferId, kind: PostingKind, debit: AccountId, credit: AccountId, amount: Cents
     ) -> None:
         assert debit != credit, "money does not move to where it is"
-        self._change(debit, posted=-amount)
+        self._change(debit, posted=-amount, may_overdraw=kind is PostingKind.REVERSE)
         self._change(credit, posted=amount)
         self._record(transfer_id, kind, debit, credit, amount)
 
-    def _change(self, account_id: AccountId, posted: int = 0, held_out: int = 0, expected_in: int = 0) -> None:
+    def _change(
+        self,
+        account_id: AccountId,
+        posted: int = 0,
+        held_out: int = 0,
+        expected_in: int = 0,
+        *,
+        may_overdraw: bool = False,
+    ) -> None:
         account, before = self.accounts[account_id], self.balances[account_id]
         assert posted == 0 or account.is_kept, "only accounts that we keep have postings"
-        after = Balance(before.posted + posted, before.held_out + held_out, before.expected_in + expected_in)
+        held_after, available = before.held_out + held_out, before.posted + posted - before.held_out - held_out
+        overdrawn = 0
+        if account.is_kept and account.kind is not AccountKind.WORLD:
+            short = max(0, account.floor - available)
+            takes_money = available < before.posted - before.held_out
+            assert not takes_money or may_overdraw or short == 0, "no account falls below its floor"
+            overdrawn = short if may_overdraw else min(before.overdrawn, short)
+        after = Balance(before.posted + posted, held_after, before.expected_in + expected_in, overdrawn)
         assert after.held_out >= 0, "a hold is released once"
         assert after.expected_in >= 0, "what arrives was expected once"
-        takes_money = posted < 0 or held_out > 0
-        if takes_money and account.is_kept and account.kind is not AccountKind.WORLD:
-            assert after.posted - after.held_out >= account.floor, "no account falls below its floor"
         self.balances[account_id] = after
         self.touched.add(account_id)
 
@@ -116,8 +132,8 @@ class Book:
         self, transfer_id: TransferId, kind: PostingKind, debit: AccountId, credit: AccountId, amount: Cents
     ) -> None:
         assert amount > 0, "a posting moves something"
-        sequence = self._sequences.get(transfer_id, 0)
-        self._sequences[transfer_id] = sequence + 1
+        sequence = self.next_sequences.get(transfer_id, 0)
+        self.next_sequences[transfer_id] = sequence + 1
         after = self.balances
         self.postings.append(
             Posting(transfer_id, sequence, kind, debit, credit, amount, after[debit].posted, after[credit].posted)
@@ -127,4 +143,12 @@ class Book:
 def book_of(entries: Iterable[tuple[Account, Balance]]) -> Book:
     """Open a book over accounts with their balances."""
     pairs = list(entries)
-    return Book({account.id: account for account, _ in pairs}, {account.id: balance for account, balance in pairs})
+    return Book(
+        accounts={account.id: account for account, _ in pairs},
+        balances={account.id: balance for account, balance in pairs},
+        holding_pods={
+            account.linked_account_id: account.id
+            for account, _ in pairs
+            if account.linked_account_id is not None and not account.is_deleted
+        },
+    )
