@@ -3,12 +3,12 @@
 Front door: `Rail` and what it is given and gives. A rail is called while no transaction of ours is open.
 """
 
+from sluiceway.domain.ach import PaymentKind
 from sluiceway.rails.protocol import (
     Accepted,
     Answer,
     BankTransaction,
     Deposited,
-    PaymentKind,
     Rail,
     RailUnavailable,
     Refused,

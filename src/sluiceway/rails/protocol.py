@@ -3,23 +3,13 @@
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
-from enum import StrEnum
 from typing import NamedTuple, Protocol
 
-from sluiceway.domain.ach import ReturnCode
+from sluiceway.domain.ach import PaymentKind, ReturnCode
 from sluiceway.domain.ids import AccountId, LegId, OrganizationId
 from sluiceway.domain.ledger import ReportedBalance
 from sluiceway.domain.money import Cents
 from sluiceway.domain.rules import ErrorCode
-
-
-class PaymentKind(StrEnum):
-    """Which way a payment goes, seen from the external account."""
-
-    PULL = "PULL"
-    """An ACH debit: takes money from the external account."""
-    PUSH = "PUSH"
-    """An ACH credit: sends money to the external account."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,11 +147,14 @@ class Rail(Protocol):
     async def balances(
         self, organization_id: OrganizationId, account_ids: Collection[AccountId], at: datetime
     ) -> dict[AccountId, ReportedBalance]:
-        """Tell the balances of external accounts; one that it does not know is left out, one in trouble has an error."""
+        """Tell the balances of external accounts; one it does not know is left out, one in trouble has an error."""
         ...
 
     async def transactions(
         self, organization_id: OrganizationId, account_id: AccountId, cursor: str | None, at: datetime
     ) -> Transactions:
-        """Tell the movements on an external account since the cursor (None: since ever)."""
+        """Tell the movements on an external account since the cursor (None: since ever), some hundreds at a time.
+
+        Ask again until none come. A feed that is broken tells none, and its cursor stays.
+        """
         ...
