@@ -1,0 +1,126 @@
+"""What a play is given: accounts and rules as they stand at its beginning, its terms, and dated events in order."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import Enum, auto
+from typing import NamedTuple
+
+from sluiceway.domain.ids import AccountId, RuleId, TransferId
+from sluiceway.domain.ledger import Account, Balance, PostingKind
+from sluiceway.domain.money import Cents
+from sluiceway.domain.rules import DEFAULT_MINIMUM, CapKey, Rule, TriggerType
+
+
+class MoneyArrives(NamedTuple):
+    """Money comes from outside and fires the rules of its account."""
+
+    at: datetime
+    account_id: AccountId
+    amount: Cents
+
+
+class MoneyLeaves(NamedTuple):
+    """Somebody outside collects money, whether it is there or not."""
+
+    at: datetime
+    account_id: AccountId
+    amount: Cents
+
+
+class RuleRuns(NamedTuple):
+    """A rule runs: its schedule says so, somebody asks for it, or money came that the play itself did not move.
+
+    `since` is when the event happened, where the run came later. `origin` and `depth` place the run in a chain that
+    began before; without them the run is a beginning of its own.
+    """
+
+    at: datetime
+    rule_id: RuleId
+    type: TriggerType
+    amount: Cents | None = None
+    stands_in: bool = False
+    since: datetime | None = None
+    origin: str | int | None = None
+    depth: int = 0
+
+
+class MoneyMoved(NamedTuple):
+    """A posting that really happened: it moves what it moved and fires nothing."""
+
+    at: datetime
+    kind: PostingKind
+    debit: AccountId
+    credit: AccountId
+    amount: Cents
+    transfer_id: TransferId
+
+
+PlayEvent = MoneyArrives | MoneyLeaves | RuleRuns | MoneyMoved
+
+
+class Leg(Enum):
+    """Which way a bank carries money: out of an outside account to us, or from us to an outside account."""
+
+    PULL = auto()
+    PUSH = auto()
+
+
+Arrives = Callable[[datetime, Leg], datetime]
+"""Tells when a leg that is handed over at an instant has settled."""
+
+_A_PULL_TAKES = timedelta(days=2)
+
+
+def arrives_soon(at: datetime, leg: Leg) -> datetime:
+    """Settle pushes at once and pulls two days later: the terms of a play that is not told about banks."""
+    return at if leg is Leg.PUSH else at + _A_PULL_TAKES
+
+
+@dataclass(frozen=True, slots=True)
+class PlayedRule:
+    """A rule that takes part, with what its remote service is taken to answer, by (step, action)."""
+
+    id: RuleId
+    rule: Rule
+    remote_amounts: Mapping[tuple[int, int], Cents] = field(default_factory=dict[tuple[int, int], Cents])
+
+
+class OnTheWay(NamedTuple):
+    """Money that a bank is carrying: held in its source (`held_out`) and expected at its destination until it arrives.
+
+    `rule_id`, `origin` and `depth` say what sent it.
+    """
+
+    source: AccountId
+    destination: AccountId
+    amount: Cents
+    rule_id: RuleId | None = None
+    origin: str | int | None = None
+    depth: int = -1
+
+
+@dataclass(frozen=True, slots=True)
+class Beginning:
+    """How things stand when the play begins. `rules` are in the order in which those of one account run."""
+
+    at: datetime
+    accounts: Mapping[AccountId, Account]
+    balances: Mapping[AccountId, Balance]
+    rules: Sequence[PlayedRule]
+    caps_used: Mapping[CapKey, int] = field(default_factory=dict[CapKey, int])
+    on_the_way: Sequence[tuple[datetime, OnTheWay]] = ()
+    """With the instant at which each arrives."""
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What holds throughout a play: the smallest transfer, how long banks take, and whether their reports follow.
+
+    With `moves_reports` the reported balance of an external account changes with what arrives and leaves there;
+    without, it stays as it was reported.
+    """
+
+    minimum: Cents = DEFAULT_MINIMUM
+    arrives: Arrives = arrives_soon
+    moves_reports: bool = True
