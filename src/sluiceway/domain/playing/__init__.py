@@ -8,7 +8,6 @@ of a forecast out of what comes and goes regularly.
 from sluiceway.domain.playing.events import (
     Arrives,
     Beginning,
-    Leg,
     MoneyArrives,
     MoneyLeaves,
     MoneyMoved,
@@ -17,7 +16,7 @@ from sluiceway.domain.playing.events import (
     PlayEvent,
     RuleRuns,
     Terms,
-    arrives_soon,
+    arrives_by_ach,
 )
 from sluiceway.domain.playing.expecting import (
     Detected,
@@ -38,7 +37,6 @@ __all__ = [
     "Detected",
     "Draft",
     "Expectation",
-    "Leg",
     "Low",
     "MoneyArrives",
     "MoneyLeaves",
@@ -57,7 +55,7 @@ __all__ = [
     "Shortfall",
     "Terms",
     "Told",
-    "arrives_soon",
+    "arrives_by_ach",
     "balances_before",
     "detect",
     "expected_events",

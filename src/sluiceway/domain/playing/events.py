@@ -2,10 +2,10 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
-from enum import Enum, auto
+from datetime import datetime
 from typing import NamedTuple
 
+from sluiceway.domain.ach import PaymentKind, pull_settles_at, push_settles_at
 from sluiceway.domain.ids import AccountId, RuleId, TransferId
 from sluiceway.domain.ledger import Account, Balance, PostingKind
 from sluiceway.domain.money import Cents
@@ -59,22 +59,13 @@ class MoneyMoved(NamedTuple):
 PlayEvent = MoneyArrives | MoneyLeaves | RuleRuns | MoneyMoved
 
 
-class Leg(Enum):
-    """Which way a bank carries money: out of an outside account to us, or from us to an outside account."""
-
-    PULL = auto()
-    PUSH = auto()
+Arrives = Callable[[datetime, PaymentKind, Cents], datetime]
+"""Tells when a payment of an amount that is handed over at an instant has settled."""
 
 
-Arrives = Callable[[datetime, Leg], datetime]
-"""Tells when a leg that is handed over at an instant has settled."""
-
-_A_PULL_TAKES = timedelta(days=2)
-
-
-def arrives_soon(at: datetime, leg: Leg) -> datetime:
-    """Settle pushes at once and pulls two days later: the terms of a play that is not told about banks."""
-    return at if leg is Leg.PUSH else at + _A_PULL_TAKES
+def arrives_by_ach(at: datetime, kind: PaymentKind, amount: Cents) -> datetime:
+    """Let payments take as long as they do between real banks, and none fail."""
+    return pull_settles_at(at) if kind is PaymentKind.PULL else push_settles_at(at, amount)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,12 +78,12 @@ class PlayedRule:
 
 
 class OnTheWay(NamedTuple):
-    """Money that a bank is carrying: held in its source (`held_out`) and expected at its destination until it arrives.
+    """Money that a bank is carrying: held in its source (None: it has left there) and expected where it goes.
 
     `rule_id`, `origin` and `depth` say what sent it.
     """
 
-    source: AccountId
+    source: AccountId | None
     destination: AccountId
     amount: Cents
     rule_id: RuleId | None = None
@@ -117,10 +108,12 @@ class Beginning:
 class Terms:
     """What holds throughout a play: the smallest transfer, how long banks take, and whether their reports follow.
 
+    A transfer that would wait for a person counts as approved at once, and no bank's limit is reached.
+
     With `moves_reports` the reported balance of an external account changes with what arrives and leaves there;
     without, it stays as it was reported.
     """
 
     minimum: Cents = DEFAULT_MINIMUM
-    arrives: Arrives = arrives_soon
+    arrives: Arrives = arrives_by_ach
     moves_reports: bool = True

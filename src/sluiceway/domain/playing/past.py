@@ -34,6 +34,8 @@ class PastPosting(NamedTuple):
     amount: Cents
     transfer_id: TransferId
     transfer_at: datetime
+    destination: AccountId | None
+    """Where the transfer goes, beyond what this posting does."""
     execution_id: ExecutionId | None
     rule_id: RuleId | None
     queued_at: datetime

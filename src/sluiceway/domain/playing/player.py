@@ -10,13 +10,13 @@ from datetime import UTC, date, datetime, timedelta
 from heapq import heapify, heappop, heappush
 from typing import NamedTuple, assert_never
 
+from sluiceway.domain.ach import PaymentKind
 from sluiceway.domain.executions import MAX_DEPTH, MAX_EXECUTIONS_PER_ORIGIN
 from sluiceway.domain.ids import AccountId, RuleId, TransferId
 from sluiceway.domain.ledger import NOTHING, Account, Balance, PostingKind
 from sluiceway.domain.money import Cents
 from sluiceway.domain.playing.events import (
     Beginning,
-    Leg,
     MoneyArrives,
     MoneyLeaves,
     MoneyMoved,
@@ -86,8 +86,22 @@ class Player:
         self._kept = frozenset(account.id for account in beginning.accounts.values() if account.is_kept)
         self._rules: dict[RuleId, tuple[Rule, Snapshot]] = {}
         self._fired: dict[AccountId, list[RuleId]] = {}
+        self._pods = {
+            account.linked_account_id: account.id
+            for account in beginning.accounts.values()
+            if account.linked_account_id is not None and not account.is_deleted
+        }
         for each in beginning.rules:
-            snapshot = Snapshot(self._accounts, self._balances, self._caps, each.remote_amounts, terms.minimum)
+            snapshot = Snapshot(
+                self._accounts,
+                self._balances,
+                self._caps,
+                each.remote_amounts,
+                terms.minimum,
+                # A report that is fresh now is taken to be refreshed until the end.
+                at=beginning.at,
+                holding_pods=self._pods,
+            )
             self._rules[each.id] = each.rule, snapshot
             if isinstance(each.rule.trigger, OnFunds):
                 self._fired.setdefault(each.rule.trigger.account_id, []).append(each.id)
@@ -262,7 +276,9 @@ class Player:
 
     def _carry(self, transfer: PlannedTransfer, run: RuleRuns) -> None:
         """Move at once between accounts that we keep; let a bank carry the rest."""
-        source, destination, amount = transfer.source, transfer.destination, transfer.amount
+        source, amount = transfer.source, transfer.amount
+        # What goes to a manual liability goes as far as its pod, and counts there as on its way.
+        destination = self._pods.get(transfer.destination, transfer.destination)
         is_pulled, is_pushed = source not in self._kept, destination not in self._kept
         if not is_pulled and not is_pushed:
             self._change(source, posted=-amount)
@@ -271,18 +287,18 @@ class Player:
             return
         self._change(source, held_out=amount)
         self._change(destination, expected_in=amount)
-        arrives_at = self._terms.arrives(self._now, Leg.PULL) if is_pulled else self._now
+        arrives_at = self._terms.arrives(self._now, PaymentKind.PULL, amount) if is_pulled else self._now
         if is_pushed:
-            arrives_at = self._terms.arrives(arrives_at, Leg.PUSH)
+            arrives_at = self._terms.arrives(arrives_at, PaymentKind.PUSH, amount)
         move = OnTheWay(source, destination, amount, run.rule_id, run.origin, run.depth)
         heappush(self._way, (max(arrives_at, self._now), self._sent, move))
         self._sent += 1
 
     def _arrive(self, move: OnTheWay) -> None:
         source, destination, amount = move.source, move.destination, move.amount
-        if source in self._kept:
+        if source is not None and source in self._kept:
             self._change(source, posted=-amount, held_out=-amount)
-        else:
+        elif source is not None:
             self._change(source, held_out=-amount)
             if self._terms.moves_reports:
                 self._report(source, -amount)
