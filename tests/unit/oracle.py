@@ -23,6 +23,7 @@ REASONS = {
     "REMOTE_AMOUNT_UNAVAILABLE": "no_remote_amount",
     "INSUFFICIENT_FUNDS": "insufficient_funds",
     "TRANSFER_AMOUNT_LESS_THAN_ONE_DOLLAR": "below_minimum",
+    "DISCONNECTED_ACCOUNT": "disconnected",
 }
 
 COMPARE = {
@@ -42,7 +43,7 @@ LEVELS = {
 
 
 class Fails(Exception):
-    """The amount cannot be known; the error code says why."""
+    """The amount cannot be known: the error code, and the account that it is about."""
 
 
 class Skips(Exception):
@@ -53,8 +54,9 @@ def foretell(rule: Plain, event: Plain, world: Plain) -> Plain:
     """Say what a run of the rule does.
 
     `event` has at, amount, stands_in. `world` has accounts (by id), caps_used (by step, group, period, first day),
-    remote_amounts (by step, action) and minimum. An account has kept, liability, deleted, floor, posted, held_out,
-    expected_in, and what its bank reports: balance, available, minimum, statement, rate, error.
+    remote_amounts (by step, action), minimum, now, rooms (by side: code, cents and transfers, None for no limit) and
+    pods (by liability). An account has kept, liability, deleted, floor, posted, held_out, expected_in, and what its
+    bank reports: balance, available, minimum, statement, rate, error, reported_at.
     """
     run = _Run(rule, event, world)
     matched = run.matching_step()
@@ -104,7 +106,7 @@ def current(account: Plain) -> int | None:
 def figure(account: Plain, name: str) -> int:
     """Give a liability's figure by the name of the action that pays it."""
     if account["error"]:
-        raise Fails("NULL_BALANCE")
+        raise Fails("NULL_BALANCE", account)
     if name == "NEXT_PAYMENT_MINIMUM":
         found, code = account["minimum"], "ACCOUNT_NO_MINIMUM_PAYMENT_AMOUNT"
     elif name == "LAST_STATEMENT_BALANCE":
@@ -112,25 +114,49 @@ def figure(account: Plain, name: str) -> int:
     else:
         found, code = current(account), "NULL_BALANCE"
     if found is None:
-        raise Fails(code)
+        raise Fails(code, account)
     return found
+
+
+def reason(code: str, account: Plain | None) -> str:
+    """Say why an action failed, in the trace's words."""
+    is_too_old = code == "NULL_BALANCE" and account is not None and account["error"] == "too old"
+    return "balance_too_old" if is_too_old else REASONS.get(code, "limit_reached")
 
 
 class _Run:
     def __init__(self, rule: Plain, event: Plain, world: Plain) -> None:
         self.rule, self.event, self.world = rule, event, world
         self.accounts = {name: dict(account) for name, account in world["accounts"].items()}
+        self.rooms = {side: [list(room) for room in rooms] for side, rooms in world["rooms"].items()}
+        if "max_balance_age_in_minutes" in rule:
+            self.forget_old_reports(timedelta(minutes=rule["max_balance_age_in_minutes"]))
         self.trigger_account, self.day = rule["trigger"]["account_id"], local_day(rule, event)
         self.left: Counter[str] = Counter()  # What has left each account so far, less what has arrived there.
         self.cap_uses: Counter[tuple[int, int, str, date]] = Counter()
         self.steps: list[tuple[str, bool | None]] = []
         self.nodes: Plain = {}
         self.actions: list[Plain] = []
-        self.transfers: list[tuple[int, int, int, str, str, int, str | None]] = []
+        self.transfers: list[tuple[int, int, int, str, str, int, str | None, bool]] = []
         self.has_stopped = False
 
     def is_gone(self, name: str) -> bool:
         return name not in self.accounts or self.accounts[name]["deleted"]
+
+    def forget_old_reports(self, oldest: timedelta) -> None:
+        now = self.world["now"] or self.event["at"]
+        for account in self.accounts.values():
+            is_silent = account["reported_at"] is None or now - account["reported_at"] > oldest
+            if not account["kept"] and not account["error"] and is_silent:
+                account["error"] = "too old"
+
+    def on_the_way(self, name: str) -> int:
+        """Give what is already expected at an account."""
+        expected = self.accounts[name]["expected_in"]
+        if name in self.world["pods"]:
+            pod = self.accounts[self.world["pods"][name]]
+            expected += available(pod) + pod["expected_in"]
+        return expected
 
     # ------------------------------------------------------------------------------------------------------ conditions
 
@@ -178,7 +204,7 @@ class _Run:
             return None, "account_deleted"
         account = self.accounts[name]
         if account["error"]:
-            return None, "balance_unknown"
+            return None, reason("NULL_BALANCE", account)
         if fact == "BALANCE":
             found, why = available(account), "balance_unknown"
         elif fact == "NEXT_PAYMENT_MINIMUM_AMOUNT":
@@ -232,11 +258,11 @@ class _Run:
                 parts = [(part, debt, share, capped.get(part, 0)) for part, debt, share in self.allocated(owing, asked)]
         except Fails as failure:
             self.has_stopped = True
-            [code] = failure.args
-            self.actions.append(entry | {"result": "error", "error": code, "why": REASONS[code]})
+            code, account = failure.args
+            self.actions.append(entry | {"result": "error", "error": code, "why": reason(code, account)})
             if code == "RESOURCE_DELETED" and action["type"] == "FIXED":
                 ends = action["source"], action["destination"]
-                self.transfers.append((step, index, 0, *ends, action["amount_in_cents"], code))
+                self.transfers.append((step, index, 0, *ends, action["amount_in_cents"], code, False))
             return
         except Skips as skip:
             self.actions.append(entry | {"why": skip.args[0], "cuts": cuts})
@@ -257,8 +283,10 @@ class _Run:
     def refuse_deleted(self, action: Plain) -> None:
         named = [action[key] for key in ("source", "destination", *LEVELS) if action.get(key)]
         named += [debt["account"] for debt in action.get("liabilities", ())]
+        paid = [action["destination"], *(debt["account"] for debt in action.get("liabilities", ()))]
+        named += [self.world["pods"][name] for name in paid if name in self.world["pods"]]
         if any(self.is_gone(name) for name in named):
-            raise Fails("RESOURCE_DELETED")
+            raise Fails("RESOURCE_DELETED", None)
 
     def wanted(self, step: int, index: int, members: dict[int, Plain], base: int | None) -> int:
         action, kind = members[index], members[index]["type"]
@@ -267,13 +295,13 @@ class _Run:
             return action["amount_in_cents"]
         if kind == "REMOTE_AMOUNT":
             if (step, index) not in self.world["remote_amounts"]:
-                raise Fails("REMOTE_AMOUNT_UNAVAILABLE")
+                raise Fails("REMOTE_AMOUNT_UNAVAILABLE", None)
             return self.world["remote_amounts"][step, index]
         if kind == "TOP_UP":
             level, has = self.level(action), current(destination)
             if has is None:
-                raise Fails("NULL_BALANCE")
-            return max(0, level - (has + destination["expected_in"]))
+                raise Fails("NULL_BALANCE", destination)
+            return max(0, level - (has + self.on_the_way(action["destination"])))
         if kind in {"NEXT_PAYMENT_MINIMUM", "LAST_STATEMENT_BALANCE", "TOTAL_AMOUNT_DUE"}:
             return figure(destination, kind)
         if kind == "PERCENTAGE_LIABILITY_BALANCE":
@@ -286,7 +314,7 @@ class _Run:
             return action["amount_in_cents"]
         # What remains are the sums over the source's balance.
         if base is None:
-            raise Fails("NULL_BALANCE")
+            raise Fails("NULL_BALANCE", self.accounts[action["source"]])
         if kind == "ROUND_DOWN":
             return max(0, base) % action["amount_in_cents"]
         if kind == "SWEEP_ABOVE":
@@ -325,15 +353,15 @@ class _Run:
             account = self.accounts[debt["account"]]
             balance = current(account)
             if balance is None:
-                raise Fails("NULL_BALANCE")
-            owed = balance - account["expected_in"]
+                raise Fails("NULL_BALANCE", account)
+            owed = balance - self.on_the_way(debt["account"])
             if owed <= 0:
                 continue
             if account["minimum"] is None:
-                raise Fails("ACCOUNT_NO_MINIMUM_PAYMENT_AMOUNT")
+                raise Fails("ACCOUNT_NO_MINIMUM_PAYMENT_AMOUNT", account)
             rate = account["rate"] if debt["interest_rate_percentage"] is None else debt["interest_rate_percentage"]
             if action["type"] == "AVALANCHE" and rate is None:
-                raise Fails("ACCOUNT_NO_INTEREST_RATE")
+                raise Fails("ACCOUNT_NO_INTEREST_RATE", account)
             rank = -Fraction(rate) if action["type"] == "AVALANCHE" else owed
             found.append((rank, part, debt["account"], owed, max(0, account["minimum"])))
         return sorted(found)
@@ -349,43 +377,73 @@ class _Run:
             raise Skips("nothing_to_move")
         return parts
 
-    def move(self, step: int, index: int, action: Plain, entry: Plain, asked: int, budget: Plain) -> None:
-        source, destination = self.accounts[action["source"]], self.accounts[entry["destination"]]
-        amount, code, result = asked, None, "error"
-        has = available(source)
-        spendable = None if has is None else has - source["floor"]
-        if spendable is None:
-            code = "NULL_BALANCE"
-        elif spendable < amount and not action["up_to_enabled"]:
-            code, result = "INSUFFICIENT_FUNDS", "incomplete"
-        elif spendable <= 0:
-            cuts = [*entry["cuts"], ("available_funds", 0)]
-            self.actions.append(entry | {"why": "available_funds", "cuts": cuts})
+    def move(self, step: int, index: int, action: Plain, entry: Plain, amount: int, budget: Plain) -> None:
+        goes_to = self.world["pods"].get(entry["destination"], entry["destination"])
+        source, receiver = self.accounts[action["source"]], self.accounts[goes_to]
+        try:
+            self.refuse_ends(action["source"], entry["destination"], goes_to)
+            amount = self.affordable(action, entry, source, amount)
+            self.refuse_amount(source, receiver, amount)
+        except Skips as skip:
+            self.actions.append(entry | {"why": skip.args[0]})
             return
-        else:
-            if spendable < amount:
-                amount = spendable
-                entry["cuts"].append(("available_funds", amount))
-            if amount < self.world["minimum"]:
-                code = "TRANSFER_AMOUNT_LESS_THAN_ONE_DOLLAR"
-        self.transfers.append((step, index, entry["part"], action["source"], entry["destination"], amount, code))
-        if code is not None:
+        except Fails as failure:
+            code, account = failure.args
+            self.transfers.append(
+                (step, index, entry["part"], action["source"], entry["destination"], amount, code, False)
+            )
             self.has_stopped = code != "TRANSFER_AMOUNT_LESS_THAN_ONE_DOLLAR"
-            self.actions.append(entry | {"result": result, "error": code, "why": REASONS[code]})
+            result = "incomplete" if code == "INSUFFICIENT_FUNDS" else "error"
+            self.actions.append(entry | {"result": result, "error": code, "why": reason(code, account)})
             return
+        waits = amount > self.rule.get("approval_above_in_cents", amount)
+        self.transfers.append((step, index, entry["part"], action["source"], entry["destination"], amount, None, waits))
         why = entry["cuts"][-1][0] if entry["cuts"] else None
         self.actions.append(entry | {"result": "moved", "moved": amount, "why": why})
         self.left[action["source"]] += amount
-        if source["kept"] and destination["kept"]:
-            self.left[entry["destination"]] -= amount
+        if source["kept"] and receiver["kept"] and not waits:
+            self.left[goes_to] -= amount
             source["posted"] -= amount
-            destination["posted"] += amount
+            receiver["posted"] += amount
         else:
             source["held_out"] += amount
-            destination["expected_in"] += amount
+            receiver["expected_in"] += amount
         budget["used"] += amount
         if budget["key"] is not None:
             self.cap_uses[budget["key"]] += amount
+
+    def refuse_ends(self, source: str, destination: str, goes_to: str) -> None:
+        if goes_to == source:
+            raise Skips("already_there")
+        for end in (self.accounts[source], self.accounts[destination]):
+            if not end["kept"] and end["error"] == "DISCONNECTED_ACCOUNT":
+                raise Fails("DISCONNECTED_ACCOUNT", None)
+
+    def affordable(self, action: Plain, entry: Plain, source: Plain, amount: int) -> int:
+        has = available(source)
+        if has is None:
+            raise Fails("NULL_BALANCE", source)
+        spendable = has - source["floor"]
+        if spendable >= amount:
+            return amount
+        if not action["up_to_enabled"]:
+            raise Fails("INSUFFICIENT_FUNDS", None)
+        entry["cuts"].append(("available_funds", max(0, spendable)))
+        if spendable <= 0:
+            raise Skips("available_funds")
+        return spendable
+
+    def refuse_amount(self, source: Plain, receiver: Plain, amount: int) -> None:
+        """Refuse what is too little, or more than an ACH limit leaves; otherwise count it towards these limits."""
+        if amount < self.world["minimum"]:
+            raise Fails("TRANSFER_AMOUNT_LESS_THAN_ONE_DOLLAR", None)
+        rooms = [] if source["kept"] else [*self.rooms.get("DEBIT", [])]
+        rooms += [] if receiver["kept"] else self.rooms.get("CREDIT", [])
+        for code, cents, transfers in rooms:
+            if (cents is not None and cents < amount) or (transfers is not None and transfers <= 0):
+                raise Fails(code, None)
+        for room in rooms:
+            room[1:] = [None if left is None else left - used for left, used in zip(room[1:], (amount, 1), strict=True)]
 
 
 def _share(action: Plain) -> Fraction:

@@ -37,7 +37,10 @@ KINDS: dict[AccountId, tuple[AccountKind, ExternalKind | None]] = {
 }
 NAMES = tuple(KINDS)
 SOURCES = NAMES[:4]
+PODS = NAMES[1:3]
 LIABILITIES = NAMES[5:]
+# How long ago a bank reported; the two in the middle are also how old a rule lets a report be.
+AGES = (timedelta(0), timedelta(minutes=30), timedelta(days=1), timedelta(minutes=30, seconds=1), timedelta(days=2))
 ZONES = ("UTC", "America/New_York", "Pacific/Auckland", "Asia/Kolkata")
 WHOLES = (
     (100,),
@@ -64,7 +67,7 @@ AMOUNT_TYPES = (
     "SNOWBALL",
 )
 # Top-ups of accounts that are full, and the like: chosen more often, so that they move something often enough.
-RARELY_MOVING = ("TOP_UP", "TOP_UP_TO_LEVEL", "TOP_UP_TO_LEVEL", "REMOTE_AMOUNT")
+RARELY_MOVING = ("TOP_UP", "TOP_UP_TO_LEVEL", "TOP_UP_TO_LEVEL", "TOP_UP_TO_LEVEL", "REMOTE_AMOUNT")
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +119,9 @@ def plain_world(snapshot: r.Snapshot) -> dict[str, Any]:
         },
         "remote_amounts": dict(snapshot.remote_amounts),
         "minimum": snapshot.minimum,
+        "now": snapshot.at,
+        "rooms": {str(side): [tuple(room) for room in rooms] for side, rooms in snapshot.ach.items()},
+        "pods": dict(snapshot.holding_pods),
     }
 
 
@@ -126,13 +132,16 @@ def _plain_account(account: Account, balance: Balance) -> dict[str, Any]:
         "liability": account.external_kind is ExternalKind.LIABILITY,
         "deleted": account.is_deleted,
         "floor": account.floor,
-        **balance._asdict(),
+        "posted": balance.posted,
+        "held_out": balance.held_out,
+        "expected_in": balance.expected_in,
         "balance": reported.balance,
         "available": reported.available,
         "minimum": reported.next_payment_minimum,
         "statement": reported.last_statement_balance,
         "rate": None if reported.interest_rate is None else Fraction(reported.interest_rate, PERCENT_UNIT),
         "error": reported.error,
+        "reported_at": reported.updated_at,
     }
 
 
@@ -143,10 +152,11 @@ class _Maker:
         self.random, self.size = random, size
         # Half of the cases have nothing wrong with their accounts: trouble stops a step, and hides what comes after.
         self.has_trouble = self.one_in(2)
+        self.at = datetime(2025, 12, 28, tzinfo=UTC) + timedelta(hours=random.randrange(24 * 80), minutes=59)
+        self.now = self.pick((None, self.at, self.at + timedelta(hours=1)))
         self.accounts = {name: self.account(name) for name in NAMES if not self.trouble(20)}
         self.balances = {name: self.balance(account) for name, account in self.accounts.items()}
         self.near = sorted({self.known(name) for name in self.accounts})
-        self.at = datetime(2025, 12, 28, tzinfo=UTC) + timedelta(hours=random.randrange(24 * 80), minutes=59)
         self.trigger = self.make_trigger()
         self.transfer_amount = None if self.one_in(4) else self.amount()
 
@@ -199,7 +209,8 @@ class _Maker:
             last_statement_balance=self.maybe(Cents(self.random.randrange(-100, 3_000))),
             next_payment_minimum=self.maybe(Cents(self.pick((-40, 0, 50, 150, 400, 1_000, 3_001)))),
             interest_rate=self.pick((None, _percent(5), _percent(19.99), _percent(24.5))),
-            error="CONNECTION" if self.trouble(12) else None,
+            updated_at=self.maybe((self.now or self.at) - self.pick(AGES)),
+            error=self.pick(("CONNECTION", "DISCONNECTED_ACCOUNT")) if self.trouble(8) else None,
         )
 
     def maybe(self, value: T) -> T | None:
@@ -245,7 +256,12 @@ class _Maker:
     def case(self) -> Case:
         steps = tuple(self.step() for _ in range(1 + self.random.randrange(self.size)))
         rule = r.Rule(
-            self.trigger, steps, self.pick((None, "Payday", "Zahltag \N{MONEY BAG}")), self.pick((None, "", "Why not"))
+            self.trigger,
+            steps,
+            self.pick((None, "Payday", "Zahltag \N{MONEY BAG}")),
+            self.pick((None, "", "Why not")),
+            approval_above=self.pick((Cents(0), self.amount(low=0))) if self.one_in(3) else None,
+            max_balance_age=self.pick(AGES[1:3]) if self.trouble(2) else None,
         )
         snapshot = r.Snapshot(
             accounts=self.accounts,
@@ -258,8 +274,20 @@ class _Maker:
                 if isinstance(action.amount, r.RemoteAmount) and not self.one_in(8)
             },
             minimum=Cents(self.pick((100, 100, 1, 0))),
+            at=self.now,
+            ach={side: self.rooms(side) for side in r.PaymentSide if self.one_in(4)},
+            holding_pods={name: self.pick(PODS) for name in LIABILITIES if self.one_in(3)},
         )
         return Case(rule, self.event(), snapshot)
+
+    def rooms(self, side: r.PaymentSide) -> tuple[r.AchRoom, ...]:
+        """Leave some room in the limits of a side, or none."""
+        codes = [code for code in r.ErrorCode if f"ACH_{side}_LIMIT" in code]
+        return tuple(
+            r.AchRoom(code, self.pick((None, self.amount(low=0))), self.pick((None, None, None, 0, 1, 2)))
+            for code in codes
+            if not self.one_in(3)
+        )
 
     def caps_used(self, rule: r.Rule) -> dict[r.CapKey, int]:
         """Use some of each cap up, in this period, in another one, or by another rule or step."""

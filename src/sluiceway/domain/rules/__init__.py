@@ -49,9 +49,11 @@ from sluiceway.domain.rules.notation import canonical, fingerprint, read_rule, w
 from sluiceway.domain.rules.planning import period_start, plan
 from sluiceway.domain.rules.plans import (
     DEFAULT_MINIMUM,
+    AchRoom,
     CapKey,
     ErrorCode,
     Event,
+    PaymentSide,
     Plan,
     PlannedTransfer,
     Snapshot,
@@ -62,6 +64,7 @@ from sluiceway.domain.rules.words import describe, format_money, schedule_in_wor
 
 __all__ = [
     "DEFAULT_MINIMUM",
+    "AchRoom",
     "Action",
     "ActionResult",
     "ActionTrace",
@@ -90,6 +93,7 @@ __all__ = [
     "OnFunds",
     "Operator",
     "PayDown",
+    "PaymentSide",
     "Percentage",
     "PercentageOfLiability",
     "PercentageTarget",

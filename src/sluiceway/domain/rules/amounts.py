@@ -25,12 +25,16 @@ class Share(NamedTuple):
     amount: Cents
 
 
-NO_BALANCE = Failed(ErrorCode.NULL_BALANCE, Why.BALANCE_UNKNOWN)
 NO_MINIMUM = Failed(ErrorCode.ACCOUNT_NO_MINIMUM_PAYMENT_AMOUNT, Why.NO_MINIMUM_PAYMENT)
 NO_STATEMENT = Failed(ErrorCode.ACCOUNT_NO_LAST_STATEMENT_BALANCE, Why.NO_STATEMENT_BALANCE)
 NO_RATE = Failed(ErrorCode.ACCOUNT_NO_INTEREST_RATE, Why.NO_INTEREST_RATE)
 NO_REMOTE = Failed(ErrorCode.REMOTE_AMOUNT_UNAVAILABLE, Why.NO_REMOTE_AMOUNT)
 DELETED = Failed(ErrorCode.RESOURCE_DELETED, Why.ACCOUNT_DELETED)
+
+
+def no_balance(account_id: AccountId, funds: Funds) -> Failed:
+    """Fail because a figure of the account is unknown."""
+    return Failed(ErrorCode.NULL_BALANCE, funds.why_unknown(account_id))
 
 
 class OpenGroup(NamedTuple):
@@ -65,7 +69,7 @@ def wanted(
         case m.FixedAmount(cents):
             return cents
         case m.Percentage():
-            return _percentage(amount, group, placed, event)
+            return _percentage(amount, group, placed, event, funds)
         case m.TopUp(level):
             return _short_of(level, destination, funds)
         case m.TopUpToLevel(level, account_id):
@@ -73,10 +77,10 @@ def wanted(
             return figure if isinstance(figure, Failed) else _short_of(figure, destination, funds)
         case m.RoundDown(multiple):
             base = group.sums[action.source]
-            return NO_BALANCE if base is None else Cents(max(0, base) % multiple)
+            return no_balance(action.source, funds) if base is None else Cents(max(0, base) % multiple)
         case m.SweepAbove(keep):
             base = group.sums[action.source]
-            return NO_BALANCE if base is None else Cents(max(0, base - keep))
+            return no_balance(action.source, funds) if base is None else Cents(max(0, base - keep))
         case m.NextPaymentMinimum():
             return _figure(m.Level.NEXT_PAYMENT_MINIMUM, destination, funds)
         case m.LastStatementBalance():
@@ -89,12 +93,14 @@ def wanted(
         case m.RemoteAmount():
             return NO_REMOTE if remote_amount is None else remote_amount
         case m.PayDown():
-            return _budget(amount.budget, group, action.source)
+            return _budget(amount.budget, group, action.source, funds)
         case _:
             assert_never(amount)
 
 
-def _percentage(amount: m.Percentage, group: OpenGroup, placed: m.Placed, event: Event) -> Cents | Why | Failed:
+def _percentage(
+    amount: m.Percentage, group: OpenGroup, placed: m.Placed, event: Event, funds: Funds
+) -> Cents | Why | Failed:
     exact = group.shares.get(placed.at)
     if exact is not None:
         return exact
@@ -102,33 +108,33 @@ def _percentage(amount: m.Percentage, group: OpenGroup, placed: m.Placed, event:
         incoming = event.transfer_amount
         return Why.NO_TRANSFER_AMOUNT if incoming is None else percent_of(incoming, amount.percent)
     base = group.sums[placed.action.source]
-    return NO_BALANCE if base is None else percent_of(max(0, base), amount.percent)
+    return no_balance(placed.action.source, funds) if base is None else percent_of(max(0, base), amount.percent)
 
 
-def _budget(budget: m.FixedAmount | m.Percentage, group: OpenGroup, source: AccountId) -> Cents | Failed:
+def _budget(budget: m.FixedAmount | m.Percentage, group: OpenGroup, source: AccountId, funds: Funds) -> Cents | Failed:
     if isinstance(budget, m.FixedAmount):
         return budget.amount
     base = group.sums[source]
-    return NO_BALANCE if base is None else percent_of(max(0, base), budget.percent)
+    return no_balance(source, funds) if base is None else percent_of(max(0, base), budget.percent)
 
 
 def _short_of(level: Cents, destination: AccountId | None, funds: Funds) -> Cents | Failed:
     assert destination is not None, "only a pay-down has no destination"
     current = funds.current(destination)
     if current is None:
-        return NO_BALANCE
-    return Cents(max(0, level - current - funds.balance(destination).expected_in))
+        return no_balance(destination, funds)
+    return Cents(max(0, level - current - funds.expected(destination)))
 
 
 def _figure(level: m.Level, account_id: AccountId | None, funds: Funds) -> Cents | Failed:
     account = funds.account(account_id)
     assert account is not None, "deleted accounts are refused before amounts are worked out"
     if account.reported.error is not None:
-        return NO_BALANCE
+        return no_balance(account.id, funds)
     match level:
         case m.Level.CURRENT_BALANCE:
             current = funds.current(account.id)
-            return NO_BALANCE if current is None else current
+            return no_balance(account.id, funds) if current is None else current
         case m.Level.NEXT_PAYMENT_MINIMUM:
             minimum = account.reported.next_payment_minimum
             return NO_MINIMUM if minimum is None else minimum
@@ -175,8 +181,8 @@ def _debts(pay_down: m.PayDown, funds: Funds) -> list[_Owed] | Failed:
             return DELETED
         current = funds.current(debt.account_id)
         if current is None:
-            return NO_BALANCE
-        owed = current - funds.balance(debt.account_id).expected_in
+            return no_balance(debt.account_id, funds)
+        owed = current - funds.expected(debt.account_id)
         if owed <= 0:
             continue
         minimum = account.reported.next_payment_minimum

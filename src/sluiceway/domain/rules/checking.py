@@ -2,18 +2,21 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import NamedTuple
 
 from sluiceway.domain.ids import AccountId
 from sluiceway.domain.ledger import Account
 from sluiceway.domain.money import WHOLE
-from sluiceway.domain.rules.loading import leaves
+from sluiceway.domain.rules.loading import leaves, needs
 from sluiceway.domain.rules.model import (
     ACCOUNT_FACTS,
     Action,
+    Cap,
     Comparison,
     Fact,
+    FixedAmount,
     LastStatementBalance,
     NextPaymentMinimum,
     OnFunds,
@@ -21,10 +24,17 @@ from sluiceway.domain.rules.model import (
     Percentage,
     PercentageOfLiability,
     PercentageTarget,
+    RemoteAmount,
+    RoundDown,
     Rule,
+    Scheduled,
     TopUpToLevel,
     TotalAmountDue,
+    destinations_of,
 )
+from sluiceway.domain.schedule import ScheduleType, next_fire
+
+LONGEST_WAIT_YEARS = 100
 
 
 class Severity(StrEnum):
@@ -43,9 +53,20 @@ class Finding(NamedTuple):
     message: str
 
 
-def check(rule: Rule, accounts: Mapping[AccountId, Account], others: Iterable[Rule] = ()) -> list[Finding]:
-    """Find what can be found before running. `accounts` are the organization's; `others` its other enabled rules."""
+def check(
+    rule: Rule,
+    accounts: Mapping[AccountId, Account],
+    others: Iterable[Rule] | None = None,
+    now: datetime | None = None,
+) -> list[Finding]:
+    """Find what can be found before running.
+
+    `accounts` are the organization's, `others` its other enabled rules; `now`, an aware time, is when a schedule would
+    begin to count: without it nothing is said about when the rule starts.
+    """
     found = [*_trigger(rule, accounts)]
+    if now is not None:
+        found += _start(rule, now)
     for index, step in enumerate(rule.steps):
         path = f"steps/{index}"
         if index > 0 and rule.steps[index - 1].condition is None:
@@ -57,7 +78,8 @@ def check(rule: Rule, accounts: Mapping[AccountId, Account], others: Iterable[Ru
         for action_index, action in enumerate(step.actions):
             found += _action(rule, action, f"{path}/actions/{action_index}", accounts)
         found += _groups(rule, index)
-    found += _cycles(rule, others)
+    found += _settings(rule, accounts)
+    found += _cycles(rule, others or ())
     return found
 
 
@@ -81,6 +103,48 @@ def _known(account_id: AccountId | None, path: str, accounts: Mapping[AccountId,
 
 def _trigger(rule: Rule, accounts: Mapping[AccountId, Account]) -> Iterator[Finding]:
     yield from _known(rule.account_id, "trigger/account_id", accounts)
+
+
+def _start(rule: Rule, now: datetime) -> Iterator[Finding]:
+    if not isinstance(rule.trigger, Scheduled):
+        return
+    schedule = rule.trigger.schedule
+    if schedule.type is ScheduleType.ONE_TIME and next_fire(schedule, now - datetime.resolution) is None:
+        yield _error("start_is_past", "trigger", "the start lies in the past: it would never run")
+    today, start = now.astimezone(UTC), schedule.start
+    if (start.year - LONGEST_WAIT_YEARS, start.month, start.day) > (today.year, today.month, today.day):
+        yield _error("start_too_far", "trigger", f"the start lies more than {LONGEST_WAIT_YEARS} years ahead")
+
+
+def _settings(rule: Rule, accounts: Mapping[AccountId, Account]) -> Iterator[Finding]:
+    """Warn about a protection that protects from nothing."""
+    most = [
+        _at_most(action, group.cap) for step in rule.steps for group in step.groups for _, action, _ in group.actions
+    ]
+    if rule.approval_above is not None and all(each is not None and each <= rule.approval_above for each in most):
+        yield _warning("approval_never_needed", "approval_above_in_cents", "no transfer of this rule can be so large")
+    if rule.max_balance_age is not None:
+        named = [accounts[account_id] for account_id in needs(rule).accounts if account_id in accounts]
+        if all(account.is_kept for account in named):
+            yield _warning(
+                "no_reported_balance", "max_balance_age_in_minutes", "no account of this rule is reported by a bank"
+            )
+
+
+def _at_most(action: Action, cap: Cap | None) -> int | None:
+    """Tell the most that an action can ever move at once; None where that depends on balances."""
+    match action.amount:
+        case FixedAmount(amount):
+            own: int | None = amount
+        case RoundDown(multiple):
+            own = multiple - 1
+        case RemoteAmount(ceiling=ceiling):
+            own = ceiling
+        case PayDown(budget=FixedAmount(amount)):
+            own = amount
+        case _:
+            own = None
+    return own if cap is None else cap.amount if own is None else min(own, cap.amount)
 
 
 def _leaves_with_paths(rule: Rule, index: int) -> Iterator[tuple[str, Comparison]]:
@@ -109,10 +173,12 @@ def _action(rule: Rule, action: Action, path: str, accounts: Mapping[AccountId, 
     if source is not None and not source.can_be_source:
         yield _error("cannot_be_source", f"{path}/source", "money cannot be taken from an account of this type")
     yield from _amount(action, path, accounts)
-    for destination in _destinations(action):
+    for destination in destinations_of(action):
         account = accounts.get(destination)
         if account is not None and not account.can_be_destination:
             yield _error("cannot_be_destination", f"{path}/destination", "money cannot be sent to this account")
+        if source is not None and source.linked_account_id == destination:
+            yield _error("already_there", path, "the source is the pod in which payments to this liability wait")
         if source is not None and account is not None and source.currency != account.currency:
             yield _error("currencies_differ", path, "the source and the destination have different currencies")
     figure = accounts.get(_figure_of(rule, action) or action.source)
@@ -129,12 +195,6 @@ def _figure_of(rule: Rule, action: Action) -> AccountId | None:
             return rule.account_id
         case _:
             return None
-
-
-def _destinations(action: Action) -> list[AccountId]:
-    if isinstance(action.amount, PayDown):
-        return [debt.account_id for debt in action.amount.debts]
-    return [] if action.destination is None else [action.destination]
 
 
 def _amount(action: Action, path: str, accounts: Mapping[AccountId, Account]) -> Iterator[Finding]:
@@ -194,4 +254,4 @@ def _cycles(rule: Rule, others: Iterable[Rule]) -> Iterator[Finding]:
 
 
 def _reached(rule: Rule) -> set[AccountId]:
-    return {account_id for step in rule.steps for action in step.actions for account_id in _destinations(action)}
+    return {account_id for step in rule.steps for action in step.actions for account_id in destinations_of(action)}

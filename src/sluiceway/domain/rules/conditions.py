@@ -74,9 +74,9 @@ class _Look:
             return None, Why.ACCOUNT_DELETED
         if fact is Fact.BALANCE:
             available = self.funds.available(account_id)
-            return available, None if available is not None else Why.BALANCE_UNKNOWN
+            return available, None if available is not None else self.funds.why_unknown(account_id)
         if account.reported.error is not None:
-            return None, Why.BALANCE_UNKNOWN
+            return None, self.funds.why_unknown(account_id)
         if fact is Fact.NEXT_PAYMENT_MINIMUM_AMOUNT:
             minimum = account.reported.next_payment_minimum
             return minimum, None if minimum is not None else Why.NO_MINIMUM_PAYMENT

@@ -1,6 +1,7 @@
 """The rule as data: trigger, ordered steps, conditions, actions. A tagged union for each choice."""
 
 from dataclasses import dataclass, field
+from datetime import timedelta
 from enum import StrEnum
 from typing import NamedTuple
 
@@ -328,6 +329,13 @@ def accounts_of(action: Action) -> tuple[AccountId, ...]:
             return ends
 
 
+def destinations_of(action: Action) -> tuple[AccountId, ...]:
+    """List the accounts that an action can move money to."""
+    if isinstance(action.amount, PayDown):
+        return tuple(debt.account_id for debt in action.amount.debts)
+    return () if action.destination is None else (action.destination,)
+
+
 def _group(number: int, placed: list[Placed]) -> Group:
     together: dict[tuple[AccountId, PercentageTarget], list[tuple[int, Percent]]] = {}
     for at, action, _ in placed:
@@ -355,6 +363,10 @@ class Rule:
     steps: tuple[Step, ...]
     name: str | None = None
     description: str | None = None
+    approval_above: Cents | None = None
+    """A transfer of more than this (>= 0) waits for a person."""
+    max_balance_age: timedelta | None = None
+    """A reported balance that is older than this (whole minutes, up to a year) counts as unknown."""
 
     @property
     def account_id(self) -> AccountId | None:

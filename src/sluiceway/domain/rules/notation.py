@@ -6,7 +6,7 @@ canonical UUID text (or any other names, in scenario files). Percentages are dec
 
 import json
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 from hashlib import sha256
 from typing import Any, assert_never
 
@@ -25,6 +25,9 @@ MAX_TEXT = 4096
 MAX_URL = 2048
 MAX_GROUP = 1000
 MAX_ID = 100
+MAX_AGE = 525_600
+
+_MINUTE = timedelta(minutes=1)
 
 
 def fingerprint(rule: m.Rule) -> bytes:
@@ -47,14 +50,21 @@ def read_rule(value: object) -> m.Rule:
         steps=tuple(
             _read_step(step, f"steps/{index}") for index, step in enumerate(fields.rows("steps", 1, MAX_STEPS))
         ),
+        approval_above=fields.cents_or_none("approval_above_in_cents", low=0),
+        max_balance_age=_read_age(fields),
     )
     fields.end()
     return rule
 
 
 def write_rule(rule: m.Rule) -> dict[str, Any]:
-    """Write a rule in the canonical form."""
-    return {
+    """Write a rule in the canonical form. A setting that it does not have is left out: older signatures stay good."""
+    settings: dict[str, Any] = {}
+    if rule.approval_above is not None:
+        settings["approval_above_in_cents"] = rule.approval_above
+    if rule.max_balance_age is not None:
+        settings["max_balance_age_in_minutes"] = rule.max_balance_age // _MINUTE
+    return settings | {
         "name": rule.name,
         "description": rule.description,
         "trigger": _write_trigger(rule.trigger),
@@ -66,6 +76,11 @@ def write_rule(rule: m.Rule) -> dict[str, Any]:
             for step in rule.steps
         ],
     }
+
+
+def _read_age(fields: Fields) -> timedelta | None:
+    key = "max_balance_age_in_minutes"
+    return None if fields.raw(key, None) is None else fields.whole(key, 1, MAX_AGE) * _MINUTE
 
 
 def _account(fields: Fields, key: str) -> AccountId:

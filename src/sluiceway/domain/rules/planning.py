@@ -9,23 +9,24 @@ from typing import NamedTuple
 from sluiceway.domain.ids import AccountId, RuleId
 from sluiceway.domain.money import Cents
 from sluiceway.domain.rules import model as m
-from sluiceway.domain.rules.amounts import DELETED, NO_BALANCE, Failed, OpenGroup, open_group, share_out, wanted
+from sluiceway.domain.rules.amounts import DELETED, Failed, OpenGroup, no_balance, open_group, share_out, wanted
 from sluiceway.domain.rules.conditions import local_date, try_step
-from sluiceway.domain.rules.funds import Funds
+from sluiceway.domain.rules.funds import Funds, open_funds
 from sluiceway.domain.rules.plans import CapKey, ErrorCode, Event, Plan, PlannedTransfer, Snapshot
+from sluiceway.domain.rules.rooms import AchRooms, CapRoom
 from sluiceway.domain.rules.trace import ActionResult, ActionTrace, Cut, StepTrace, Trace, Why
 
 
 def plan(rule_id: RuleId, rule: m.Rule, event: Event, snapshot: Snapshot) -> Plan:
     """Decide what one execution does. Never spends more than the snapshot holds; explains every node and every cut."""
-    funds = Funds(rule, event, snapshot.accounts, snapshot.balances)
+    funds = open_funds(rule, event, snapshot)
     today = local_date(rule, event)
     tried: list[StepTrace] = []
     for index in range(len(rule.steps)):
         step = try_step(rule, index, event, today, funds)
         tried.append(step)
         if step.result is True:
-            run = _Run(rule_id, index, event, snapshot, funds, today)
+            run = _Run(rule_id, rule, index, event, snapshot, funds, today)
             run.step(rule.steps[index])
             return run.finish(tuple(tried))
     return Plan(None, (), 0, 0, {}, Trace(tuple(tried), ()))
@@ -45,29 +46,22 @@ def period_start(period: m.CapPeriod, today: date) -> date:
 
 
 class _Place(NamedTuple):
-    """Which move is at hand: the action, its part, and where the money goes."""
+    """Which move is at hand: the action, its part, where the money goes, and what the source has available now."""
 
     action_index: int
     part: int
     action: m.Action
     destination: AccountId
-
-
-class _Room:
-    """What is left of a group's shared cap; without a cap there is always room."""
-
-    __slots__ = ("key", "left")
-
-    def __init__(self, key: CapKey | None, left: int | None) -> None:
-        self.key = key
-        self.left = left
+    available: Cents | None
 
 
 class _Run:
     """The matched step on its way to becoming a plan."""
 
     __slots__ = (
+        "ach",
         "actions",
+        "approval_above",
         "cap_uses",
         "event",
         "funds",
@@ -80,9 +74,18 @@ class _Run:
     )
 
     def __init__(
-        self, rule_id: RuleId, step_index: int, event: Event, snapshot: Snapshot, funds: Funds, today: date
+        self,
+        rule_id: RuleId,
+        rule: m.Rule,
+        step_index: int,
+        event: Event,
+        snapshot: Snapshot,
+        funds: Funds,
+        today: date,
     ) -> None:
         self.rule_id = rule_id
+        self.approval_above = rule.approval_above
+        self.ach = AchRooms(snapshot.ach) if snapshot.ach else None
         self.step_index = step_index
         self.event = event
         self.snapshot = snapshot
@@ -105,17 +108,17 @@ class _Run:
             for placed in group.actions:
                 self._action(placed, shared, room)
 
-    def _room(self, group: m.Group) -> _Room:
+    def _room(self, group: m.Group) -> CapRoom:
         cap = group.cap
         if cap is None:
-            return _Room(None, None)
+            return CapRoom(None, None)
         if cap.period is m.CapPeriod.PER_TRANSFER:
-            return _Room(None, cap.amount)
+            return CapRoom(None, cap.amount)
         starts_on = period_start(cap.period, self.today)
         key = CapKey(self.rule_id, self.step_index, group.number, cap.period, starts_on)
-        return _Room(key, max(0, cap.amount - self.snapshot.caps_used.get(key, 0)))
+        return CapRoom(key, max(0, cap.amount - self.snapshot.caps_used.get(key, 0)))
 
-    def _action(self, placed: m.Placed, shared: OpenGroup, room: _Room) -> None:
+    def _action(self, placed: m.Placed, shared: OpenGroup, room: CapRoom) -> None:
         index, action, accounts = placed
         if self.stopped:
             self._skip(index, action, None, (), Why.STOPPED)
@@ -124,6 +127,9 @@ class _Run:
             if self.funds.account(account_id) is None:
                 self._fail_deleted(index, action)
                 return
+        if self.snapshot.holding_pods and self._lacks_a_pod(action):
+            self._fail_deleted(index, action)
+            return
         remote = self.snapshot.remote_amounts.get((self.step_index, index))
         asked = wanted(placed, shared, self.event, self.funds, remote)
         if isinstance(asked, Failed):
@@ -135,15 +141,16 @@ class _Run:
         else:
             self._limit(index, action, asked, room)
 
-    def _limit(self, index: int, action: m.Action, asked: Cents, room: _Room) -> None:
+    def _limit(self, index: int, action: m.Action, asked: Cents, room: CapRoom) -> None:
         assert action.destination is not None, "only a pay-down has no destination"
         amount, cuts = self._within_caps(action, asked, room)
         if amount <= 0:
             self._skip(index, action, asked, cuts, Why.CAP if cuts else Why.NOTHING_TO_MOVE)
             return
-        self._move(_Place(index, 0, action, action.destination), asked, amount, cuts, room)
+        place = _Place(index, 0, action, action.destination, self.funds.available(action.source))
+        self._move(place, asked, amount, cuts, room)
 
-    def _within_caps(self, action: m.Action, asked: Cents, room: _Room) -> tuple[Cents, tuple[Cut, ...]]:
+    def _within_caps(self, action: m.Action, asked: Cents, room: CapRoom) -> tuple[Cents, tuple[Cut, ...]]:
         amount = asked
         cuts: tuple[Cut, ...] = ()
         if amount <= 0:
@@ -157,7 +164,7 @@ class _Run:
             cuts = (*cuts, Cut(Why.CAP, amount))
         return amount, cuts
 
-    def _pay_down(self, index: int, action: m.Action, pay_down: m.PayDown, asked: Cents, room: _Room) -> None:
+    def _pay_down(self, index: int, action: m.Action, pay_down: m.PayDown, asked: Cents, room: CapRoom) -> None:
         """Share the budget over the debts. What the cap takes from it shows as a cut of the parts it shortens."""
         budget, cuts = self._within_caps(action, asked, room)
         if budget <= 0:
@@ -166,13 +173,14 @@ class _Run:
         uncut = share_out(pay_down, asked, self.funds)
         shares = share_out(pay_down, budget, self.funds)
         if isinstance(uncut, Failed) or isinstance(shares, Failed):
-            self._fail(index, action, uncut if isinstance(uncut, Failed) else NO_BALANCE)
+            assert isinstance(uncut, Failed), "what is owed does not depend on the budget"
+            self._fail(index, action, uncut)
             return
         if not uncut:
             self._skip(index, action, asked, cuts, Why.NOTHING_TO_MOVE)
         amounts = {share.part: share.amount for share in shares}
         for share in uncut:
-            place = _Place(index, share.part, action, share.destination)
+            place = _Place(index, share.part, action, share.destination, self.funds.available(action.source))
             amount = amounts.get(share.part, Cents(0))
             cut = (Cut(Why.CAP, amount),) if amount < share.amount else ()
             if self.stopped:
@@ -182,14 +190,21 @@ class _Run:
             else:
                 self._move(place, share.amount, amount, cut, room)
 
-    def _move(self, place: _Place, asked: Cents, amount: Cents, cuts: tuple[Cut, ...], room: _Room) -> None:
-        """Take the amount through funds and the minimum, then move it."""
-        source = place.action.source
-        available = self.funds.available(source)
-        if available is None:
-            self._fail_transfer(place, ErrorCode.NULL_BALANCE, asked, amount, cuts, NO_BALANCE.why)
+    def _move(self, place: _Place, asked: Cents, amount: Cents, cuts: tuple[Cut, ...], room: CapRoom) -> None:
+        """Take the amount through place, connection and funds."""
+        source, destination = place.action.source, place.destination
+        if self.funds.pod_of(destination) == source:
+            self._note(place, ActionResult.SKIPPED, asked, cuts, Cents(0), Why.ALREADY_THERE)
             return
-        spendable = available - self.snapshot.accounts[source].floor
+        accounts = self.snapshot.accounts
+        if ErrorCode.DISCONNECTED_ACCOUNT in (accounts[source].reported.error, accounts[destination].reported.error):
+            self._fail_transfer(place, ErrorCode.DISCONNECTED_ACCOUNT, asked, amount, cuts, Why.DISCONNECTED)
+            return
+        if place.available is None:
+            code, why = no_balance(source, self.funds)
+            self._fail_transfer(place, code, asked, amount, cuts, why)
+            return
+        spendable = place.available - accounts[source].floor
         if spendable < amount:
             if not place.action.up_to:
                 self._fail_transfer(place, ErrorCode.INSUFFICIENT_FUNDS, asked, amount, cuts, Why.INSUFFICIENT_FUNDS)
@@ -199,20 +214,44 @@ class _Run:
             if amount == 0:
                 self._note(place, ActionResult.SKIPPED, asked, cuts, amount, Why.AVAILABLE_FUNDS)
                 return
+        assert amount <= spendable, "a plan never spends more than its snapshot"
+        self._send(place, asked, amount, cuts, room)
+
+    def _send(self, place: _Place, asked: Cents, amount: Cents, cuts: tuple[Cut, ...], room: CapRoom) -> None:
+        """Take an amount that is there through the minimum and the ACH limits, then move it, or have it wait."""
         if amount < self.snapshot.minimum:
             code = ErrorCode.TRANSFER_AMOUNT_LESS_THAN_ONE_DOLLAR
             self._fail_transfer(place, code, asked, amount, cuts, Why.BELOW_MINIMUM)
             return
-        assert amount <= spendable, "a plan never spends more than its snapshot"
+        beyond = None if self.ach is None else self._use_ach(self.ach, place, amount)
+        if beyond is not None:
+            self._fail_transfer(place, beyond, asked, amount, cuts, Why.LIMIT_REACHED)
+            return
+        source, destination = place.action.source, place.destination
+        needs_approval = self.approval_above is not None and amount > self.approval_above
         self._note(place, ActionResult.MOVED, asked, cuts, amount, cuts[-1].why if cuts else None)
         self.transfers.append(
-            PlannedTransfer(self.step_index, place.action_index, place.part, source, place.destination, amount)
+            PlannedTransfer(
+                self.step_index, place.action_index, place.part, source, destination, amount, None, needs_approval
+            )
         )
-        self.funds.move(source, place.destination, amount)
+        self.funds.move(source, destination, amount, waits=needs_approval)
         if room.left is not None:
             room.left -= amount
         if room.key is not None:
             self.cap_uses[room.key] = self.cap_uses.get(room.key, 0) + amount
+
+    def _use_ach(self, rooms: AchRooms, place: _Place, amount: Cents) -> ErrorCode | None:
+        """Take the amount out of the ACH limits it counts towards; give the code of the first that has no room."""
+        accounts, destination = self.snapshot.accounts, place.destination
+        is_pull = not accounts[place.action.source].is_kept
+        is_push = not accounts[destination].is_kept and self.funds.pod_of(destination) is None
+        return rooms.take(amount, is_pull=is_pull, is_push=is_push)
+
+    def _lacks_a_pod(self, action: m.Action) -> bool:
+        """Tell whether a payment would have to go into a holding pod that is gone."""
+        pods = map(self.funds.pod_of, m.destinations_of(action))
+        return any(pod is not None and self.funds.account(pod) is None for pod in pods)
 
     def _fail_transfer(
         self, place: _Place, code: ErrorCode, asked: Cents, amount: Cents, cuts: tuple[Cut, ...], why: Why
@@ -230,7 +269,7 @@ class _Run:
 
     def _fail_deleted(self, index: int, action: m.Action) -> None:
         if isinstance(action.amount, m.FixedAmount) and action.destination is not None:
-            place = _Place(index, 0, action, action.destination)
+            place = _Place(index, 0, action, action.destination, self.funds.available(action.source))
             asked = action.amount.amount
             self._fail_transfer(place, DELETED.code, asked, asked, (), DELETED.why)
         else:
@@ -291,7 +330,7 @@ class _Run:
                 asked,
                 cuts,
                 moved,
-                self.funds.available(place.action.source),
+                place.available,
                 why,
                 code,
             )

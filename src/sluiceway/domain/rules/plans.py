@@ -50,6 +50,23 @@ class Event:
     stands_in: bool = False
 
 
+class PaymentSide(StrEnum):
+    """Which of the organization's ACH limits a payment counts towards."""
+
+    CREDIT = "CREDIT"
+    """A push to an external account."""
+    DEBIT = "DEBIT"
+    """A pull from one."""
+
+
+class AchRoom(NamedTuple):
+    """What is left of one limit in its period, as cents and as transfers (None: no limit), and the code beyond it."""
+
+    code: ErrorCode
+    amount: int | None
+    transfers: int | None
+
+
 class CapKey(NamedTuple):
     """Which running total a capped group adds to. `starts_on` is the first day of the period, in the rule's zone."""
 
@@ -70,10 +87,19 @@ class Snapshot:
     remote_amounts: Mapping[tuple[int, int], Cents] = field(default_factory=dict[tuple[int, int], Cents])
     """By (step, action): what the person's server answered for this execution."""
     minimum: Cents = DEFAULT_MINIMUM
+    at: datetime | None = None
+    """Now, by the organization's clock; without it, the event's own time counts."""
+    ach: Mapping[PaymentSide, tuple[AchRoom, ...]] = field(default_factory=dict[PaymentSide, tuple[AchRoom, ...]])
+    holding_pods: Mapping[AccountId, AccountId] = field(default_factory=dict[AccountId, AccountId])
+    """By manual liability: the pod in which payments to it wait. Its accounts and balances hold these pods too."""
 
 
 class PlannedTransfer(NamedTuple):
-    """A transfer to record. With an `error_code` it moves nothing; `amount` is then what was asked for."""
+    """A transfer to record. With an `error_code` it moves nothing; `amount` is then what was asked for.
+
+    With `needs_approval` it waits for a person, its money held. `destination` is what the rule names: of a manual
+    liability not its holding pod.
+    """
 
     step: int
     action: int
@@ -82,6 +108,7 @@ class PlannedTransfer(NamedTuple):
     destination: AccountId
     amount: Cents
     error_code: ErrorCode | None = None
+    needs_approval: bool = False
 
 
 class Plan(NamedTuple):

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from typing import assert_never
 
+from sluiceway.domain.money import Cents
 from sluiceway.domain.rules import model as m
 from sluiceway.domain.rules.trace import ActionResult, ActionTrace, NodeTrace, StepTrace, Trace, Why
 from sluiceway.domain.rules.words import Currencies, Names, Words
@@ -23,6 +24,10 @@ _WHY = {
     Why.INSUFFICIENT_FUNDS: "there was not enough in the source",
     Why.BELOW_MINIMUM: "the amount is below the smallest transfer allowed",
     Why.STOPPED: "the step had stopped before",
+    Why.BALANCE_TOO_OLD: "the balance was reported too long ago",
+    Why.ALREADY_THERE: "the money is already in the pod in which it waits",
+    Why.DISCONNECTED: "the bank account is disconnected",
+    Why.LIMIT_REACHED: "a limit on bank transfers is used up",
 }
 _SKIPPED = {
     Why.CAP: "the limit of its period is used up",
@@ -45,7 +50,7 @@ def explain_trace(rule: m.Rule, trace: Trace, names: Names, currencies: Currenci
     if not any(step.result for step in trace.steps):
         lines.append("No step matched, so nothing was moved.")
     for action in trace.actions:
-        lines += _action(words, action)
+        lines += _action(words, action, rule.approval_above)
     return lines
 
 
@@ -89,13 +94,14 @@ def _values(words: Words, leaf: m.Comparison, node: NodeTrace) -> str:
     return ", ".join(seen)
 
 
-def _action(words: Words, action: ActionTrace) -> Iterator[str]:
+def _action(words: Words, action: ActionTrace, approval_above: Cents | None) -> Iterator[str]:
     _, step, _, index = action.path.split("/")
     said = words.action(int(step), int(index))
     if action.destination is None or action.destination != words.destination(int(step), int(index)):
         said += f" ({words.account(action.destination)})" if action.destination is not None else ""
     yield f"Action {int(index) + 1}: {said}."
-    yield f"  {_outcome(words, action)}"
+    waits = approval_above is not None and action.moved > approval_above
+    yield f"  {_outcome(words, action)}{', once a person approves it' if waits else ''}"
 
 
 def _outcome(words: Words, action: ActionTrace) -> str:

@@ -28,6 +28,10 @@ class Why(StrEnum):
     INSUFFICIENT_FUNDS = "insufficient_funds"
     BELOW_MINIMUM = "below_minimum"
     STOPPED = "stopped"
+    BALANCE_TOO_OLD = "balance_too_old"
+    ALREADY_THERE = "already_there"
+    DISCONNECTED = "disconnected"
+    LIMIT_REACHED = "limit_reached"
 
 
 class NodeTrace(NamedTuple):

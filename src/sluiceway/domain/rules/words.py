@@ -7,6 +7,7 @@ Characters that cannot be seen, or that reorder what can, are written as escapes
 import unicodedata
 from collections import Counter
 from collections.abc import Mapping
+from datetime import timedelta
 from typing import assert_never
 from urllib.parse import urlsplit
 
@@ -71,7 +72,7 @@ def describe(rule: m.Rule, names: Names, currencies: Currencies | None = None) -
     lines = [f"{words.trigger()}:"]
     for index, step in enumerate(rule.steps):
         lines += _step(words, index, step, is_only=len(rule.steps) == 1)
-    return lines
+    return lines + words.settings()
 
 
 def format_money(amount: int, currency: str = DEFAULT_CURRENCY) -> str:
@@ -176,6 +177,19 @@ class Words:
                 return f"{schedule_in_words(schedule)}{self._for(account_id)}"
             case _:
                 assert_never(trigger)
+
+    def settings(self) -> list[str]:
+        """Say what holds for every step: what waits for a person, and how old a balance may be."""
+        said: list[str] = []
+        above, age = self._rule.approval_above, self._rule.max_balance_age
+        if above is not None:
+            # The same number in every currency that the rule moves.
+            sources = [action.source for step in self._rule.steps for action in step.actions]
+            amounts = dict.fromkeys(self.money(above, source) for source in sources)
+            said.append(f"A transfer of more than {' or '.join(amounts)} waits until a person approves it.")
+        if age is not None:
+            said.append(f"A balance that a bank reported more than {_duration(age)} ago counts as unknown.")
+        return said
 
     def _for(self, account_id: AccountId | None) -> str:
         return "" if account_id is None else f", for {self.account(account_id)}"
@@ -321,6 +335,15 @@ class Words:
     def _debt(self, debt: m.Debt) -> str:
         rate = "" if debt.rate is None else f" (at {format_percent(debt.rate)} % a year)"
         return f"{self.account(debt.account_id)}{rate}"
+
+
+def _duration(age: timedelta) -> str:
+    """Say whole minutes in the largest units that they fill: `1 day and 30 minutes`."""
+    hours, minutes = divmod(age // timedelta(minutes=1), 60)
+    days, hours = divmod(hours, 24)
+    units = (("day", days), ("hour", hours), ("minute", minutes))
+    parts = [f"{count:,} {unit}{'' if count == 1 else 's'}" for unit, count in units if count]
+    return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"
 
 
 def _host(url: str) -> str:

@@ -83,6 +83,8 @@ def read_body(body: object) -> RuleRead:
         "description": description,
         "trigger": _trigger(fields.raw("trigger")),
         "steps": [_step(step, f"steps/{index}", typed) for index, step in enumerate(fields.rows("steps", 1, MAX_ROWS))],
+        "approval_above_in_cents": fields.raw("approval_above_in_cents", None),
+        "max_balance_age_in_minutes": fields.raw("max_balance_age_in_minutes", None),
     }
     fields.end()
     return RuleRead(read_rule(canonical), tuple(typed))

@@ -15,6 +15,9 @@ RightFact = Literal[
 Operator = Literal["EQUALS", "NOT_EQUALS", "GREATER_THAN", "LESS_THAN", "GREATER_THAN_OR_EQUAL", "LESS_THAN_OR_EQUAL"]
 
 
+Minutes = Annotated[int, Meta(ge=1, le=525_600)]
+
+
 class Trigger(Struct):
     """What starts the rule. `zone` is the IANA zone of a schedule's times; without it they are UTC."""
 
@@ -177,17 +180,23 @@ class Step(Struct):
 
 
 class RuleBody(Struct):
-    """A rule to create, or to put in place of another. It is disabled until a person enables it."""
+    """A rule to create, or to put in place of another. It is disabled until a person enables it.
+
+    Of more than `approval_above_in_cents`, a transfer waits for a person. A balance that a bank reported more than
+    `max_balance_age_in_minutes` ago counts as unknown.
+    """
 
     status: Status
     trigger: Trigger
     steps: list[Step]
     nickname: Text | None = None
     description: Annotated[str, Meta(max_length=4096)] | None = None
+    approval_above_in_cents: AtLeastZero | UnsetType | None = UNSET
+    max_balance_age_in_minutes: Minutes | UnsetType | None = UNSET
 
 
 class RuleShown(Struct):
-    """A rule in full."""
+    """A rule in full. The last two are there only where the rule sets them."""
 
     id: str
     nickname: str | None
@@ -197,6 +206,8 @@ class RuleShown(Struct):
     steps: list[Step]
     created_at: Moment
     updated_at: Moment
+    approval_above_in_cents: AtLeastZero | UnsetType = UNSET
+    max_balance_age_in_minutes: Minutes | UnsetType = UNSET
 
 
 class RuleSummary(Struct):

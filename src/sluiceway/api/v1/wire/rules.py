@@ -1,6 +1,7 @@
 """Shows rules in the words of v1."""
 
 from collections.abc import Mapping
+from datetime import timedelta
 from typing import Any, Final, assert_never
 from zoneinfo import ZoneInfo
 
@@ -28,6 +29,8 @@ from sluiceway.domain.schedule import Schedule
 FIRST: Final = First(default=1000, maximum=1000)
 AFTER: Final = After()
 SOURCE: Final = Named("source_id", IdKind.ACCOUNT, "Only rules with this account as their source.")
+
+MINUTE: Final = timedelta(minutes=1)
 
 NOBODY: Final = "00000000-0000-0000-0000-000000000000"
 
@@ -81,6 +84,8 @@ def _rule(record: RuleRecord, accounts: Accounts) -> shapes.RuleShown:
         ],
         created_at=show_moment(record.created_at),
         updated_at=show_moment(record.updated_at),
+        approval_above_in_cents=UNSET if rule.approval_above is None else rule.approval_above,
+        max_balance_age_in_minutes=UNSET if rule.max_balance_age is None else rule.max_balance_age // MINUTE,
     )
 
 
