@@ -1,0 +1,30 @@
+"""The one way out of the process: everything that we send to somebody else's server goes through `Outbound`.
+
+Front door: `read_policy` (what the operator allows), `check_url` (when a URL is saved), `Outbound` (a guarded POST),
+`ask_amount` (a remote amount).
+"""
+
+from sluiceway.outbound.amounts import Answered, AskedAmount, Question, TryAgain, Unusable, ask_amount
+from sluiceway.outbound.client import Limits, Outbound, OutboundFailed, Response
+from sluiceway.outbound.guard import OutboundRefused, Target, check_url
+from sluiceway.outbound.policy import Policy, read_policy
+from sluiceway.outbound.resolving import Resolver
+
+__all__ = [
+    "Answered",
+    "AskedAmount",
+    "Limits",
+    "Outbound",
+    "OutboundFailed",
+    "OutboundRefused",
+    "Policy",
+    "Question",
+    "Resolver",
+    "Response",
+    "Target",
+    "TryAgain",
+    "Unusable",
+    "ask_amount",
+    "check_url",
+    "read_policy",
+]
