@@ -29,7 +29,7 @@ class MovedByRule(NamedTuple):
 
 
 class OpenTransfer(NamedTuple):
-    """A transfer on its way, with its open leg (None: it waits for a person) and when the bank expects that to settle."""
+    """A transfer on its way, with its open leg (None: it waits for a person) and when that is expected to settle."""
 
     source: AccountId
     destination: AccountId
@@ -81,7 +81,10 @@ async def money_from_and_to_outside(tx: ReadTx, organization_id: OrganizationId,
 async def open_transfers(tx: ReadTx, organization_id: OrganizationId) -> list[OpenTransfer]:
     """Read what is on its way now."""
     rows = await fetch_all(tx, QUERIES["open_transfers"], {"organization_id": organization_id})
-    return [OpenTransfer(*row[:4], None if row[4] is None else LegPurpose(row[4]), row[5]) for row in rows]
+    return [
+        OpenTransfer(*ends, leg=None if leg is None else LegPurpose(leg), expected_at=expected_at)
+        for *ends, leg, expected_at in rows
+    ]
 
 
 async def latest_remote_amounts(

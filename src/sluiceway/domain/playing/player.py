@@ -194,6 +194,8 @@ class Player:
             self._report(account_id, amount)
 
     def _give_out(self, account_id: AccountId, amount: Cents) -> None:
+        # A bill that is due with the pay that covers it is collected after the rules have moved the pay on.
+        self._run_what_is_due()
         if account_id in self._kept:
             self._change(account_id, posted=-amount)
         else:
