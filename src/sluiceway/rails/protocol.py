@@ -101,6 +101,8 @@ class BankTransaction(NamedTuple):
     amount: int
     at: datetime
     description: str | None
+    payment_key: LegId | None = None
+    """The payment of ours that this is; None: somebody else's doing."""
 
 
 class Transactions(NamedTuple):
