@@ -4,7 +4,7 @@ A file that is not understood to the last key is refused, so that no misspelt ex
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
@@ -14,17 +14,20 @@ import msgspec
 import yaml
 from msgspec import UNSET, Meta, UnsetType
 
+from sluiceway.cli.scenario_yaml import entries
 from sluiceway.domain.errors import InvalidParameters
 from sluiceway.domain.ids import AccountId, RuleId
 from sluiceway.domain.ledger import Account, AccountKind, Balance, ExternalKind, ReportedBalance
 from sluiceway.domain.money import Cents, parse_percent
 from sluiceway.domain.rules import (
     DEFAULT_MINIMUM,
+    AchRoom,
     ActionResult,
     CapKey,
     CapPeriod,
     ErrorCode,
     Event,
+    PaymentSide,
     Rule,
     Snapshot,
     TriggerType,
@@ -70,7 +73,7 @@ class _Report(Form):
     next_payment_due_date: date | None = None
     interest_rate: int | str | None = None
     original_loan_amount: Cents | None = None
-    updated_at: datetime | None = None
+    updated_at: Annotated[datetime, Meta(tz=True)] | None = None
     error: str | None = None
 
 
@@ -96,11 +99,20 @@ class CapUse(Form):
     group: _Index = 0
 
 
+class _Room(Form):
+    code: ErrorCode
+    amount: _NotNegative | None = None
+    transfers: _Index | None = None
+
+
 class _Given(Form):
     accounts: Annotated[dict[_Text, _Account], Meta(min_length=1)]
     caps_used: tuple[CapUse, ...] = ()
     remote_amounts: dict[str, _NotNegative] = {}
     minimum: _NotNegative = DEFAULT_MINIMUM
+    at: Annotated[datetime, Meta(tz=True)] | None = None
+    ach_limits: dict[PaymentSide, tuple[_Room, ...]] = {}
+    holding_pods: dict[str, str] = {}
 
 
 class _Event(Form):
@@ -111,12 +123,13 @@ class _Event(Form):
 
 
 class TransferSeen(Form, rename={"from_": "from"}):
-    """A transfer of the plan; with an error it moves nothing."""
+    """A transfer of the plan; with an error it moves nothing, with needs_approval it waits for a person."""
 
     from_: str
     to: str
     amount: int
     error: ErrorCode | None = None
+    needs_approval: bool = False
 
 
 class StepSeen(Form):
@@ -198,7 +211,7 @@ def read_file(path: Path) -> list[Scenario]:
 def read_text(text: str | bytes, file: str) -> list[Scenario]:
     """Read scenarios out of YAML; `file` is what a BadScenario calls it."""
     try:
-        found = list(_entries(text))
+        found = list(entries(text))
     except yaml.MarkedYAMLError as problem:
         mark = problem.problem_mark or problem.context_mark
         raise BadScenario(file, mark.line + 1 if mark else 1, None, problem.problem or "is not YAML") from None
@@ -213,57 +226,6 @@ def read_text(text: str | bytes, file: str) -> list[Scenario]:
             raise BadScenario(file, line, scenario.name, f"line {scenarios[scenario.name].line} has the same name")
         scenarios[scenario.name] = scenario
     return list(scenarios.values())
-
-
-_NULLS = frozenset({"", "~", "null"})
-_FLAGS = {"true": True, "false": False}
-_WHOLE_NUMBER = re.compile(r"[-+]?(0|[1-9][0-9_]*)")
-_MAX_DEPTH = 100
-_PLAIN_TAGS = frozenset(f"tag:yaml.org,2002:{kind}" for kind in ("str", "seq", "map"))
-
-
-def _entries(text: str | bytes) -> Iterator[tuple[int, object]]:
-    """Give each scenario with its line: the entries of a list, or whole documents."""
-    for top in yaml.compose_all(text, yaml.BaseLoader):
-        for node in top.value if isinstance(top, yaml.SequenceNode) else [top]:
-            yield node.start_mark.line + 1, _value(node)
-
-
-def _value(node: yaml.Node, depth: int = 0) -> object:
-    """Take the part of YAML that cannot surprise: null, true, false and whole numbers; other plain words are text.
-
-    So `33.3333` stays exact and no float ever is, `2026-03-02` and `no` are what they look like, `010` is not eight.
-    """
-    if node.tag not in _PLAIN_TAGS:
-        raise _at(node, f"the tag {node.tag} is not known")
-    if depth > _MAX_DEPTH:
-        raise _at(node, "nests too deep")
-    if isinstance(node, yaml.SequenceNode):
-        return [_value(child, depth + 1) for child in node.value]
-    if isinstance(node, yaml.MappingNode):
-        return _mapping(node, depth)
-    written: str = node.value
-    is_plain = cast("yaml.ScalarNode", node).style is None
-    if is_plain and written in _NULLS:
-        return None
-    if is_plain and _WHOLE_NUMBER.fullmatch(written):
-        return int(written)
-    return _FLAGS.get(written, written) if is_plain else written
-
-
-def _mapping(node: yaml.MappingNode, depth: int) -> dict[str, object]:
-    values: dict[str, object] = {}
-    for key, value in node.value:
-        if not isinstance(key, yaml.ScalarNode):
-            raise _at(key, "a key must be a word")
-        if key.value in values:
-            raise _at(key, f"the key '{key.value}' is here twice")
-        values[key.value] = _value(value, depth + 1)
-    return values
-
-
-def _at(node: yaml.Node, problem: str) -> yaml.MarkedYAMLError:
-    return yaml.MarkedYAMLError(problem=problem, problem_mark=node.start_mark)
 
 
 def _read_scenario(value: object, file: str, line: int) -> Scenario:
@@ -310,7 +272,29 @@ def _read_snapshot(given: _Given) -> Snapshot:
         for cap in given.caps_used
     }
     remote = {_read_action_path(path): amount for path, amount in given.remote_amounts.items()}
-    return Snapshot(accounts, balances, used, remote, given.minimum)
+    return Snapshot(
+        accounts,
+        balances,
+        used,
+        remote,
+        given.minimum,
+        at=given.at,
+        ach={side: tuple(_read_room(side, room) for room in rooms) for side, rooms in given.ach_limits.items()},
+        holding_pods=_read_holding_pods(given),
+    )
+
+
+def _read_room(side: PaymentSide, room: _Room) -> AchRoom:
+    if not room.code.endswith(f"_ACH_{side}_LIMIT_REACHED"):
+        raise ValueError(f"given/ach_limits/{side}: {room.code} is not the code of such a limit")
+    return AchRoom(room.code, room.amount, room.transfers)
+
+
+def _read_holding_pods(given: _Given) -> dict[AccountId, AccountId]:
+    for name in (*given.holding_pods, *given.holding_pods.values()):
+        if name not in given.accounts:
+            raise ValueError(f"given/holding_pods: no account '{name}' is given")
+    return {AccountId(liability): AccountId(pod) for liability, pod in given.holding_pods.items()}
 
 
 def _read_account(name: AccountId, given: _Account) -> Account:

@@ -1,7 +1,7 @@
 """Runs scenario files against the rule engine and says, field by field, what is not as expected."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import zip_longest
 from pathlib import Path
 
@@ -72,14 +72,14 @@ def run_file(path: Path) -> list[ScenarioResult]:
 
 def run(scenario: Scenario) -> ScenarioResult:
     """Plan the scenario's rule and compare. Nothing moves anywhere."""
-    snapshot, wanted = scenario.snapshot, needs(scenario.rule).accounts
-    # As in a live run, planning is given no account that `needs` did not name: one that it forgot is missing here too.
-    loaded = Snapshot(
-        {name: account for name, account in snapshot.accounts.items() if name in wanted},
-        {name: balance for name, balance in snapshot.balances.items() if name in wanted},
-        snapshot.caps_used,
-        snapshot.remote_amounts,
-        snapshot.minimum,
+    snapshot, needed = scenario.snapshot, needs(scenario.rule).accounts
+    # As in a live run, planning is given no account that `needs` did not name, or that holds what is paid to one that
+    # it did: one that it forgot is missing here too.
+    wanted = needed | {pod for liability, pod in snapshot.holding_pods.items() if liability in needed}
+    loaded = replace(
+        snapshot,
+        accounts={name: account for name, account in snapshot.accounts.items() if name in wanted},
+        balances={name: balance for name, balance in snapshot.balances.items() if name in wanted},
     )
     planned = plan(RULE_ID, scenario.rule, scenario.event, loaded)
     return ScenarioResult(scenario, planned, tuple(_differences(scenario, planned)))
@@ -172,7 +172,9 @@ def _action_seen(action: ActionTrace) -> ActionSeen:
 
 
 def _transfer_seen(transfer: PlannedTransfer) -> TransferSeen:
-    return TransferSeen(transfer.source, transfer.destination, transfer.amount, transfer.error_code)
+    return TransferSeen(
+        transfer.source, transfer.destination, transfer.amount, transfer.error_code, transfer.needs_approval
+    )
 
 
 def _cap_uses(planned: Plan) -> list[CapUse]:
@@ -196,22 +198,23 @@ def _balances_after(snapshot: Snapshot, planned: Plan) -> dict[AccountId, int | 
     book = Book(snapshot.accounts, dict(snapshot.balances))
     for transfer in planned.transfers:
         if transfer.error_code is None:
-            _apply(book, transfer)
+            _apply(book, transfer, snapshot.holding_pods)
     return {name: book.available(name) for name in snapshot.accounts}
 
 
-def _apply(book: Book, transfer: PlannedTransfer) -> None:
-    source, destination, amount = transfer.source, transfer.destination, transfer.amount
+def _apply(book: Book, transfer: PlannedTransfer, holding_pods: Mapping[AccountId, AccountId]) -> None:
+    source, amount = transfer.source, transfer.amount
+    receiver = holding_pods.get(transfer.destination, transfer.destination)
     transfer_id = TransferId(f"{transfer.step}/{transfer.action}/{transfer.part}")
-    source_is_kept, destination_is_kept = (book.accounts[name].is_kept for name in (source, destination))
-    if source_is_kept and destination_is_kept:
-        book.post(transfer_id, source, destination, amount)
+    source_is_kept, receiver_is_kept = (book.accounts[name].is_kept for name in (source, receiver))
+    if source_is_kept and receiver_is_kept and not transfer.needs_approval:
+        book.post(transfer_id, source, receiver, amount)
         return
     if source_is_kept:
-        book.hold(transfer_id, source, destination, amount)
+        book.hold(transfer_id, source, receiver, amount)
     else:
         book.hold_outside(source, amount)
-    book.expect(destination, amount)
+    book.expect(receiver, amount)
 
 
 def _show_or_nothing(value: Form | None) -> str:
