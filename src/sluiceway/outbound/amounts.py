@@ -15,7 +15,7 @@ from standardwebhooks import Webhook
 from sluiceway.domain.ids import AccountId, ExecutionId, RuleId
 from sluiceway.domain.money import MAX_CENTS, Cents
 from sluiceway.domain.transfers import Mode
-from sluiceway.outbound.client import Outbound, OutboundFailed, Response
+from sluiceway.outbound.client import USUAL, Limits, Outbound, OutboundFailed, Response
 from sluiceway.outbound.guard import OutboundRefused
 
 AMOUNT_KEY: Final = "amountInCents"
@@ -71,12 +71,12 @@ class TryAgain(NamedTuple):
 AskedAmount = Answered | Unusable | TryAgain
 
 
-async def ask_amount(outbound: Outbound, question: Question, now: datetime) -> AskedAmount:
+async def ask_amount(outbound: Outbound, question: Question, now: datetime, *, limits: Limits = USUAL) -> AskedAmount:
     """Ask once. No reason ever holds what the server said, or an address that we found on the way."""
     body = _body(question)
     headers = {"Content-Type": "application/json", "Accept": "application/json", **_signed(question, body, now)}
     try:
-        response = await outbound.post(question.url, body, headers)
+        response = await outbound.post(question.url, body, headers, limits=limits)
     except OutboundRefused as refused:
         return Unusable(f"The remote service was not asked: {refused.reason}.")
     except OutboundFailed as failed:
