@@ -1,5 +1,6 @@
 """What can be found wrong with a rule before it runs: one row for each finding."""
 
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -22,6 +23,10 @@ ACCOUNTS = {
         "card": (EXTERNAL, ExternalKind.LIABILITY),
     }.items()
 }
+ACCOUNTS[AccountId("pod of card")] = Account(
+    AccountId("pod of card"), AccountKind.POD, linked_account_id=AccountId("card")
+)
+NOW = datetime(2026, 3, 4, 10, tzinfo=UTC)
 
 
 def move(**more: Any) -> dict[str, Any]:
@@ -64,6 +69,7 @@ NOBODYS = {"type": "REMOTE_API"}
         (rule_of(move(destination="yen")), "currencies_differ", "steps/0/actions/0"),
         (rule_of(share(60), share(41, destination="spare")), "over_100_percent", "steps/0/actions/0"),
         (rule_of(limited(1), limited(2)), "limits_differ", "steps/0/actions/0/limit"),
+        (rule_of(move(source="pod of card", destination="card")), "already_there", "steps/0/actions/0"),
         (rule_of(pay("TOTAL_AMOUNT_DUE")), "not_a_liability", "steps/0/actions/0/destination"),
         (
             rule_of({"type": "SNOWBALL", "amount_in_cents": 1, "source": "income", "liabilities": DEBTS}),
@@ -97,9 +103,75 @@ def test_what_is_wrong_is_found_where_it_is(rule: dict[str, Any], code: str, pat
         rule_of(limited(1), limited(1)),
         rule_of(pay("TOTAL_AMOUNT_DUE", destination="card")),
         rule_of(move(destination="fund")),
+        rule_of(move(source="pod of card", destination="savings")),
+        rule_of(move(), approval_above_in_cents=999),
+        rule_of(share(10), approval_above_in_cents=10**12),
+        rule_of(move(), limited(99_999), share(5), approval_above_in_cents=1_000),
+        rule_of(move(destination="card"), max_balance_age_in_minutes=60),
     ],
 )
 def test_nothing_is_found_where_nothing_is_wrong(rule: dict[str, Any]) -> None:
+    assert check(read_rule(rule), ACCOUNTS) == []
+
+
+@pytest.mark.parametrize(
+    ("rule", "code"),
+    [
+        (rule_of(move(), approval_above_in_cents=1_000), "approval_never_needed"),
+        (rule_of(move(), limited(500), share(5), approval_above_in_cents=1_000), "approval_never_needed"),
+        (rule_of(pay("ROUND_DOWN", amount_in_cents=1_001), approval_above_in_cents=1_000), "approval_never_needed"),
+        (
+            rule_of(
+                pay("REMOTE_AMOUNT", url="https://example.com", ceiling_in_cents=7),
+                {"type": "SNOWBALL", "amount_in_cents": 7, "source": "income", "liabilities": DEBTS[:1]},
+                approval_above_in_cents=7,
+            ),
+            "approval_never_needed",
+        ),
+        (rule_of(move(), max_balance_age_in_minutes=60), "no_reported_balance"),
+    ],
+)
+def test_a_protection_that_protects_from_nothing_is_a_warning(rule: dict[str, Any], code: str) -> None:
+    findings = check(read_rule(rule), ACCOUNTS)
+
+    assert [(finding.severity, finding.code) for finding in findings] == [(Severity.WARNING, code)]
+
+
+def test_the_most_that_a_rule_moves_is_above_the_threshold_by_one_cent() -> None:
+    rules = [
+        rule_of(pay("ROUND_DOWN", amount_in_cents=1_002), approval_above_in_cents=1_000),
+        rule_of(pay("REMOTE_AMOUNT", url="https://example.com", ceiling_in_cents=8), approval_above_in_cents=7),
+        rule_of(pay("REMOTE_AMOUNT", url="https://example.com"), approval_above_in_cents=10**12),
+        rule_of(pay("TOP_UP", amount_in_cents=5), approval_above_in_cents=10),
+    ]
+
+    assert [check(read_rule(rule), ACCOUNTS) for rule in rules] == [[], [], [], []]
+
+
+def scheduled(kind: str, start: str, zone: str = "UTC") -> dict[str, Any]:
+    return rule_of(move(), trigger={"type": "SCHEDULED", "schedule_type": kind, "start": start, "zone": zone})
+
+
+@pytest.mark.parametrize(
+    ("rule", "codes"),
+    [
+        (scheduled("ONE_TIME", "2026-03-04T09:59:59.999999"), ["start_is_past"]),
+        (scheduled("ONE_TIME", "2026-03-04T10:00:00"), []),
+        (scheduled("ONE_TIME", "2026-03-04T10:00:00", "Europe/Berlin"), ["start_is_past"]),
+        (scheduled("ONE_TIME", "2026-03-04T09:00:00", "America/New_York"), []),
+        (scheduled("DAILY", "2001-01-01T09:00:00"), []),
+        (scheduled("ONE_TIME", "2126-03-04T09:00:00"), []),
+        (scheduled("ONE_TIME", "2126-03-05T09:00:00"), ["start_too_far"]),
+        (scheduled("MONTHLY", "9999-12-31T09:00:00"), ["start_too_far"]),
+        (rule_of(move()), []),
+    ],
+)
+def test_a_start_is_neither_past_nor_a_century_away(rule: dict[str, Any], codes: list[str]) -> None:
+    findings = check(read_rule(rule), ACCOUNTS, now=NOW)
+
+    assert [(finding.severity, finding.code, finding.path) for finding in findings] == [
+        (Severity.ERROR, code, "trigger") for code in codes
+    ]
     assert check(read_rule(rule), ACCOUNTS) == []
 
 

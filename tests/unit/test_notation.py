@@ -4,7 +4,7 @@ import json
 from collections.abc import Callable
 from copy import deepcopy
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from random import Random
 from typing import Any
@@ -40,6 +40,8 @@ def written() -> dict[str, Any]:
     return {
         "name": "Payday",
         "description": "Fill the jars.",
+        "approval_above_in_cents": 50_000,
+        "max_balance_age_in_minutes": 1_440,
         "trigger": {
             "type": "SCHEDULED",
             "account_id": "income",
@@ -188,6 +190,17 @@ def test_the_canonical_form_is_fixed():
     assert r.fingerprint(rule).hex() == "1661b4abf225c8ee0c6e5d788821d55d7b25d768258b5b14e152c3e3ce95e60b"
 
 
+def test_settings_that_a_rule_does_not_have_leave_no_trace_in_what_is_signed():
+    plain = without("approval_above_in_cents")
+    del plain["max_balance_age_in_minutes"]
+
+    assert r.write_rule(r.read_rule(plain)) == plain
+    for key in ("approval_above_in_cents", "max_balance_age_in_minutes"):
+        assert r.canonical(r.read_rule({**plain, key: None})) == r.canonical(r.read_rule(plain))
+    # As it was before rules had settings.
+    assert r.fingerprint(r.read_rule(plain)).hex() == "8b89f0200fd713b0a8f6b691c1a7e25913b765bf85c1a7a3d332fc8e977d2440"
+
+
 INCOME, POD, CARD, LOAN = AccountId("income"), AccountId("pod"), AccountId("card"), AccountId("loan")
 SCHEDULE = Schedule(ScheduleType.MONTHLY, datetime(2026, 1, 31, 9))  # noqa: DTZ001 -- schedules are local
 
@@ -230,6 +243,10 @@ ALL_DIFFERENT: dict[str, list[r.Rule]] = {
         replace(with_action(), name="a"),
         replace(with_action(), description="A"),
         replace(with_action(), description=""),
+        replace(with_action(), approval_above=Cents(0)),
+        replace(with_action(), approval_above=Cents(1)),
+        replace(with_action(), max_balance_age=timedelta(minutes=1)),
+        replace(with_action(), max_balance_age=timedelta(days=1)),
         replace(with_action(), steps=(STEP, STEP)),
         replace(with_action(), steps=(r.Step(None, STEP.actions * 2),)),
     ],
@@ -409,6 +426,8 @@ def refused(where: tuple[str | int, ...], values: list[Any]) -> list[Any]:
         # Words of a fixed set.
         *refused((*ACTION, "type"), NO_WORDS),
         *refused((*ACTION, "limit", "period"), [*NO_WORDS, "PER_DAY"]),
+        *refused(("approval_above_in_cents",), [-1, MAX_CENTS + 1, 1.5, "100", True, [], {}]),
+        *refused(("max_balance_age_in_minutes",), [-1, 0, 525_601, 1.5, "60", True, [], {}]),
         *refused((*SHARE, "percentage_target"), NO_WORDS),
         *refused((*LEAF, "fact"), [*NO_WORDS, "LAST_DAY_OF_MONTH", "NEXT_PAYMENT_MINIMUM_AMOUNT"]),
         *refused((*LEAF, "operator"), [*NO_WORDS, "equals", "="]),
@@ -595,6 +614,10 @@ def test_a_list_holds_a_hundred_and_no_more(where: tuple[str | int, ...]):
     [
         (("name",), "n" * LONGEST_NAME),
         (("description",), "\N{MONEY BAG}" * LONGEST_TEXT),
+        (("approval_above_in_cents",), 0),
+        (("approval_above_in_cents",), MAX_CENTS),
+        (("max_balance_age_in_minutes",), 1),
+        (("max_balance_age_in_minutes",), 525_600),
         ((*ACTION, "amount_in_cents"), MAX_CENTS),
         ((*ACTION, "limit", "amount_in_cents"), 0),
         ((*ACTION, "group_index"), 1_000),

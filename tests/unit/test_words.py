@@ -1,30 +1,36 @@
 """Rules in words: everything that a rule can do to somebody's money is in the words that this person signs."""
 
-from datetime import datetime
-from random import Random
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 from hypothesis import given
 
 from sluiceway.domain.ids import AccountId
-from sluiceway.domain.money import format_percent
+from sluiceway.domain.ledger import NOTHING, Account, AccountKind, Balance, ExternalKind, ReportedBalance
+from sluiceway.domain.money import Cents, format_percent
 from sluiceway.domain.rules import (
+    AchRoom,
     AllOf,
     AnyOf,
     Comparison,
     Condition,
+    ErrorCode,
+    Event,
     Fact,
     FixedAmount,
     PayDown,
+    PaymentSide,
     Percentage,
     PercentageOfLiability,
     RemoteAmount,
     RoundDown,
     Rule,
+    Snapshot,
     SweepAbove,
     TopUp,
     TopUpToLevel,
+    TriggerType,
     describe,
     explain_trace,
     format_money,
@@ -34,7 +40,7 @@ from sluiceway.domain.rules import (
     visible,
 )
 from sluiceway.domain.schedule import Schedule, ScheduleType
-from tests.unit.strategies import KINDS, RULE, Case, cases, make_case, rules
+from tests.unit.strategies import KINDS, RULE, Case, cases, rules
 
 NAMES = {
     AccountId("income"): "Income",
@@ -382,20 +388,132 @@ def test_every_run_can_be_told(case: Case):
             assert f"moved {format_money(action.moved)}" in text
 
 
+ACCOUNTS = {
+    AccountId("income"): Account(AccountId("income"), AccountKind.INCOME_SOURCE),
+    AccountId("savings"): Account(AccountId("savings"), AccountKind.POD),
+    AccountId("card"): Account(
+        AccountId("card"),
+        AccountKind.EXTERNAL_ACCOUNT,
+        ExternalKind.LIABILITY,
+        reported=ReportedBalance(balance=Cents(5_000), error="DISCONNECTED_ACCOUNT"),
+    ),
+    AccountId("bank"): Account(
+        AccountId("bank"), AccountKind.EXTERNAL_ACCOUNT, ExternalKind.DEPOSITORY, reported=ReportedBalance(Cents(9))
+    ),
+}
+
+
+def told_of(rule: Rule, **more: Any) -> list[str]:
+    """Run a rule by hand over ten dollars and five cents, and tell what it did."""
+    balances = dict.fromkeys(ACCOUNTS, NOTHING) | {AccountId("income"): Balance(1_005, 0, 0)}
+    event = Event(TriggerType.MANUAL, datetime(2026, 3, 4, 10, tzinfo=UTC))
+    planned = plan(RULE, rule, event, Snapshot(ACCOUNTS, balances, **more))
+    return explain_trace(rule, planned.trace, NAMES | {AccountId("bank"): "Bank"})
+
+
 def test_the_words_of_a_run_name_values_limits_and_reasons():
-    case = make_case(Random(0))
-    planned = plan(RULE, case.rule, case.event, case.snapshot)
+    many = {"any": [{"any": [leaf("BALANCE", "LESS_THAN", 100)]}]}
+    rule = rule_of(
+        step({"type": "FIXED", "amount_in_cents": 100}, conditions=many),
+        step({"type": "FIXED", "amount_in_cents": 1_006}),
+    )
 
-    told = explain_trace(case.rule, planned.trace, {account_id: account_id.title() for account_id in KINDS})
-
-    assert told[:5] == [
+    assert told_of(rule) == [
         "Step 1 did not run: its condition was false.",
         "  any of these: false",
         "    any of these: false",
-        "      the amount given is at most $0.98: false (it was $0.99)",
+        "      the balance of Income is below $1.00: false (it was $10.05)",
         "Step 2 ran: it has no condition.",
+        "Action 1: move $10.06 from Income to Savings.",
+        "  asked for $10.06; $10.05 available; not moved: there was not enough in the source",
     ]
-    assert told[-1] == "  asked for $15.59; $15.58 available; not moved: there was not enough in the source"
+
+
+def test_a_run_tells_what_waits_for_a_person():
+    rule = settled_rule(
+        {"type": "FIXED", "amount_in_cents": 400},
+        {"type": "FIXED", "amount_in_cents": 401},
+        approval_above_in_cents=400,
+    )
+
+    assert [line for line in told_of(rule) if "moved" in line] == [
+        "  asked for $4.00; $10.05 available; moved $4.00",
+        "  asked for $4.01; $6.05 available; moved $4.01, once a person approves it",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("action", "settings", "told"),
+    [
+        ({"destination": "card"}, {}, "$10.05 available; failed: the bank account is disconnected"),
+        (
+            {"source": "bank"},
+            {"max_balance_age_in_minutes": 5},
+            "asked for $5.00; failed: the balance was reported too long ago",
+        ),
+        ({"destination": "bank"}, {}, "failed: a limit on bank transfers is used up"),
+    ],
+)
+def test_a_run_tells_what_kept_a_transfer_from_its_bank(action: dict[str, Any], settings: dict[str, Any], told: str):
+    rule = settled_rule({"type": "FIXED", "amount_in_cents": 500, **action}, **settings)
+    room = AchRoom(ErrorCode.DAILY_ACH_CREDIT_LIMIT_REACHED, 499, None)
+
+    assert told_of(rule, ach={PaymentSide.CREDIT: (room,)})[-1].endswith(told)
+
+
+def test_a_run_tells_that_money_is_in_its_pod_already():
+    rule = settled_rule({"type": "FIXED", "amount_in_cents": 500, "destination": "bank"})
+
+    told = told_of(rule, holding_pods={AccountId("bank"): AccountId("income")})
+
+    assert told[-1].endswith("skipped: the money is already in the pod in which it waits")
+
+
+def settled_rule(*actions: dict[str, Any], **settings: Any) -> Rule:
+    return read_rule({"trigger": FUNDS, "steps": [step(*actions)], **settings})
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({}, []),
+        (
+            {"approval_above_in_cents": 123_456},
+            ["A transfer of more than $1,234.56 waits until a person approves it."],
+        ),
+        ({"approval_above_in_cents": 0}, ["A transfer of more than $0.00 waits until a person approves it."]),
+        (
+            {"max_balance_age_in_minutes": 1},
+            ["A balance that a bank reported more than 1 minute ago counts as unknown."],
+        ),
+        (
+            {"max_balance_age_in_minutes": 525_600},
+            ["A balance that a bank reported more than 365 days ago counts as unknown."],
+        ),
+        (
+            {"approval_above_in_cents": 1, "max_balance_age_in_minutes": 1_440 + 120 + 30},
+            [
+                "A transfer of more than $0.01 waits until a person approves it.",
+                "A balance that a bank reported more than 1 day, 2 hours and 30 minutes ago counts as unknown.",
+            ],
+        ),
+    ],
+)
+def test_the_settings_of_a_rule_are_said_after_its_steps(settings: dict[str, Any], words: list[str]):
+    rule = settled_rule({"type": "FIXED", "amount_in_cents": 100}, **settings)
+
+    assert describe(rule, NAMES)[2:] == words
+
+
+def test_a_threshold_is_said_in_every_currency_that_the_rule_moves():
+    rule = settled_rule(
+        *({"type": "FIXED", "amount_in_cents": 100, "source": source} for source in ("income", "loan", "emergency")),
+        approval_above_in_cents=50_000,
+    )
+
+    words = describe(rule, NAMES, {AccountId("loan"): "JPY"})
+
+    assert words[-1] == "A transfer of more than $500.00 or 50,000 JPY waits until a person approves it."
 
 
 def test_visible_leaves_what_can_be_seen_alone():
@@ -438,6 +556,14 @@ def figures_in(rule: Rule) -> list[str]:
             if action.cap is not None:
                 found.append(format_money(action.cap.amount))
             found += figures_of(action.amount)
+    if rule.approval_above is not None:
+        found.append(f"more than {format_money(rule.approval_above)} waits")
+    if rule.max_balance_age is not None:
+        found.append(
+            {timedelta(minutes=30): "more than 30 minutes ago", timedelta(days=1): "more than 1 day ago"}[
+                rule.max_balance_age
+            ]
+        )
     return found
 
 
