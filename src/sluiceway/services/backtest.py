@@ -74,8 +74,9 @@ class BacktestResult:
     """Runs of other rules that the draft's moves would have set off."""
     stopped: int
     shortfalls: Sequence[Shortfall]
-    really_moved: Mapping[AccountId, Cents] | None
-    """What the replaced rule moved, by destination; None where none is replaced."""
+    replaces: RuleId | None
+    really_moved: Mapping[AccountId, Cents]
+    """What the replaced rule moved, by destination."""
     events: int
     """How many were played: real postings and runs."""
     external: Sequence[AccountId] = field(default_factory=list[AccountId])
@@ -90,6 +91,11 @@ class BacktestResult:
                 if transfer.error_code is None:
                     sums[transfer.destination] = Cents(sums.get(transfer.destination, 0) + transfer.amount)
         return sums
+
+    @property
+    def destinations(self) -> list[AccountId]:
+        """List where the draft would have moved money to, and where the rule that it replaces did."""
+        return sorted(self.moved.keys() | self.really_moved.keys())
 
     @property
     def conditions_not_met(self) -> int:
@@ -138,7 +144,8 @@ async def backtest(engine: Engine, command: Backtest, tell: Tell = tell_nobody) 
         runs_set_off=len(player.runs) - len(runs),
         stopped=player.stopped,
         shortfalls=player.shortfalls,
-        really_moved=None if command.replaces is None else _really_moved(command.replaces, loaded.past.left_out),
+        replaces=command.replaces,
+        really_moved=_really_moved(draft_id, loaded.past.left_out),
         events=len(loaded.past.events),
         external=sorted(
             account_id

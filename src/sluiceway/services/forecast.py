@@ -84,13 +84,13 @@ class AccountForecast:
 
 @dataclass(frozen=True, slots=True)
 class RuleForecast:
-    """What one rule does in all. `failed` and `conditions_not_met` count runs."""
+    """What one rule does in all. `failed` and `conditions_not_met` count runs; `moved` is by currency."""
 
     record: RuleRecord
     runs: int
     conditions_not_met: int
     failed: int
-    moved: Cents
+    moved: Mapping[str, Cents]
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,7 +161,7 @@ async def forecast(engine: Engine, command: Forecast, tell: Tell = tell_nobody) 
         until=until,
         days=player.days,
         accounts=[_account(record, player, below) for record in loaded.records if not record.account.is_deleted],
-        rules=_rules(loaded.rules, player.runs),
+        rules=_rules(loaded, player.runs),
         expectations=loaded.expectations,
         shortfalls=player.shortfalls,
         failures=[run for run in player.runs if run.failed],
@@ -256,8 +256,8 @@ def _account(record: AccountRecord, player: Player, below: Mapping[AccountId, da
     )
 
 
-def _rules(records: Sequence[RuleRecord], runs: Sequence[Run]) -> list[RuleForecast]:
-    by_rule: dict[RuleId, list[Run]] = {record.id: [] for record in records}
+def _rules(loaded: _Loaded, runs: Sequence[Run]) -> list[RuleForecast]:
+    by_rule: dict[RuleId, list[Run]] = {record.id: [] for record in loaded.rules}
     for run in runs:
         by_rule[run.rule_id].append(run)
     return [
@@ -266,7 +266,17 @@ def _rules(records: Sequence[RuleRecord], runs: Sequence[Run]) -> list[RuleForec
             runs=len(own := by_rule[record.id]),
             conditions_not_met=sum(run.step is None for run in own),
             failed=sum(run.failed > 0 for run in own),
-            moved=Cents(sum(each.amount for run in own for each in run.transfers if each.error_code is None)),
+            moved=_moved(own, loaded.beginning.accounts),
         )
-        for record in records
+        for record in loaded.rules
     ]
+
+
+def _moved(runs: Sequence[Run], accounts: Mapping[AccountId, Account]) -> dict[str, Cents]:
+    sums: dict[str, Cents] = {}
+    for run in runs:
+        for transfer in run.transfers:
+            if transfer.error_code is None:
+                currency = accounts[transfer.source].currency
+                sums[currency] = Cents(sums.get(currency, 0) + transfer.amount)
+    return sums
