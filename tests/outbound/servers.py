@@ -25,6 +25,7 @@ class Server:
         self.port = 0
         self.connections = 0
         self.requests: list[bytes] = []
+        self.asked = asyncio.Event()
         self._writers: set[asyncio.StreamWriter] = set()
 
     def hang_up(self) -> None:
@@ -36,6 +37,7 @@ class Server:
         self._writers.add(writer)
         try:
             self.requests.append(await _read_request(reader))
+            self.asked.set()
             if isinstance(self.answer, bytes):
                 writer.write(self.answer)
             else:

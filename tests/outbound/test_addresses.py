@@ -63,9 +63,7 @@ LET_THROUGH_ELSEWHERE = (
     "168.63.129.16",
 )
 
-rows = pytest.mark.parametrize(
-    "network", [network for network, _ in (*SPECIAL_IPV4, *SPECIAL_IPV6)], ids=lambda network: str(network)
-)
+rows = pytest.mark.parametrize("network", [network for network, _ in (*SPECIAL_IPV4, *SPECIAL_IPV6)], ids=str)
 
 
 @pytest.mark.parametrize("text", PUBLIC)
@@ -113,7 +111,7 @@ def test_no_ipv6_form_that_carries_an_ipv4_address_is_public(address: IPv4Addres
 @pytest.mark.parametrize(
     "text",
     [
-        "0.0.0.0",
+        "0.0.0.1",
         "169.254.169.254",
         "168.63.129.16",
         "100.100.100.200",
