@@ -15,7 +15,10 @@ RightFact = Literal[
 Operator = Literal["EQUALS", "NOT_EQUALS", "GREATER_THAN", "LESS_THAN", "GREATER_THAN_OR_EQUAL", "LESS_THAN_OR_EQUAL"]
 
 
-Minutes = Annotated[int, Meta(ge=1, le=525_600)]
+ApprovalAbove = Annotated[AtLeastZero, Meta(description="A transfer of more than this waits for a person.")]
+BalanceAge = Annotated[
+    int, Meta(ge=1, le=525_600, description="A balance that a bank reported longer ago than this counts as unknown.")
+]
 
 
 class Trigger(Struct):
@@ -180,19 +183,15 @@ class Step(Struct):
 
 
 class RuleBody(Struct):
-    """A rule to create, or to put in place of another. It is disabled until a person enables it.
-
-    Of more than `approval_above_in_cents`, a transfer waits for a person. A balance that a bank reported more than
-    `max_balance_age_in_minutes` ago counts as unknown.
-    """
+    """A rule to create, or to put in place of another. It is disabled until a person enables it."""
 
     status: Status
     trigger: Trigger
     steps: list[Step]
     nickname: Text | None = None
     description: Annotated[str, Meta(max_length=4096)] | None = None
-    approval_above_in_cents: AtLeastZero | UnsetType | None = UNSET
-    max_balance_age_in_minutes: Minutes | UnsetType | None = UNSET
+    approval_above_in_cents: ApprovalAbove | UnsetType | None = UNSET
+    max_balance_age_in_minutes: BalanceAge | UnsetType | None = UNSET
 
 
 class RuleShown(Struct):
@@ -206,8 +205,8 @@ class RuleShown(Struct):
     steps: list[Step]
     created_at: Moment
     updated_at: Moment
-    approval_above_in_cents: AtLeastZero | UnsetType = UNSET
-    max_balance_age_in_minutes: Minutes | UnsetType = UNSET
+    approval_above_in_cents: ApprovalAbove | UnsetType = UNSET
+    max_balance_age_in_minutes: BalanceAge | UnsetType = UNSET
 
 
 class RuleSummary(Struct):
