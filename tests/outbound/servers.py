@@ -6,13 +6,18 @@ import ssl
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from pathlib import Path
 
+import httpx
+
 from sluiceway.outbound import Limits, Outbound, Resolver, read_policy
 
 CERTIFICATE = Path(__file__).with_name("amounts.test.pem")
 LOOPBACK = ("127.0.0.1", "127.0.0.2", "::1")
 
+AUTHORITIES = httpx.create_ssl_context()
+"""Whom everybody trusts, read once: that takes longer than most of these tests."""
+
 QUICK = Limits(connect_s=0.05, total_s=5)
-"""Bounds for calls that reach nobody: those take the whole connect time."""
+"""Bounds for calls that reach nobody, which take the whole connect time. Too short for those that reach somebody."""
 
 Answer = bytes | Callable[[asyncio.StreamWriter], Awaitable[None]]
 
@@ -97,7 +102,7 @@ def leads_to(*addresses: str) -> Resolver:
 
 def allowing(server: Server, *, scheme: str = "http", resolver: Resolver | None = None) -> Outbound:
     """Build a client whose operator allows this server, at 127.0.0.1."""
-    return Outbound(read_policy(f"{scheme}://127.0.0.1:{server.port}"), resolver)
+    return Outbound(read_policy(f"{scheme}://127.0.0.1:{server.port}"), resolver, AUTHORITIES)
 
 
 def replying(status: int, body: bytes = b"", *headers: bytes) -> bytes:

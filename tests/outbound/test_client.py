@@ -8,6 +8,7 @@ import pytest_asyncio
 
 from sluiceway.outbound import Limits, Outbound, OutboundFailed, OutboundRefused, Policy, read_policy
 from tests.outbound.servers import (
+    AUTHORITIES,
     CERTIFICATE,
     LOOPBACK,
     QUICK,
@@ -67,8 +68,8 @@ async def test_the_canary_can_be_reached_where_the_operator_allows_it():
             f"http://127.0.0.0/8:{server.port}, http://[::1]:{server.port}, http://tax.internal:{server.port}"
         )
         for host, address in [("localhost", "127.0.0.1"), ("a.example", "::1"), ("tax.internal", "127.0.0.2")]:
-            outbound = Outbound(policy, leads_to(address))
-            assert await outcome(outbound, f"http://{host}:{server.port}/") == "answered"
+            outbound = Outbound(policy, leads_to(address), AUTHORITIES)
+            assert await outcome(outbound, f"http://{host}:{server.port}/", Limits()) == "answered"
 
         assert server.connections == 3
 
@@ -93,7 +94,7 @@ async def test_the_canary_can_be_reached_where_the_operator_allows_it():
     ids=lambda addresses: ",".join(addresses[:2]),
 )
 async def test_a_resolver_that_gives_forbidden_addresses_leads_nowhere(canary: Server, addresses: list[str]):
-    outbound = Outbound(elsewhere_on(canary.port), leads_to(*addresses))
+    outbound = Outbound(elsewhere_on(canary.port), leads_to(*addresses), AUTHORITIES)
 
     assert await outcome(outbound, f"http://tax.example:{canary.port}/") == UNREACHED
 
@@ -152,8 +153,10 @@ async def test_forbidden_unknown_and_dead_look_and_last_the_same():
     for resolver in (leads_to("10.0.0.1"), leads_to("127.0.0.1"), unknown, endless):
         began = time.monotonic()
 
-        assert await outcome(Outbound(policy, resolver), f"http://tax.example:{port}/", limits) == UNREACHED
-        assert 0.14 < time.monotonic() - began < 1
+        assert (
+            await outcome(Outbound(policy, resolver, AUTHORITIES), f"http://tax.example:{port}/", limits) == UNREACHED
+        )
+        assert 0.14 < time.monotonic() - began < 3
 
 
 async def test_the_operator_is_told_what_the_caller_is_not(caplog: pytest.LogCaptureFixture):
@@ -185,7 +188,8 @@ async def test_a_connection_that_was_led_elsewhere_sends_nothing(monkeypatch: py
         monkeypatch.setattr(loop, "create_connection", misled)
         outbound = Outbound(read_policy(f"http://127.0.0.2:{server.port}"))
 
-        assert await outcome(outbound, f"http://127.0.0.2:{server.port}/") == UNREACHED
+        assert await outcome(outbound, f"http://127.0.0.2:{server.port}/", Limits(connect_s=0.3)) == UNREACHED
+        assert server.connections == 1
         assert server.requests == []
 
 
@@ -246,7 +250,7 @@ async def test_proxies_of_the_environment_are_not_used(canary: Server, monkeypat
         monkeypatch.setenv(name.lower(), f"http://127.0.0.1:{canary.port}")
     monkeypatch.setenv("NO_PROXY", "")
     async with serving(FINE) as server:
-        assert await outcome(allowing(server), f"http://127.0.0.1:{server.port}/") == "answered"
+        assert await outcome(allowing(server), f"http://127.0.0.1:{server.port}/", Limits()) == "answered"
 
 
 @pytest.mark.parametrize("size", [0, 1, 64 * 1024 - 1, 64 * 1024])
@@ -304,12 +308,12 @@ async def test_a_slow_drip_ends_with_the_total_time(answer: Answer):
         reason = await outcome(allowing(server), f"http://127.0.0.1:{server.port}/", Limits(total_s=0.15))
 
     assert reason == "it did not answer in time"
-    assert time.monotonic() - began < 1
+    assert time.monotonic() - began < 3
 
 
 async def test_a_caller_that_gives_up_leaves_no_connection():
     async with serving(dripping(b"", b"")) as server:
-        asking = asyncio.create_task(outcome(allowing(server), f"http://127.0.0.1:{server.port}/"))
+        asking = asyncio.create_task(outcome(allowing(server), f"http://127.0.0.1:{server.port}/", Limits()))
         await server.asked.wait()
 
         asking.cancel()
@@ -371,10 +375,10 @@ async def test_a_handshake_that_never_comes_ends_with_the_connect_time():
     began = time.monotonic()
     async with serving(FINE) as server:
         outbound = allowing(server, scheme="https")
-        reason = await outcome(outbound, f"https://127.0.0.1:{server.port}/", Limits(connect_s=0.1))
+        reason = await outcome(outbound, f"https://127.0.0.1:{server.port}/", Limits(connect_s=0.3))
 
     assert reason == "the connection failed before a complete answer"
-    assert time.monotonic() - began < 1
+    assert time.monotonic() - began < 3
 
 
 async def test_plain_http_is_no_answer_to_tls():
