@@ -172,15 +172,17 @@ async def _load(engine: Engine, command: Backtest) -> _Loaded:
         postings = await history.postings_since(tx, command.organization_id, start)
         executions = await history.executions_since(tx, command.organization_id, start)
         kept = {record.account.id: record.balance for record in records if record.account.is_kept}
+        past = replay(draft, postings, executions, start, until)
         beginning = Beginning(
             start,
             accounts,
             dict.fromkeys(accounts, NOTHING) | balances_before(kept, postings),
             await _rules(tx, command, draft, replaced),
             await _caps_used(tx, command.organization_id, draft, start),
+            caused=past.caused,
         )
     terms = Terms(organization.minimum_transfer, moves_reports=False)
-    return _Loaded(beginning, terms, replay(draft, postings, executions, start, until), until)
+    return _Loaded(beginning, terms, past, until)
 
 
 async def _replaced(tx: ReadTx, command: Backtest) -> RuleRecord | None:

@@ -4,6 +4,7 @@ The draft runs where the rule it replaces ran, else after everything else that t
 rule comes last. What it replaces is left out, with all that followed from it: the draft sets that off anew.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -68,10 +69,14 @@ class Draft:
 
 @dataclass(frozen=True, slots=True)
 class Past:
-    """What is played again, and what is not: `left_out` are the postings of the replaced rule and what it set off."""
+    """What is played again, and what is not: `left_out` are the postings of the replaced rule and what it set off.
+
+    `caused` counts the runs that each event really caused and that stay: a chain's limit counts them too.
+    """
 
     events: Sequence[PlayEvent]
     left_out: Sequence[PastPosting]
+    caused: Mapping[str, int]
 
 
 _Place = tuple[datetime, datetime, str, int]
@@ -121,7 +126,12 @@ def replay(
         ]
     placed.sort(key=lambda each: each[0])
     left_out = [posting for posting in postings if posting.transfer_id in gone]
-    return Past([event for _, event in placed], left_out)
+    caused = Counter(
+        execution.origin_id
+        for execution in executions
+        if execution.cause_id is not None and execution.cause_id not in gone and execution.rule_id != draft.replaces
+    )
+    return Past([event for _, event in placed], left_out, caused)
 
 
 def _left_out(
@@ -163,7 +173,7 @@ def _arrivals(
         depth = 0 if sender is None else sender.depth + 1
         if depth > MAX_DEPTH:
             continue
-        place, at = latest.get(posting.transfer_id, ((posting.at, _LAST, posting.transfer_id, 1), posting.at))
+        place, at = latest.get(posting.transfer_id, ((*_place(posting)[:3], 1), posting.at))
         yield (
             place,
             RuleRuns(

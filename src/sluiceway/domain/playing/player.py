@@ -106,7 +106,7 @@ class Player:
             if isinstance(each.rule.trigger, OnFunds):
                 self._fired.setdefault(each.rule.trigger.account_id, []).append(each.id)
         self._queue: deque[RuleRuns] = deque()
-        self._caused: dict[str | int, int] = {}
+        self._caused: dict[str | int, int] = dict(beginning.caused)
         self._origins = 0
         # The number keeps what arrives at one instant in the order in which it was sent.
         self._way = [(at, number, move) for number, (at, move) in enumerate(beginning.on_the_way)]
