@@ -66,6 +66,8 @@ COMMANDS = (
     "rules enable",
     "rules disable",
     "rules test",
+    "rules backtest",
+    "forecast",
     "executions show",
 )
 

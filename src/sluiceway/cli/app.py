@@ -8,7 +8,9 @@ import typer
 
 from sluiceway.cli import auditing, demo, executions, keys, organizations, rules, schema, serving
 from sluiceway.cli.accounts import accounts
+from sluiceway.cli.backtest import backtest
 from sluiceway.cli.failures import sentence_of
+from sluiceway.cli.forecast import forecast
 from sluiceway.cli.output import complain
 
 app = typer.Typer(
@@ -23,10 +25,12 @@ app.command()(serving.serve)
 app.command()(serving.worker)
 app.command()(schema.migrate)
 app.command()(accounts)
+app.command()(forecast)
 app.command()(auditing.audit)
 app.add_typer(organizations.organizations, name="organizations")
 app.add_typer(organizations.people, name="people")
 app.add_typer(keys.app, name="keys")
+rules.app.command()(backtest)
 app.add_typer(rules.app, name="rules")
 app.add_typer(executions.app, name="executions")
 

@@ -9,7 +9,7 @@ import typer
 from sluiceway.cli.deployment import DatabaseUrl, DataDir, OrganizationOption, choose_organization, read_id, settings_of
 from sluiceway.cli.failures import CommandFailed
 from sluiceway.cli.output import AsJson, say, show_json, show_table, show_time
-from sluiceway.cli.plays import ask_patiently, progress, read_draft, rule_of
+from sluiceway.cli.plays import ask_patiently, progress
 from sluiceway.domain.errors import NotFound
 from sluiceway.domain.ids import AccountId, IdKind, OrganizationId, RuleId, format_id
 from sluiceway.domain.money import MAX_CENTS, Cents
@@ -54,7 +54,7 @@ def backtest(
 
     Moves and stores nothing. An existing rule stands in for itself, unless --replaces says otherwise.
     """
-    written = read_draft(Path(rule)) if Path(rule).is_file() else None
+    written = _read_file(Path(rule))
     with progress("Playing") as tell:
 
         async def work(engine: "Engine") -> "tuple[Rule, BacktestResult]":
@@ -80,10 +80,18 @@ def backtest(
         _show(draft, result)
 
 
+def _read_file(path: Path) -> object:
+    """Read a draft; None where there is no such file."""
+    from sluiceway.cli.drafts import read_draft
+
+    return read_draft(path) if path.is_file() else None
+
+
 async def _draft(
     engine: "Engine", organization_id: OrganizationId, named: str, written: object
 ) -> tuple[RuleId | None, Rule]:
     """Give the rule on trial, and its id if it exists."""
+    from sluiceway.cli.drafts import rule_of
     from sluiceway.services.rules import accounts_of, review_rule
 
     if written is not None:
