@@ -149,7 +149,7 @@ def _show_destinations(result: "BacktestResult") -> None:
         ]
         for account_id in result.destinations
     ]
-    columns = ("To", "Would have moved", "Really moved")
+    columns: tuple[str, ...] = ("To", "Would have moved", "Really moved")
     if result.replaces is None:
         columns, rows = columns[:2], [row[:2] for row in rows]
     show_table(columns, rows, right=columns[1:])

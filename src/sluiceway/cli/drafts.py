@@ -43,7 +43,7 @@ def read_draft(path: Path) -> object:
         raise CommandFailed(f"{path} is not YAML: {' '.join(str(problem).split())}") from problem
     if isinstance(written, dict) and "definition" in written:
         return cast("dict[str, object]", written)["definition"]
-    return cast("object", written)
+    return written  # pyright: ignore[reportUnknownVariableType]
 
 
 def rule_of(written: object, accounts: Mapping[AccountId, Account]) -> Rule:

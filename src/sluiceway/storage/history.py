@@ -82,8 +82,8 @@ async def open_transfers(tx: ReadTx, organization_id: OrganizationId) -> list[Op
     """Read what is on its way now."""
     rows = await fetch_all(tx, QUERIES["open_transfers"], {"organization_id": organization_id})
     return [
-        OpenTransfer(*ends, leg=None if leg is None else LegPurpose(leg), expected_at=expected_at)
-        for *ends, leg, expected_at in rows
+        OpenTransfer(source, destination, amount, rule_id, None if leg is None else LegPurpose(leg), expected_at)
+        for source, destination, amount, rule_id, leg, expected_at in rows
     ]
 
 

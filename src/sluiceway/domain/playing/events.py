@@ -102,7 +102,7 @@ class Beginning:
     caps_used: Mapping[CapKey, int] = field(default_factory=dict[CapKey, int])
     on_the_way: Sequence[tuple[datetime, OnTheWay]] = ()
     """With the instant at which each arrives."""
-    caused: Mapping[str, int] = field(default_factory=dict[str, int])
+    caused: Mapping[str | int, int] = field(default_factory=dict[str | int, int])
     """How many runs events of before have caused already, by origin."""
 
 

@@ -76,7 +76,7 @@ class Past:
 
     events: Sequence[PlayEvent]
     left_out: Sequence[PastPosting]
-    caused: Mapping[str, int]
+    caused: Mapping[str | int, int]
 
 
 _Place = tuple[datetime, datetime, str, int]
@@ -126,7 +126,7 @@ def replay(
         ]
     placed.sort(key=lambda each: each[0])
     left_out = [posting for posting in postings if posting.transfer_id in gone]
-    caused = Counter(
+    caused: Counter[str | int] = Counter(
         execution.origin_id
         for execution in executions
         if execution.cause_id is not None and execution.cause_id not in gone and execution.rule_id != draft.replaces
