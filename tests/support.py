@@ -12,7 +12,7 @@ from sluiceway.domain.access import EVERY, Grant, Permission, Principal, Transfe
 from sluiceway.domain.accounts import AccountRecord
 from sluiceway.domain.executions import Execution
 from sluiceway.domain.ids import AccountId, ExecutionId, KeyId, OrganizationId, PersonId, RuleId
-from sluiceway.domain.ledger import AccountKind, Balance
+from sluiceway.domain.ledger import AccountKind
 from sluiceway.domain.money import Cents
 from sluiceway.domain.revisions import RuleRecord
 from sluiceway.domain.rules import Rule, TriggerType, read_rule
@@ -46,6 +46,7 @@ def plain_engine(database: Database) -> Engine:
         new_secret=real.new_secret,
         hash_password=lambda password: f"hashed:{password}",
         verify_password=lambda hashed, password: hashed == f"hashed:{password}",
+        rail_of=real.rail_of,
     )
 
 
@@ -223,12 +224,12 @@ class World:
             )
         return [row[0] for row in rows]
 
-    async def figures(self, account: str) -> Balance:
+    async def figures(self, account: str) -> tuple[int, int, int]:
         """Tell what the ledger says of an account: posted, held, expected."""
         async with self.engine.database.read() as tx:
             found = await stored_accounts.find_account(tx, self.organization_id, self.accounts[account])
         assert found is not None
-        return found.balance
+        return found.balance[:3]
 
     async def balances(self) -> dict[str, int]:
         """Tell what is available in each account."""

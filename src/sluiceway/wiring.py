@@ -12,12 +12,16 @@ from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 from uuid_utils import uuid7
 
+from sluiceway.outbound import Outbound, read_policy
+from sluiceway.rails import Rail
+from sluiceway.rails.sandbox import SandboxBank
 from sluiceway.services.edge import Edge
 from sluiceway.services.engine import Engine
 from sluiceway.settings import Settings
 from sluiceway.storage.database import Database, DatabaseOptions, check_durability
 from sluiceway.storage.embedded import EmbeddedPostgres
 from sluiceway.storage.migrate import migrate
+from sluiceway.storage.organizations import Organization
 from sluiceway.worker import Worker
 
 PATIENCE_S = 3600.0
@@ -47,8 +51,13 @@ def verify_password(hashed: str, password: str) -> bool:
         return False
 
 
-def engine_of(database: Database, wake: Callable[[], None] = lambda: None) -> Engine:
+def engine_of(database: Database, wake: Callable[[], None] = lambda: None, outbound: Outbound | None = None) -> Engine:
     """Build the engine over a database with the real clock, ids and hashes."""
+    sandbox_bank = SandboxBank(database)
+
+    def rail_of(organization: Organization) -> Rail | None:
+        return sandbox_bank if organization.is_sandbox else None
+
     return Engine(
         database=database,
         now=now,
@@ -57,6 +66,8 @@ def engine_of(database: Database, wake: Callable[[], None] = lambda: None) -> En
         hash_password=PasswordHasher().hash,
         verify_password=verify_password,
         wake=wake,
+        rail_of=rail_of,
+        outbound=outbound,
     )
 
 
@@ -108,9 +119,10 @@ async def running(database: Database, settings: Settings, *, with_worker: bool =
         for worker in hints:
             worker.wake()
 
-    engine = engine_of(database, wake)
-    edge = Edge(engine)
     async with AsyncExitStack() as stack:
+        outbound = await stack.enter_async_context(Outbound(read_policy(settings.remote_allow)))
+        engine = engine_of(database, wake, outbound)
+        edge = Edge(engine)
         worker = None
         if with_worker:
             worker = Worker(engine, organizations_at_once=settings.organizations_per_transaction)

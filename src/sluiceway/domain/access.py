@@ -74,6 +74,8 @@ class Principal:
     organization_id: OrganizationId
     key_id: KeyId
     grants: Mapping[Permission, Grant] = field(default_factory=dict[Permission, Grant])
+    approval_above: Cents | None = None
+    """What it moves above this amount waits for a person; None: nothing does."""
 
 
 def require(principal: Principal, permission: Permission, resource: str | None = None) -> None:

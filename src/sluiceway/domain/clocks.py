@@ -20,3 +20,6 @@ class Clock(NamedTuple):
     def is_frozen(self) -> bool:
         """Tell whether the clock stands still."""
         return self.frozen_at is not None
+
+
+REAL_TIME = Clock()

@@ -106,6 +106,30 @@ class SandboxOnly(Refusal):
 
 
 @dataclass(eq=False)
+class TransferChanged(Refusal):
+    """The transfer is not what the person was shown, or its rule has been changed or disabled since."""
+
+
+@dataclass(eq=False)
+class TransferNotCancellable(Refusal):
+    """The transfer has ended, or the bank may have it already."""
+
+
+@dataclass(eq=False)
+class ClockRefused(Refusal):
+    """A sandbox clock never goes back, and never further ahead than the calendar's end."""
+
+    reason: str
+
+
+@dataclass(eq=False)
+class BankRefused(Refusal):
+    """The sandbox bank will not do that to a payment or an account: it does not fit, or it is too late."""
+
+    reason: str
+
+
+@dataclass(eq=False)
 class RateLimited(Refusal):
     """Too many requests; try again at the given instant."""
 

@@ -59,6 +59,7 @@ class Execution:
     next_attempt_at: datetime | None
     depth: int
     origin_id: str
+    scheduled_for: datetime | None
     trace: Trace | None
 
 
@@ -85,6 +86,18 @@ _MESSAGES = {
     "RESOURCE_DELETED": "An account that the rule uses has been deleted.",
     "RULE_UNREADABLE": "The rule is not what was signed, or this version cannot read it.",
     "RULE_CHANGED": "The rule was changed or disabled before this run could start.",
+    "DISCONNECTED_ACCOUNT": "An account is no longer connected to its bank, or has been closed there.",
+    "NAME_MISMATCH": "The names at the two banks differ.",
+    "PAYMENT_FAILED": "The bank could not carry the payment.",
+    "PAYMENT_NOT_SUPPORTED": "The bank does not carry payments of this kind.",
+    "DAILY_ACH_CREDIT_LIMIT_REACHED": "The day's limit for payments to other banks has been reached.",
+    "MONTHLY_ACH_CREDIT_LIMIT_REACHED": "The month's limit for payments to other banks has been reached.",
+    "DAILY_ACH_DEBIT_LIMIT_REACHED": "The day's limit for payments from other banks has been reached.",
+    "MONTHLY_ACH_DEBIT_LIMIT_REACHED": "The month's limit for payments from other banks has been reached.",
+    "CANCELLED": "The transfer was called back before it was handed over.",
+    "APPROVAL_REFUSED": "A person refused the transfer.",
+    "APPROVAL_EXPIRED": "Nobody approved the transfer in time.",
+    "PAUSED": "Automation is paused: this run waits until it is resumed.",
 }
 
 

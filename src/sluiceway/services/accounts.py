@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 
 from sluiceway.domain.access import Permission, Principal, require, visible
 from sluiceway.domain.accounts import AccountRecord
@@ -12,7 +13,8 @@ from sluiceway.services.engine import Engine
 from sluiceway.services.idempotency import Answer, Idempotency, run_idempotently
 from sluiceway.storage import accounts as stored
 from sluiceway.storage.database import WriteTx
-from sluiceway.storage.organizations import lock_organization
+from sluiceway.storage.feeds import delete_feed, insert_feed
+from sluiceway.storage.organizations import find_organizations, lock_organization
 
 NOT_REPORTED = ReportedBalance()
 
@@ -32,6 +34,8 @@ class NewAccount:
     routing_number: str | None = None
     account_number: str | None = None
     reported: ReportedBalance = NOT_REPORTED
+    linked_account_id: AccountId | None = None
+    """Of a pod: the manual liability whose payments wait in it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,30 +61,37 @@ async def create_account(engine: Engine, command: CreateAccount) -> Answer:
 
 
 async def insert_account(
-    engine: Engine, tx: WriteTx, organization_id: OrganizationId, new: NewAccount
+    engine: Engine,
+    tx: WriteTx,
+    organization_id: OrganizationId,
+    new: NewAccount,
+    account_id: AccountId | None = None,
 ) -> AccountRecord:
-    """Add an account, and the world account of its currency where that is the first of it."""
-    assert new.kind is not AccountKind.WORLD, "the world is made when it is first needed"
-    worlds = await stored.world_accounts(tx, [organization_id])
-    if (organization_id, new.currency) not in worlds:
-        world = NewAccount(AccountKind.WORLD, "The world outside", currency=new.currency)
-        await stored.insert_account(tx, _record(engine, organization_id, world))
-    record = _record(engine, organization_id, new)
+    """Add an account (under the id that its bank knows already), with our own of its currency where it is the first."""
+    assert new.kind not in (AccountKind.WORLD, AccountKind.CLEARING), "our own are made when they are first needed"
+    at = (await find_organizations(tx, [organization_id]))[organization_id].clock.read(engine.now())
+    if (organization_id, new.currency) not in await stored.own_accounts(tx, [organization_id]):
+        for kind in (AccountKind.WORLD, AccountKind.CLEARING):
+            own_id = AccountId(engine.new_id())
+            await stored.insert_own_account(tx, organization_id, own_id, kind, new.currency, at)
+    record = _record(account_id or AccountId(engine.new_id()), organization_id, new, at)
     await stored.insert_account(tx, record)
+    if new.kind is AccountKind.EXTERNAL_ACCOUNT:
+        await insert_feed(tx, organization_id, record.account.id)
     return record
 
 
-def _record(engine: Engine, organization_id: OrganizationId, new: NewAccount) -> AccountRecord:
-    at = engine.now()
+def _record(account_id: AccountId, organization_id: OrganizationId, new: NewAccount, at: datetime) -> AccountRecord:
     return AccountRecord(
         organization_id=organization_id,
         account=Account(
-            id=AccountId(engine.new_id()),
+            id=account_id,
             kind=new.kind,
             external_kind=new.external_kind,
             currency=new.currency,
             reported=new.reported,
             name=new.name,
+            linked_account_id=new.linked_account_id,
         ),
         balance=NOTHING,
         name=new.name,
@@ -103,14 +114,15 @@ async def delete_account(
 
     async def work(tx: WriteTx) -> AccountRecord:
         # The gate keeps settlement out, the row lock keeps transfers and deposits out.
-        await lock_organization(tx, organization_id)
+        at = (await lock_organization(tx, organization_id)).clock.read(engine.now())
         books = await stored.lock_accounts(tx, [(organization_id, account_id)] if account_id is not None else [])
         record = None if account_id is None else await stored.find_account(tx, organization_id, account_id)
         if record is None or record.deleted_at is not None:
             raise NotFound(IdKind.ACCOUNT, spelling)
         if books[organization_id].balances[record.account.id] != NOTHING:
             raise AccountNotEmpty
-        await stored.delete_account(tx, organization_id, record.account.id, engine.now())
+        await stored.delete_account(tx, organization_id, record.account.id, at)
+        await delete_feed(tx, organization_id, record.account.id)
         return record
 
     return await engine.database.write(work)

@@ -24,7 +24,8 @@ class TriggerRule:
     """Run a rule on demand. The caller has been authorized for exactly this rule.
 
     `amount` becomes the transfer amount and stands in for the source balance in the sums. `show` writes the answer,
-    which is remembered under the idempotency key. `spelling` is the rule's id as the caller wrote it.
+    which is remembered under the idempotency key. `spelling` is the rule's id as the caller wrote it. A simulation runs
+    any rule, also a disabled one, and moves nothing. What it moves above `approval_above` waits for a person.
     """
 
     organization_id: OrganizationId
@@ -34,6 +35,8 @@ class TriggerRule:
     amount: Cents | None
     idempotency: Idempotency | None
     show: Callable[[ExecutionId], Answer]
+    mode: Mode = Mode.LIVE
+    approval_above: Cents | None = None
 
 
 async def admit(engine: Engine, commands: Sequence[TriggerRule]) -> list[Answer | Refusal]:
@@ -59,7 +62,7 @@ async def _admit(engine: Engine, tx: WriteTx, commands: Sequence[TriggerRule]) -
         state = states.get((command.organization_id, command.rule_id))
         if state is None or state.is_deleted:
             answers.append(NotFound(IdKind.RULE, command.spelling))
-        elif state.approval_id is None:
+        elif state.approval_id is None and command.mode is Mode.LIVE:
             answers.append(RuleDisabled())
         else:
             execution_id = ExecutionId(engine.new_id())
@@ -77,11 +80,12 @@ def _execution(execution_id: ExecutionId, command: TriggerRule, state: RuleState
         revision=state.revision,
         fingerprint=state.fingerprint,
         approval_id=state.approval_id,
-        mode=Mode.LIVE,
+        mode=command.mode,
         trigger_type=command.trigger_type,
         transfer_amount=command.amount,
         stands_in=command.amount is not None,
         cause_transfer_id=None,
         origin_id=execution_id,
         depth=0,
+        approval_above=command.approval_above,
     )

@@ -13,7 +13,7 @@ from sluiceway.services.engine import Engine
 from sluiceway.services.idempotency import Answer, Idempotency, run_idempotently
 from sluiceway.services.movements import Movements, Origin, fired_rules
 from sluiceway.services.showing import transfer_of
-from sluiceway.storage.accounts import lock_accounts, world_accounts
+from sluiceway.storage.accounts import lock_accounts, own_accounts
 from sluiceway.storage.database import WriteTx
 from sluiceway.storage.organizations import find_organizations
 from sluiceway.storage.transfers import NewTransfer
@@ -50,18 +50,19 @@ async def deposit(engine: Engine, commands: Sequence[Deposit]) -> list[Answer | 
 async def _deposit(engine: Engine, tx: WriteTx, commands: Sequence[Deposit]) -> list[Answer | Refusal]:
     organization_ids = {command.organization_id for command in commands}
     organizations = await find_organizations(tx, organization_ids)
-    worlds = await world_accounts(tx, organization_ids)
+    own = await own_accounts(tx, organization_ids)
+    worlds = {key: accounts.world for key, accounts in own.items()}
     accounts = {(command.organization_id, command.account_id) for command in commands}
     fired = await fired_rules(tx, accounts)
     books = await lock_accounts(tx, accounts | {(key[0], account_id) for key, account_id in worlds.items()})
-    movements = Movements(engine, books, fired, engine.now())
+    movements = Movements(engine, organizations, books, fired, engine.now())
     answers: list[Answer | Refusal] = []
     for command in commands:
         book = books[command.organization_id]
         account = book.accounts.get(command.account_id)
         if not organizations[command.organization_id].is_sandbox:
             answers.append(SandboxOnly())
-        elif account is None or account.is_deleted or not account.is_kept or account.id in worlds.values():
+        elif account is None or account.is_deleted or not account.is_kept or not account.is_listed:
             answers.append(NotFound(IdKind.ACCOUNT, command.spelling))
         else:
             world = worlds[command.organization_id, account.currency]
@@ -92,4 +93,4 @@ def _post(movements: Movements, book: Book, world: AccountId, command: Deposit) 
         key_id=command.key_id,
     )
     movements.add(transfer, Origin(transfer_id, -1, None))
-    return transfer_of(transfer, book, movements.at)
+    return transfer_of(transfer, book, movements.clocks[command.organization_id])

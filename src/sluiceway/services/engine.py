@@ -9,9 +9,12 @@ from sluiceway.domain.access import Principal
 from sluiceway.domain.ids import AccountId
 from sluiceway.domain.revisions import RevisionKey
 from sluiceway.domain.rules import Needs, Remote, Rule, needs
+from sluiceway.outbound import Outbound
+from sluiceway.rails import Rail
 from sluiceway.storage import credentials
 from sluiceway.storage import rules as stored_rules
 from sluiceway.storage.database import Database, ReadTx
+from sluiceway.storage.organizations import Organization
 
 
 class Compiled(NamedTuple):
@@ -96,5 +99,9 @@ class Engine:
     verify_password: Callable[[str, str], bool]
     """Check a hash against a password."""
     wake: Callable[[], None] = lambda: None
+    rail_of: Callable[[Organization], Rail | None] = lambda _: None
+    """Choose the bank that carries an organization's payments; None: there is none, and none are carried."""
+    outbound: Outbound | None = None
+    """The one way out, for remote amounts; None: nobody is asked."""
     revisions: RevisionCache = field(default_factory=RevisionCache)
     principals: PrincipalCache = field(default_factory=PrincipalCache)

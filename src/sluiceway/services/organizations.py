@@ -1,11 +1,14 @@
 """Organizations and their people: made by whoever runs the server."""
 
+from datetime import datetime, timedelta
+
 from sluiceway.domain.ids import OrganizationId, PersonId
 from sluiceway.services.engine import Engine
 from sluiceway.storage import organizations as stored
 from sluiceway.storage.credentials import Person, insert_person
 from sluiceway.storage.database import WriteTx
 from sluiceway.storage.organizations import Organization
+from sluiceway.storage.outbox import EventKind, OutboxEvent, insert_events
 
 
 async def create_organization(engine: Engine, name: str, *, is_sandbox: bool) -> OrganizationId:
@@ -17,6 +20,52 @@ async def create_organization(engine: Engine, name: str, *, is_sandbox: bool) ->
 
     await engine.database.write(work)
     return organization_id
+
+
+async def pause(engine: Engine, organization_id: OrganizationId) -> None:
+    """Stop an organization's automation: when this returns, no rule moves anything until `resume`.
+
+    What is admitted meanwhile stays and says so. A second pause keeps the first time.
+    """
+
+    async def work(tx: WriteTx) -> None:
+        organization = await stored.lock_organization(tx, organization_id)
+        if organization.paused_at is None:
+            at = organization.clock.read(engine.now())
+            await stored.set_paused(tx, organization_id, at)
+            await _tell(engine, tx, organization_id, EventKind.ORGANIZATION_PAUSED, at)
+
+    await engine.database.write(work)
+
+
+async def resume(engine: Engine, organization_id: OrganizationId) -> None:
+    """Let an organization's automation go on: what has waited runs, of each schedule the latest missed time."""
+
+    async def work(tx: WriteTx) -> None:
+        organization = await stored.lock_organization(tx, organization_id)
+        if organization.paused_at is not None:
+            await stored.set_paused(tx, organization_id, None)
+            at = organization.clock.read(engine.now())
+            await _tell(engine, tx, organization_id, EventKind.ORGANIZATION_RESUMED, at)
+
+    await engine.database.write(work)
+    engine.wake()
+
+
+async def set_waits(
+    engine: Engine, organization_id: OrganizationId, *, approval_lasts: timedelta, handover_delay: timedelta
+) -> None:
+    """Set how long a transfer waits for a person, and how long a payment can be cancelled before it goes out."""
+
+    async def work(tx: WriteTx) -> None:
+        await stored.lock_organization(tx, organization_id)
+        await stored.set_waits(tx, organization_id, approval_lasts=approval_lasts, handover_delay=handover_delay)
+
+    await engine.database.write(work)
+
+
+async def _tell(engine: Engine, tx: WriteTx, organization_id: OrganizationId, kind: EventKind, at: datetime) -> None:
+    await insert_events(tx, [OutboxEvent(organization_id, engine.new_id(), kind, organization_id, at)])
 
 
 async def list_organizations(engine: Engine) -> list[Organization]:

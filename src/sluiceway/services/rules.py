@@ -2,7 +2,8 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from datetime import datetime
+from typing import Final, NamedTuple
 
 from sluiceway.domain.access import Permission, Principal, require, visible
 from sluiceway.domain.errors import (
@@ -17,7 +18,8 @@ from sluiceway.domain.errors import (
 from sluiceway.domain.ids import AccountId, ApprovalId, IdKind, OrganizationId, RuleId
 from sluiceway.domain.ledger import Account, AccountKind
 from sluiceway.domain.revisions import RuleRecord
-from sluiceway.domain.rules import Finding, Rule, Severity, check
+from sluiceway.domain.rules import Finding, Rule, Scheduled, Severity, check
+from sluiceway.domain.schedule import next_fire
 from sluiceway.services.engine import Engine
 from sluiceway.services.idempotency import Answer, Idempotency, run_idempotently
 from sluiceway.storage import rules as stored
@@ -26,6 +28,9 @@ from sluiceway.storage.credentials import Person, find_people
 from sluiceway.storage.database import ReadTx, WriteTx
 from sluiceway.storage.organizations import lock_organization
 from sluiceway.storage.outbox import EventKind, OutboxEvent, insert_events
+
+SECRET_LENGTH: Final = 44
+"""So many base62 characters are also base64, of 33 bytes, as the signatures of Standard Webhooks want it."""
 
 
 class TypedAccount(NamedTuple):
@@ -51,12 +56,13 @@ async def create_rule(engine: Engine, command: CreateRule) -> Answer:
     """Create a rule. Raises InvalidParameters for what `check` finds wrong, and the refusals of idempotency."""
 
     async def effect(tx: WriteTx, _: object) -> list[Answer | Refusal]:
-        await lock_organization(tx, command.organization_id)
+        at = (await lock_organization(tx, command.organization_id)).clock.read(engine.now())
         accounts = await accounts_of(tx, command.organization_id)
-        if problems := _problems(command.rule, accounts, command.typed_accounts):
+        if problems := _problems(command.rule, accounts, command.typed_accounts, at):
             return [InvalidParameters(problems)]
         rule_id = RuleId(engine.new_id())
-        await stored.insert_rule(tx, command.organization_id, rule_id, command.rule, engine.now())
+        secret = engine.new_secret(SECRET_LENGTH)
+        await stored.insert_rule(tx, command.organization_id, rule_id, command.rule, secret, at)
         return [command.show(await _get(tx, command.organization_id, rule_id, rule_id), accounts)]
 
     [answer] = await run_idempotently(engine, [command], effect)
@@ -81,14 +87,14 @@ async def revise_rule(
     """
 
     async def work(tx: WriteTx) -> tuple[RuleRecord, dict[AccountId, Account]]:
-        await lock_organization(tx, organization_id)
+        at = (await lock_organization(tx, organization_id)).clock.read(engine.now())
         record = await _get(tx, organization_id, rule_id, spelling)
         accounts = await accounts_of(tx, organization_id)
-        if problems := _problems(rule, accounts, typed_accounts):
+        if problems := _problems(rule, accounts, typed_accounts, at):
             raise InvalidParameters(problems)
-        await stored.revise_rule(tx, organization_id, record.id, record.revision + 1, rule, engine.now())
+        await stored.revise_rule(tx, organization_id, record.id, record.revision + 1, rule, at)
         if record.is_enabled:
-            await _tell(engine, tx, record, EventKind.RULE_DISABLED)
+            await _tell(engine, tx, record, EventKind.RULE_DISABLED, at)
         return await _get(tx, organization_id, record.id, spelling), accounts
 
     return await engine.database.write(work)
@@ -100,11 +106,11 @@ async def delete_rule(
     """Disable a rule and delete it softly; give it as it is now, with the organization's accounts. Raises NotFound."""
 
     async def work(tx: WriteTx) -> tuple[RuleRecord, dict[AccountId, Account]]:
-        await lock_organization(tx, organization_id)
+        at = (await lock_organization(tx, organization_id)).clock.read(engine.now())
         record = await _get(tx, organization_id, rule_id, spelling)
-        await stored.disable_rule(tx, organization_id, record.id, engine.now(), is_deleted=True)
+        await stored.disable_rule(tx, organization_id, record.id, at, is_deleted=True)
         if record.is_enabled:
-            await _tell(engine, tx, record, EventKind.RULE_DISABLED)
+            await _tell(engine, tx, record, EventKind.RULE_DISABLED, at)
         left = await stored.find_rule(tx, organization_id, record.id)
         assert left is not None, "a deleted rule keeps its row"
         return left, await accounts_of(tx, organization_id)
@@ -118,11 +124,11 @@ async def disable_rule(
     """Disable a rule: when this returns, it moves nothing more. Raises NotFound."""
 
     async def work(tx: WriteTx) -> RuleRecord:
-        await lock_organization(tx, organization_id)
+        at = (await lock_organization(tx, organization_id)).clock.read(engine.now())
         record = await _get(tx, organization_id, rule_id, spelling)
-        await stored.disable_rule(tx, organization_id, record.id, engine.now())
+        await stored.disable_rule(tx, organization_id, record.id, at)
         if record.is_enabled:
-            await _tell(engine, tx, record, EventKind.RULE_DISABLED)
+            await _tell(engine, tx, record, EventKind.RULE_DISABLED, at)
         return await _get(tx, organization_id, record.id, spelling)
 
     return await engine.database.write(work)
@@ -156,16 +162,18 @@ async def enable_rule(engine: Engine, person: Person, password: str, rule_id: Ru
         raise PasswordRefused
 
     async def work(tx: WriteTx) -> RuleRecord:
-        await lock_organization(tx, person.organization_id)
+        at = (await lock_organization(tx, person.organization_id)).clock.read(engine.now())
         record = await _get(tx, person.organization_id, rule_id, rule_id)
         if record.fingerprint != fingerprint:
             raise RuleChanged
-        if problems := errors_in(check(record.rule, await accounts_of(tx, person.organization_id))):
-            raise RuleHasProblems(problems)
         if record.is_enabled:
             return record
-        await stored.enable_rule(tx, record, ApprovalId(engine.new_id()), person.id, engine.now())
-        await _tell(engine, tx, record, EventKind.RULE_ENABLED)
+        if problems := errors_in(check(record.rule, await accounts_of(tx, person.organization_id), now=at)):
+            raise RuleHasProblems(problems)
+        trigger = record.rule.trigger
+        first = next_fire(trigger.schedule, at) if isinstance(trigger, Scheduled) else None
+        await stored.enable_rule(tx, record, ApprovalId(engine.new_id()), person.id, at, first)
+        await _tell(engine, tx, record, EventKind.RULE_ENABLED, at)
         return await _get(tx, person.organization_id, rule_id, rule_id)
 
     return await engine.database.write(work)
@@ -215,7 +223,7 @@ async def accounts_of(tx: ReadTx, organization_id: OrganizationId) -> dict[Accou
 
 
 def _problems(
-    rule: Rule, accounts: dict[AccountId, Account], typed_accounts: Sequence[TypedAccount]
+    rule: Rule, accounts: dict[AccountId, Account], typed_accounts: Sequence[TypedAccount], at: datetime
 ) -> tuple[Problem, ...]:
     """Find what keeps a rule from being saved, accounts named with another's type among it."""
     mistyped = [
@@ -223,7 +231,7 @@ def _problems(
         for path, account_id, kind in typed_accounts
         if account_id in accounts and accounts[account_id].kind is not kind
     ]
-    return (*errors_in(check(rule, accounts)), *mistyped)
+    return (*errors_in(check(rule, accounts, now=at)), *mistyped)
 
 
 def errors_in(findings: list[Finding]) -> tuple[Problem, ...]:
@@ -238,6 +246,5 @@ async def _get(tx: ReadTx, organization_id: OrganizationId, rule_id: RuleId | No
     return record
 
 
-async def _tell(engine: Engine, tx: WriteTx, record: RuleRecord, kind: EventKind) -> None:
-    event = OutboxEvent(record.organization_id, engine.new_id(), kind, record.id)
-    await insert_events(tx, [event], engine.now())
+async def _tell(engine: Engine, tx: WriteTx, record: RuleRecord, kind: EventKind, at: datetime) -> None:
+    await insert_events(tx, [OutboxEvent(record.organization_id, engine.new_id(), kind, record.id, at)])

@@ -13,7 +13,7 @@ from sluiceway.domain.rules import read_rule
 from sluiceway.services.accounts import NewAccount, insert_account
 from sluiceway.services.engine import Engine
 from sluiceway.services.keys import create_key, every_grant, hash_secret
-from sluiceway.services.rules import enable_rule
+from sluiceway.services.rules import SECRET_LENGTH, enable_rule
 from sluiceway.storage.accounts import list_accounts
 from sluiceway.storage.credentials import Person, find_people, insert_person, set_password
 from sluiceway.storage.database import ConstraintViolated, ReadTx, WriteTx
@@ -99,7 +99,9 @@ async def _insert(engine: Engine, password: str) -> bool:
         ids: dict[str, AccountId] = {}
         for short, new in _ACCOUNTS.items():
             ids[short] = (await insert_account(engine, tx, DEMO_ORGANIZATION, new)).account.id
-        await insert_rule(tx, DEMO_ORGANIZATION, RuleId(engine.new_id()), read_rule(_rule(ids)), at)
+        await insert_rule(
+            tx, DEMO_ORGANIZATION, RuleId(engine.new_id()), read_rule(_rule(ids)), engine.new_secret(SECRET_LENGTH), at
+        )
         return True
 
     try:

@@ -4,24 +4,29 @@ One transaction settles hundreds of executions. Claiming is locking, so a worker
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
 
 from sluiceway.domain.executions import Counts, ExecutionStatus, explain, status_of
-from sluiceway.domain.ids import OrganizationId, RuleId, derive_transfer_id
-from sluiceway.domain.ledger import Book
+from sluiceway.domain.ids import AccountId, ExecutionId, OrganizationId, RuleId, derive_transfer_id
+from sluiceway.domain.ledger import Balance
+from sluiceway.domain.money import Cents
 from sluiceway.domain.revisions import RevisionKey, RuleState
-from sluiceway.domain.rules import CapKey, ErrorCode, Event, Plan, PlannedTransfer, Snapshot, local_date, plan
+from sluiceway.domain.rules import CapKey, ErrorCode, Event, Plan, PlannedTransfer, Rule, Snapshot, local_date, plan
 from sluiceway.domain.transfers import Mode, TransferStatus, direction_of
 from sluiceway.domain.transfers import Origin as TransferOrigin
 from sluiceway.services.engine import UNREADABLE, Compiled, Engine
-from sluiceway.services.movements import Movements, Origin, carry, fired_rules
+from sluiceway.services.limits import AchRooms, load_rooms
+from sluiceway.services.movements import Movements, Origin, fired_rules
 from sluiceway.storage import executions as stored_executions
 from sluiceway.storage import rules as stored_rules
 from sluiceway.storage.accounts import lock_accounts
 from sluiceway.storage.caps import OrganizationCap, caps_used
 from sluiceway.storage.database import WriteTx
-from sluiceway.storage.executions import Claimed, Finished
+from sluiceway.storage.executions import Claimed, Finished, ToGather
 from sluiceway.storage.organizations import Organization, lock_free_organizations
 from sluiceway.storage.outbox import EventKind
+from sluiceway.storage.remote_amounts import AnsweredActions, remote_amounts
 from sluiceway.storage.transfers import NewTransfer
 
 BATCH = 500
@@ -63,15 +68,17 @@ async def settle(engine: Engine, organization_ids: Sequence[OrganizationId], lim
 
 async def _settle(engine: Engine, tx: WriteTx, chosen: Sequence[OrganizationId], limit: int) -> int:
     at = engine.now()
-    organizations = await lock_free_organizations(tx, chosen)
+    free = await lock_free_organizations(tx, chosen)
+    organizations = {key: organization for key, organization in free.items() if organization.paused_at is None}
     if not organizations:
         return 0
-    claimed = await stored_executions.claim_executions(tx, list(organizations), at, limit)
+    clocks = {key: organization.clock.read(at) for key, organization in organizations.items()}
+    claimed = await stored_executions.claim_executions(tx, clocks, limit)
     if not claimed:
         return 0
     compiled = await engine.revisions.get(tx, {_revision(execution) for execution in claimed})
     bearable = _bearable(claimed, compiled, chosen)
-    batch = await _load(engine, tx, bearable, compiled, organizations)
+    batch = await _load(engine, tx, bearable, compiled, organizations, at)
     for execution in bearable:
         batch.settle(execution)
     await batch.movements.write(tx)
@@ -109,6 +116,7 @@ async def _load(
     claimed: Sequence[Claimed],
     compiled: dict[RevisionKey, Compiled],
     organizations: dict[OrganizationId, Organization],
+    at: datetime,
 ) -> "_Batch":
     """Load everything that the plans of this batch may look at."""
     states = await stored_rules.rule_states(tx, {(c.organization_id, c.rule_id) for c in claimed})
@@ -127,12 +135,21 @@ async def _load(
         for execution in claimed
         for key in _cap_keys(execution, compiled.get(_revision(execution), UNREADABLE))
     }
-    fired = await fired_rules(tx, arrivals)
+    asking = {
+        (execution.organization_id, execution.id)
+        for execution in claimed
+        if compiled.get(_revision(execution), UNREADABLE).needs.remote
+    }
+    answers = await remote_amounts(tx, asking)
     books = await lock_accounts(tx, accounts)
+    # With the accounts that were locked: a payment to a manual liability arrives at its pod.
+    arrivals |= {(key, pod) for key, book in books.items() for pod in book.holding_pods.values()}
+    fired = await fired_rules(tx, arrivals)
     used = await caps_used(tx, caps)
-    movements = Movements(engine, books, fired, engine.now())
+    movements = Movements(engine, organizations, books, fired, at)
+    rooms = await load_rooms(tx, movements)
     await movements.count_causes(tx, {(c.organization_id, c.origin_id) for c in claimed})
-    return _Batch(movements, compiled, states, organizations, used)
+    return _Batch(movements, compiled, states, used, rooms, answers)
 
 
 def _revision(execution: Claimed) -> RevisionKey:
@@ -141,6 +158,13 @@ def _revision(execution: Claimed) -> RevisionKey:
 
 def _event(execution: Claimed) -> Event:
     return Event(execution.trigger_type, execution.created_at, execution.transfer_amount, execution.stands_in)
+
+
+def _guarded(rule: Rule, approval_above: Cents | None) -> Rule:
+    """Give the rule with the stricter of two bounds on what moves without a person: its own, and the caller's."""
+    if approval_above is None or (rule.approval_above is not None and rule.approval_above <= approval_above):
+        return rule
+    return replace(rule, approval_above=approval_above)
 
 
 def _cap_keys(execution: Claimed, compiled: Compiled) -> list[CapKey]:
@@ -157,13 +181,15 @@ class _Batch:
         movements: Movements,
         compiled: dict[RevisionKey, Compiled],
         states: dict[tuple[OrganizationId, RuleId], RuleState],
-        organizations: dict[OrganizationId, Organization],
         used: dict[OrganizationCap, int],
+        rooms: AchRooms,
+        answers: dict[ExecutionId, AnsweredActions],
     ) -> None:
         self.movements = movements
         self._compiled = compiled
         self._states = states
-        self._organizations = organizations
+        self._rooms = rooms
+        self._answers = answers
         self._used: dict[OrganizationId, dict[CapKey, int]] = {}
         for cap, amount in used.items():
             self._used.setdefault(cap.organization_id, {})[cap.key] = amount
@@ -179,34 +205,62 @@ class _Batch:
         if compiled is None:
             self._refuse(execution, "RULE_UNREADABLE")
             return
-        book = self.movements.books[execution.organization_id]
-        used = self._used.setdefault(execution.organization_id, {})
-        minimum = self._organizations[execution.organization_id].minimum_transfer
-        snapshot = Snapshot(book.accounts, book.balances, used, minimum=minimum)
-        decided = plan(execution.rule_id, compiled.rule, _event(execution), snapshot)
+        answered = self._answers.get(execution.id, {})
+        rule = _guarded(compiled.rule, execution.approval_above)
+        snapshot = self._snapshot(execution, compiled, answered)
+        decided = plan(execution.rule_id, rule, _event(execution), snapshot)
+        if decided.step is not None and any(
+            place[0] == decided.step and place not in answered for place in compiled.needs.remote
+        ):
+            self.movements.to_gather.append(ToGather(execution.organization_id, execution.id, decided.step))
+            return
         if is_live:
+            used = self._used.setdefault(execution.organization_id, {})
             for key, amount in decided.cap_uses.items():
                 used[key] = used.get(key, 0) + amount
                 cap = OrganizationCap(execution.organization_id, key)
                 self.movements.cap_uses[cap] = self.movements.cap_uses.get(cap, 0) + amount
-        self._finish(execution, decided, book)
+        self._finish(execution, compiled, decided)
+
+    def _snapshot(self, execution: Claimed, compiled: Compiled, answered: AnsweredActions) -> Snapshot:
+        """Show a plan the running balances as they are now.
+
+        In a simulation an amount that was given is also what there is in the trigger's account: it asks "what if".
+        """
+        organization_id = execution.organization_id
+        book = self.movements.books[organization_id]
+        balances: Mapping[AccountId, Balance] = book.balances
+        account_id, amount = compiled.rule.account_id, execution.transfer_amount
+        is_what_if = execution.mode is Mode.SIMULATION and execution.stands_in
+        if is_what_if and amount is not None and account_id is not None and account_id in balances:
+            balances = {**balances, account_id: Balance(amount, 0, balances[account_id].expected_in)}
+        return Snapshot(
+            book.accounts,
+            balances,
+            self._used.setdefault(organization_id, {}),
+            {place: answer.amount for place, answer in answered.items() if answer.amount is not None},
+            minimum=self.movements.organizations[organization_id].minimum_transfer,
+            at=self.movements.clocks[organization_id],
+            ach=self._rooms.left(organization_id),
+            holding_pods=book.holding_pods,
+        )
 
     def _refuse(self, execution: Claimed, why: str) -> None:
         """End an execution that must not run, because its revision is no longer approved or cannot be read."""
         self._end(execution, ExecutionStatus.FAILED, None, Counts(0, 0, 0, 0), [], explain(why))
 
-    def _finish(self, execution: Claimed, decided: Plan, book: Book) -> None:
+    def _finish(self, execution: Claimed, compiled: Compiled, decided: Plan) -> None:
         origin = Origin(execution.origin_id, execution.depth, execution.rule_id)
-        transfers = [self._transfer(execution, planned, book) for planned in decided.transfers]
+        transfers = [self._transfer(execution, compiled, planned) for planned in decided.transfers]
         went_on = [self.movements.add(transfer, origin) for transfer in transfers]
         statuses = [transfer.status for transfer in transfers]
         counts = Counts(
             decided.attempted,
             statuses.count(TransferStatus.COMPLETE),
             decided.failed,
-            statuses.count(TransferStatus.PROCESSING),
+            statuses.count(TransferStatus.PROCESSING) + statuses.count(TransferStatus.PENDING_APPROVAL),
         )
-        message = explain(decided.first_error) or (None if all(went_on) else STOPPED)
+        message = self._explain(execution, decided) or (None if all(went_on) else STOPPED)
         self._end(execution, status_of(counts), decided, counts, transfers, message)
 
     def _end(
@@ -229,6 +283,7 @@ class _Batch:
                 error_message=message,
                 transfer_ids=[transfer.id for transfer in transfers],
                 trace=decided and decided.trace,
+                at=self.movements.clocks[execution.organization_id],
             )
         )
         if status is not ExecutionStatus.IN_PROGRESS:
@@ -236,20 +291,27 @@ class _Batch:
             kind = EventKind.EXECUTION_FAILED if has_failed else EventKind.EXECUTION_FINISHED
             self.movements.tell(execution.organization_id, kind, execution.id)
 
-    def _transfer(self, execution: Claimed, planned: PlannedTransfer, book: Book) -> NewTransfer:
-        transfer_id = derive_transfer_id(execution.id, planned.step, planned.action, planned.part)
+    def _explain(self, execution: Claimed, decided: Plan) -> str | None:
+        """Say what went wrong, with what the remote service has said of itself."""
+        message = explain(decided.first_error)
+        if message is None or decided.first_error != ErrorCode.REMOTE_AMOUNT_UNAVAILABLE:
+            return message
+        answered = self._answers.get(execution.id, {}).items()
+        problems = [answer.problem for (step, _), answer in answered if step == decided.step and answer.problem]
+        return " ".join([message, *problems[:1]])
+
+    def _transfer(self, execution: Claimed, compiled: Compiled, planned: PlannedTransfer) -> NewTransfer:
+        accounts = self.movements.books[execution.organization_id].accounts
+        action = compiled.rule.steps[planned.step].actions[planned.action]
         if planned.error_code is ErrorCode.INSUFFICIENT_FUNDS:
             status = TransferStatus.INCOMPLETE
         elif planned.error_code is not None:
             status = TransferStatus.ERROR
-        elif execution.mode is Mode.SIMULATION:
-            status = TransferStatus.COMPLETE
         else:
-            status = carry(book, transfer_id, planned.source, planned.destination, planned.amount)
-        accounts = book.accounts
-        return NewTransfer(
+            status = TransferStatus.COMPLETE
+        transfer = NewTransfer(
             organization_id=execution.organization_id,
-            id=transfer_id,
+            id=derive_transfer_id(execution.id, planned.step, planned.action, planned.part),
             execution_id=execution.id,
             rule_id=execution.rule_id,
             step=planned.step,
@@ -263,4 +325,12 @@ class _Batch:
             mode=execution.mode,
             status=status,
             error_code=planned.error_code,
+            description=action.ach_description,
+        )
+        if planned.error_code is not None or execution.mode is Mode.SIMULATION:
+            return transfer
+        if not planned.needs_approval:
+            self._rooms.use(execution.organization_id, planned.source, planned.destination, planned.amount)
+        return self.movements.carry(
+            transfer, needs_approval=planned.needs_approval, is_direct_deposit=action.is_direct_deposit
         )

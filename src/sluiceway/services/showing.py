@@ -31,6 +31,8 @@ def transfer_of(transfer: NewTransfer, book: Book, at: datetime) -> Transfer:
         description=transfer.description,
         created_at=at,
         completed_at=at if transfer.status is TransferStatus.COMPLETE else None,
+        approval_expires_at=transfer.approval_expires_at,
+        staged_account_id=transfer.staged_account_id,
     )
 
 

@@ -14,14 +14,15 @@ from sluiceway.domain.errors import (
     TransferAccountNotFound,
 )
 from sluiceway.domain.ids import AccountId, IdKind, OrganizationId, TransferId
-from sluiceway.domain.ledger import Account, AccountKind, Book
+from sluiceway.domain.ledger import Account, Book
 from sluiceway.domain.money import Cents
 from sluiceway.domain.rules import ErrorCode
 from sluiceway.domain.transfers import Direction, Mode, Transfer, TransferStatus, direction_of
 from sluiceway.domain.transfers import Origin as TransferOrigin
 from sluiceway.services.engine import Engine
 from sluiceway.services.idempotency import Answer, Idempotency, run_idempotently
-from sluiceway.services.movements import Movements, Origin, carry, fired_rules
+from sluiceway.services.limits import AchRooms, load_rooms
+from sluiceway.services.movements import Movements, Origin, fired_rules
 from sluiceway.services.showing import transfer_of
 from sluiceway.storage import transfers as stored
 from sluiceway.storage.accounts import lock_accounts
@@ -81,15 +82,17 @@ async def transfer(engine: Engine, commands: Sequence[CreateTransfer]) -> list[A
 async def _transfer(engine: Engine, tx: WriteTx, commands: Sequence[CreateTransfer]) -> list[Answer | Refusal]:
     organizations = await find_organizations(tx, {command.organization_id for command in commands})
     ends = {(c.organization_id, end) for c in commands for end in (c.source_id, c.destination_id) if end is not None}
-    fired = await fired_rules(tx, ends)
     books = await lock_accounts(tx, ends)
-    movements = Movements(engine, books, fired, engine.now())
+    pods = {(key, pod) for key, book in books.items() for pod in book.holding_pods.values()}
+    fired = await fired_rules(tx, ends | pods)
+    movements = Movements(engine, organizations, books, fired, engine.now())
+    rooms = await load_rooms(tx, movements)
     answers: list[Answer | Refusal] = []
     for command in commands:
         book = books.get(command.organization_id, NO_ACCOUNTS)
         checked = _check(command, book, organizations[command.organization_id])
         answers.append(
-            checked if isinstance(checked, Refusal) else command.show(_move(movements, book, command, *checked))
+            checked if isinstance(checked, Refusal) else command.show(_move(movements, rooms, book, command, *checked))
         )
     await movements.write(tx)
     return answers
@@ -99,9 +102,9 @@ def _check(command: CreateTransfer, book: Book, organization: Organization) -> R
     """Find both ends, every refusal first."""
     source = None if command.source_id is None else book.accounts.get(command.source_id)
     destination = None if command.destination_id is None else book.accounts.get(command.destination_id)
-    if source is None or source.is_deleted or source.kind is AccountKind.WORLD:
+    if source is None or source.is_deleted or not source.is_listed:
         return TransferAccountNotFound(is_source=True, spelling=command.source_spelling)
-    if destination is None or destination.is_deleted or destination.kind is AccountKind.WORLD:
+    if destination is None or destination.is_deleted or not destination.is_listed:
         return TransferAccountNotFound(is_source=False, spelling=command.destination_spelling)
     if source.id == destination.id:
         return InvalidParameters((Problem("destination", "must differ from the source"),))
@@ -115,20 +118,18 @@ def _check(command: CreateTransfer, book: Book, organization: Organization) -> R
     return source, destination
 
 
-def _move(movements: Movements, book: Book, command: CreateTransfer, source: Account, destination: Account) -> Transfer:
-    transfer_id = TransferId(movements.engine.new_id())
-    spendable = book.spendable(source.id)
-    error_code: ErrorCode | None = None
-    if spendable is None:
-        status, error_code = TransferStatus.ERROR, ErrorCode.NULL_BALANCE
-    elif spendable < command.amount:
-        status, error_code = TransferStatus.INCOMPLETE, ErrorCode.INSUFFICIENT_FUNDS
-    else:
-        status = carry(book, transfer_id, source.id, destination.id, command.amount)
+def _move(
+    movements: Movements,
+    rooms: AchRooms,
+    book: Book,
+    command: CreateTransfer,
+    source: Account,
+    destination: Account,
+) -> Transfer:
     direction = direction_of(source, destination)
     made = NewTransfer(
         organization_id=command.organization_id,
-        id=transfer_id,
+        id=TransferId(movements.engine.new_id()),
         execution_id=None,
         rule_id=None,
         step=None,
@@ -140,13 +141,38 @@ def _move(movements: Movements, book: Book, command: CreateTransfer, source: Acc
         direction=direction,
         origin=TransferOrigin.USER_PULL if direction is Direction.MONEY_IN else TransferOrigin.USER,
         mode=Mode.LIVE,
-        status=status,
-        error_code=error_code,
+        status=TransferStatus.PROCESSING,
+        error_code=None,
         description=command.description,
         key_id=command.principal.key_id,
     )
-    movements.add(made, Origin(transfer_id, -1, None))
-    return transfer_of(made, book, movements.at)
+    error_code = _first_error(rooms, book, made, source, destination)
+    if error_code is not None:
+        is_lack = error_code is ErrorCode.INSUFFICIENT_FUNDS
+        status = TransferStatus.INCOMPLETE if is_lack else TransferStatus.ERROR
+        made = made._replace(status=status, error_code=error_code)
+    else:
+        above = command.principal.approval_above
+        needs_approval = above is not None and command.amount > above
+        if not needs_approval:
+            rooms.use(command.organization_id, source.id, destination.id, command.amount)
+        made = movements.carry(made, needs_approval=needs_approval)
+    movements.add(made, Origin(made.id, -1, None))
+    return transfer_of(made, book, movements.clocks[command.organization_id])
+
+
+def _first_error(
+    rooms: AchRooms, book: Book, made: NewTransfer, source: Account, destination: Account
+) -> ErrorCode | None:
+    """Tell why money cannot be moved, in the order in which a rule's plan looks."""
+    if any(end.reported.error == ErrorCode.DISCONNECTED_ACCOUNT for end in (source, destination)):
+        return ErrorCode.DISCONNECTED_ACCOUNT
+    spendable = book.spendable(source.id)
+    if spendable is None:
+        return ErrorCode.NULL_BALANCE
+    if spendable < made.amount:
+        return ErrorCode.INSUFFICIENT_FUNDS
+    return rooms.reached_by(made.organization_id, source.id, destination.id, made.amount)
 
 
 async def get_transfer(engine: Engine, principal: Principal, transfer_id: TransferId | None, spelling: str) -> Transfer:

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from sluiceway.domain.accounts import AccountRecord
 from sluiceway.domain.ids import AccountId, OrganizationId
@@ -42,7 +42,7 @@ async def write_balances(tx: WriteTx, books: Iterable[tuple[OrganizationId, Book
     ]
     if not rows:
         return
-    organization_ids, ids, posted, held_out, expected_in = (list(column) for column in zip(*rows, strict=True))
+    organization_ids, ids, posted, held_out, expected_in, overdrawn = map(list, zip(*rows, strict=True))
     await execute(
         tx,
         QUERIES["write_balances"],
@@ -52,17 +52,70 @@ async def write_balances(tx: WriteTx, books: Iterable[tuple[OrganizationId, Book
             "posted": posted,
             "held_out": held_out,
             "expected_in": expected_in,
+            "overdrawn": overdrawn,
             "locked_organizations": sorted(set(organization_ids)),
         },
     )
 
 
-async def world_accounts(
+class OwnAccounts(NamedTuple):
+    """An organization's own accounts of one currency."""
+
+    world: AccountId
+    clearing: AccountId
+
+
+async def own_accounts(
     tx: ReadTx, organization_ids: Collection[OrganizationId]
-) -> dict[tuple[OrganizationId, str], AccountId]:
-    """Find the accounts through which money enters and leaves, by organization and currency."""
-    rows = await fetch_all(tx, QUERIES["world_accounts"], {"organization_ids": sorted(organization_ids)})
-    return {(organization_id, currency): account_id for organization_id, currency, account_id in rows}
+) -> dict[tuple[OrganizationId, str], OwnAccounts]:
+    """Find the accounts through which money enters, leaves and passes, by organization and currency."""
+    rows = await fetch_all(tx, QUERIES["own_accounts"], {"organization_ids": sorted(organization_ids)})
+    found = {(organization_id, currency, kind): account_id for organization_id, currency, kind, account_id in rows}
+    return {
+        (organization_id, currency): OwnAccounts(account_id, found[organization_id, currency, AccountKind.CLEARING])
+        for (organization_id, currency, kind), account_id in found.items()
+        if kind == AccountKind.WORLD
+    }
+
+
+async def insert_own_account(
+    tx: WriteTx, organization_id: OrganizationId, account_id: AccountId, kind: AccountKind, currency: str, at: datetime
+) -> None:
+    """Add the world or the clearing account of a currency, unless it is there."""
+    name = "The world outside" if kind is AccountKind.WORLD else "Money between banks"
+    await execute(
+        tx,
+        QUERIES["insert_own_account"],
+        {
+            "organization_id": organization_id,
+            "id": account_id,
+            "kind": kind.value,
+            "currency": currency,
+            "name": name,
+            "at": at,
+        },
+    )
+
+
+async def write_report(
+    tx: WriteTx, organization_id: OrganizationId, account_id: AccountId, reported: ReportedBalance, at: datetime
+) -> None:
+    """Write what an institution says of an external account. With an error, the figures and their time stay."""
+    row: dict[str, object] = {"organization_id": organization_id, "id": account_id, "at": at}
+    if reported.error is not None:
+        await execute(tx, QUERIES["write_report_error"], row | {"error": reported.error})
+        return
+    figures = {
+        "balance": reported.balance,
+        "available": reported.available,
+        "last_statement_balance": reported.last_statement_balance,
+        "last_statement_date": reported.last_statement_date,
+        "next_payment_minimum": reported.next_payment_minimum,
+        "next_payment_due_date": reported.next_payment_due_date,
+        "interest_rate": reported.interest_rate,
+        "original_loan_amount": reported.original_loan_amount,
+    }
+    await execute(tx, QUERIES["write_report"], row | figures)
 
 
 async def insert_account(tx: WriteTx, record: AccountRecord) -> None:
@@ -95,9 +148,16 @@ async def insert_account(tx: WriteTx, record: AccountRecord) -> None:
             "original_loan_amount": reported.original_loan_amount,
             "reported_at": reported.updated_at,
             "reported_error": reported.error,
+            "linked_account_id": account.linked_account_id,
             "at": record.created_at,
         },
     )
+
+
+async def external_accounts(tx: ReadTx, organization_id: OrganizationId) -> frozenset[AccountId]:
+    """Name the external accounts of an organization that are not deleted."""
+    rows = await fetch_all(tx, QUERIES["external_accounts"], {"organization_id": organization_id})
+    return frozenset(row[0] for row in rows)
 
 
 async def delete_account(tx: WriteTx, organization_id: OrganizationId, account_id: AccountId, at: datetime) -> None:
@@ -146,9 +206,10 @@ def _read_account(row: Sequence[Any]) -> tuple[Account, Balance]:
         floor=row[5],
         is_deleted=row[6],
         reported=ReportedBalance(*row[7:17]) if row[3] is not None else NOT_REPORTED,
-        name=row[20],
+        name=row[21],
+        linked_account_id=row[22],
     )
-    return account, Balance(row[17], row[18], row[19])
+    return account, Balance(row[17], row[18], row[19], row[20])
 
 
 NOT_REPORTED = ReportedBalance()
@@ -156,4 +217,4 @@ NOT_REPORTED = ReportedBalance()
 
 def _read_record(row: Sequence[Any]) -> AccountRecord:
     account, balance = _read_account(row)
-    return AccountRecord(row[0], account, balance, *row[20:30])
+    return AccountRecord(row[0], account, balance, row[21], *row[23:32])

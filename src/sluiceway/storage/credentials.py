@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from sluiceway.domain.access import Grant, Permission, Principal, TransferPair
 from sluiceway.domain.ids import KeyId, OrganizationId, PersonId
+from sluiceway.domain.money import Cents
 from sluiceway.storage.database import ReadTx, WriteTx, execute, fetch_all
 from sluiceway.storage.queries import load
 
@@ -35,6 +36,7 @@ class ApiKey:
     grants: Grants
     created_at: datetime
     revoked_at: datetime | None
+    approval_above: Cents | None = None
 
 
 async def live_keys(tx: ReadTx, secret_hashes: Collection[bytes]) -> set[bytes]:
@@ -46,7 +48,7 @@ async def live_keys(tx: ReadTx, secret_hashes: Collection[bytes]) -> set[bytes]:
 async def find_keys(tx: ReadTx, secret_hashes: Collection[bytes]) -> dict[bytes, Principal]:
     """Find the principals of keys, revoked or not, by the SHA-256 of their secrets."""
     rows = await fetch_all(tx, QUERIES["find_keys"], {"secret_hashes": list(secret_hashes)})
-    return {bytes(row[0]): Principal(row[1], row[2], _read_grants(row[3])) for row in rows}
+    return {bytes(row[0]): Principal(row[1], row[2], _read_grants(row[3]), row[4]) for row in rows}
 
 
 async def insert_key(tx: WriteTx, key: ApiKey, secret_hash: bytes) -> None:
@@ -60,6 +62,7 @@ async def insert_key(tx: WriteTx, key: ApiKey, secret_hash: bytes) -> None:
             "name": key.name,
             "secret_hash": secret_hash,
             "grants": json.dumps(_write_grants(key.grants)),
+            "approval_above": key.approval_above,
             "at": key.created_at,
         },
     )
@@ -73,7 +76,7 @@ async def revoke_key(tx: WriteTx, organization_id: OrganizationId, key_id: KeyId
 async def list_keys(tx: ReadTx, organization_id: OrganizationId) -> list[ApiKey]:
     """List the keys of an organization, newest first."""
     rows = await fetch_all(tx, QUERIES["list_keys"], {"organization_id": organization_id})
-    return [ApiKey(row[0], row[1], row[2], _read_grants(row[3]), row[4], row[5]) for row in rows]
+    return [ApiKey(row[0], row[1], row[2], _read_grants(row[3]), *row[4:]) for row in rows]
 
 
 async def insert_person(tx: WriteTx, person: Person, at: datetime) -> None:

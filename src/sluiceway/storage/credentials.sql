@@ -4,13 +4,14 @@ SELECT secret_hash FROM api_key WHERE secret_hash = ANY (%(secret_hashes)s::byte
 
 -- name: find_keys
 -- What keys may do never changes, so callers keep what they have read and ask only which keys are live.
-SELECT secret_hash, organization_id, id, grants FROM api_key
+SELECT secret_hash, organization_id, id, grants, approval_above FROM api_key
 WHERE secret_hash = ANY (%(secret_hashes)s::bytea[]);
 
 -- name: insert_key
 -- Grants never change after this.
-INSERT INTO api_key (organization_id, id, name, secret_hash, grants, created_at)
-VALUES (%(organization_id)s::uuid, %(id)s::uuid, %(name)s, %(secret_hash)s, %(grants)s::jsonb, %(at)s);
+INSERT INTO api_key (organization_id, id, name, secret_hash, grants, approval_above, created_at)
+VALUES (%(organization_id)s::uuid, %(id)s::uuid, %(name)s, %(secret_hash)s, %(grants)s::jsonb, %(approval_above)s,
+        %(at)s);
 
 -- name: revoke_key
 -- Revoking twice keeps the first time.
@@ -19,7 +20,7 @@ WHERE organization_id = %(organization_id)s::uuid AND id = %(id)s::uuid;
 
 -- name: list_keys
 -- Newest first, revoked ones too: who could do what, and since when no more.
-SELECT organization_id, id, name, grants, created_at, revoked_at FROM api_key
+SELECT organization_id, id, name, grants, created_at, revoked_at, approval_above FROM api_key
 WHERE organization_id = %(organization_id)s::uuid ORDER BY id DESC;
 
 -- name: insert_person

@@ -1,12 +1,12 @@
 """Owns the table execution. A row with a due time is a job; claiming it is locking it."""
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
 import msgspec
 
-from sluiceway.domain.executions import Counts, Execution, ExecutionStatus
+from sluiceway.domain.executions import Counts, Execution, ExecutionStatus, explain
 from sluiceway.domain.ids import ApprovalId, ExecutionId, OrganizationId, RuleId, TransferId
 from sluiceway.domain.money import Cents
 from sluiceway.domain.rules import Trace, TriggerType
@@ -36,6 +36,13 @@ class Admitted(NamedTuple):
     cause_transfer_id: TransferId | None
     origin_id: str
     depth: int
+    is_refresh_due: bool = False
+    """External balances are fetched before it is planned."""
+    scheduled_for: datetime | None = None
+    nominal: datetime | None = None
+    """The naive local time of the occurrence: with the rule its identity."""
+    approval_above: Cents | None = None
+    """What the key that triggered it may move without a person."""
 
 
 class Claimed(NamedTuple):
@@ -54,6 +61,7 @@ class Claimed(NamedTuple):
     origin_id: str
     depth: int
     created_at: datetime
+    approval_above: Cents | None
 
 
 class Finished(NamedTuple):
@@ -68,6 +76,42 @@ class Finished(NamedTuple):
     error_message: str | None
     transfer_ids: Sequence[TransferId]
     trace: Trace | None
+    at: datetime
+
+
+class ToGather(NamedTuple):
+    """An execution whose matching step waits for amounts from outside."""
+
+    organization_id: OrganizationId
+    id: ExecutionId
+    step: int
+
+
+class Gathering(NamedTuple):
+    """An execution that waits for the outside, leased to us: `fence` proves it."""
+
+    organization_id: OrganizationId
+    id: ExecutionId
+    rule_id: RuleId
+    revision: int
+    mode: Mode
+    transfer_amount: Cents | None
+    is_refresh_due: bool
+    step: int | None
+    fence: int
+    attempts: int
+    created_at: datetime
+
+
+class Tally(NamedTuple):
+    """How an execution stands, as far as a change of one of its transfers needs it."""
+
+    id: ExecutionId
+    counts: Counts
+    error_message: str | None
+    origin_id: str
+    depth: int
+    rule_id: RuleId
 
 
 async def organizations_with_due_work(tx: ReadTx, now: datetime) -> list[OrganizationId]:
@@ -75,32 +119,35 @@ async def organizations_with_due_work(tx: ReadTx, now: datetime) -> list[Organiz
     return [row[0] for row in await fetch_all(tx, QUERIES["organizations_with_due_work"], {"now": now})]
 
 
-async def claim_executions(
-    tx: WriteTx, organization_ids: Collection[OrganizationId], now: datetime, limit: int
-) -> list[Claimed]:
-    """Claim due executions until the transaction ends: of each organization its oldest, at most `limit` in all."""
-    each = max(1, limit // max(1, len(organization_ids)))
+async def claim_executions(tx: WriteTx, clocks: Mapping[OrganizationId, datetime], limit: int) -> list[Claimed]:
+    """Claim due executions until the transaction ends: of each organization its oldest, at most `limit` in all.
+
+    `clocks` tells the time of each organization.
+    """
+    each = max(1, limit // max(1, len(clocks)))
+    chosen = sorted(clocks)
     rows = await fetch_all(
         tx,
         QUERIES["claim_executions"],
-        {"organization_ids": sorted(organization_ids), "now": now, "each": each},
+        {"organization_ids": chosen, "nows": [clocks[each_id] for each_id in chosen], "each": each},
     )
     return [Claimed(*row)._replace(mode=Mode(row[6]), trigger_type=TriggerType(row[7])) for row in rows]
 
 
 async def insert_executions(tx: WriteTx, admitted: Sequence[Admitted], at: datetime) -> None:
-    """Record executions, due at once."""
+    """Record executions, due at once; `at` is the real time, from which each organization's clock tells its own."""
     if not admitted:
         return
     columns = [list(column) for column in zip(*admitted, strict=True)]
     names = (
         "organization_ids", "ids", "rule_ids", "revisions", "fingerprints", "approval_ids", "modes", "trigger_types",
-        "transfer_amounts", "stands_in", "cause_transfer_ids", "origin_ids", "depths",
+        "transfer_amounts", "stands_in", "cause_transfer_ids", "origin_ids", "depths", "is_refresh_due",
+        "scheduled_for", "nominals", "approvals_above",
     )  # fmt: skip
     await execute(tx, QUERIES["insert_executions"], {"at": at, **dict(zip(names, columns, strict=True))})
 
 
-async def finish_executions(tx: WriteTx, finished: Sequence[Finished], at: datetime) -> None:
+async def finish_executions(tx: WriteTx, finished: Sequence[Finished]) -> None:
     """Record how executions were planned, which takes them off the list of due work."""
     if not finished:
         return
@@ -108,7 +155,7 @@ async def finish_executions(tx: WriteTx, finished: Sequence[Finished], at: datet
         tx,
         QUERIES["finish_executions"],
         {
-            "at": at,
+            "ats": [row.at for row in finished],
             "locked_organizations": sorted({row.organization_id for row in finished}),
             "organization_ids": [row.organization_id for row in finished],
             "ids": [row.id for row in finished],
@@ -125,6 +172,95 @@ async def finish_executions(tx: WriteTx, finished: Sequence[Finished], at: datet
             "traces": [None if row.trace is None else _encode_trace(row.trace).decode() for row in finished],
         },
     )
+
+
+async def send_to_gather(tx: WriteTx, waiting: Sequence[ToGather]) -> None:
+    """Let executions wait until their step's remote services have been asked."""
+    if not waiting:
+        return
+    await execute(
+        tx,
+        QUERIES["send_to_gather"],
+        {
+            "locked_organizations": sorted({row.organization_id for row in waiting}),
+            "organization_ids": [row.organization_id for row in waiting],
+            "ids": [row.id for row in waiting],
+            "steps": [row.step for row in waiting],
+        },
+    )
+
+
+async def executions_to_gather(tx: ReadTx, now: datetime) -> list[OrganizationId]:
+    """Find organizations with executions that wait for the outside and that nobody is at; `now` is the real time."""
+    return [row[0] for row in await fetch_all(tx, QUERIES["executions_to_gather"], {"now": now})]
+
+
+async def claim_gathering(
+    tx: WriteTx,
+    organization_id: OrganizationId,
+    *,
+    at: datetime,
+    now: datetime,
+    leased_until: datetime,
+    limit: int,
+) -> list[Gathering]:
+    """Lease executions that wait for the outside; `at` is the organization's time, the others are real."""
+    row = {"organization_id": organization_id, "at": at, "now": now, "leased_until": leased_until, "limit": limit}
+    rows = await fetch_all(tx, QUERIES["claim_gathering"], row)
+    return [Gathering(*row)._replace(mode=Mode(row[4])) for row in rows]
+
+
+async def holds_gathering(tx: WriteTx, gathering: Gathering) -> bool:
+    """Tell, under lock, whether the lease is still ours."""
+    row = {"organization_id": gathering.organization_id, "id": gathering.id, "fence": gathering.fence}
+    return await fetch_one(tx, QUERIES["hold_gathering"], row) is not None
+
+
+async def end_gathering(tx: WriteTx, gathering: Gathering) -> None:
+    """Let an execution be planned: what it waited for is recorded."""
+    row = {"organization_id": gathering.organization_id, "id": gathering.id}
+    await execute(tx, QUERIES["end_gathering"], row)
+
+
+async def retry_gathering(tx: WriteTx, gathering: Gathering, retry_at: datetime, problem: str) -> None:
+    """Let an execution wait for another attempt."""
+    row = {"organization_id": gathering.organization_id, "id": gathering.id, "retry_at": retry_at, "problem": problem}
+    await execute(tx, QUERIES["retry_gathering"], row)
+
+
+async def lock_executions(
+    tx: WriteTx, organization_id: OrganizationId, execution_ids: Collection[ExecutionId]
+) -> dict[ExecutionId, Tally]:
+    """Lock executions whose transfers have changed, in id order."""
+    if not execution_ids:
+        return {}
+    row = {"organization_id": organization_id, "ids": sorted(execution_ids)}
+    rows = await fetch_all(tx, QUERIES["lock_executions"], row)
+    return {row[0]: Tally(row[0], Counts(*row[1:5]), *row[5:]) for row in rows}
+
+
+async def recount_execution(
+    tx: WriteTx,
+    organization_id: OrganizationId,
+    execution_id: ExecutionId,
+    *,
+    status: ExecutionStatus,
+    counts: Counts,
+    error_message: str | None,
+    at: datetime,
+) -> None:
+    """Record how an execution stands after one of its transfers has moved on."""
+    row = {
+        "organization_id": organization_id,
+        "id": execution_id,
+        "status": status.value,
+        "completed": counts.completed,
+        "failed": counts.failed,
+        "pending": counts.pending,
+        "error_message": error_message,
+        "at": at,
+    }
+    await execute(tx, QUERIES["recount_execution"], row)
 
 
 async def executions_of_origins(
@@ -199,9 +335,10 @@ def _read(row: tuple[Any, ...]) -> Execution:
         conditions_not_met=row[13],
         counts=Counts(*row[14:18]),
         transfer_ids=tuple(row[18]),
-        error_message=row[19],
+        error_message=explain("PAUSED") if row[24] else row[19],
         next_attempt_at=row[20],
         depth=row[21],
         origin_id=row[22],
-        trace=None if row[23] is None else _decode_trace(row[23]),
+        scheduled_for=row[23],
+        trace=None if row[25] is None else _decode_trace(row[25]),
     )

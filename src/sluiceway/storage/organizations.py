@@ -2,8 +2,10 @@
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
+from typing import Any
 
+from sluiceway.domain.clocks import REAL_TIME, Clock
 from sluiceway.domain.ids import OrganizationId
 from sluiceway.domain.money import Cents
 from sluiceway.storage.database import ReadTx, WriteTx, execute, fetch_all
@@ -14,12 +16,20 @@ QUERIES = load(__file__)
 
 @dataclass(frozen=True, slots=True)
 class Organization:
-    """One organization: `is_sandbox` ones have a simulated bank, live ones refuse sandbox operations."""
+    """One organization: `is_sandbox` ones have a simulated bank, live ones refuse sandbox operations.
+
+    `paused_at`: since when its automation stands still; None: it runs. `approval_lasts`: how long a transfer waits for
+    a person. `handover_delay`: how long a payment can be cancelled before it goes to the bank.
+    """
 
     id: OrganizationId
     name: str
     is_sandbox: bool
     minimum_transfer: Cents
+    clock: Clock = REAL_TIME
+    paused_at: datetime | None = None
+    approval_lasts: timedelta = timedelta(hours=24)
+    handover_delay: timedelta = timedelta(0)
 
 
 async def insert_organization(
@@ -57,6 +67,40 @@ async def lock_free_organizations(
     return {row[0]: _read(row) for row in rows}
 
 
-def _read(row: tuple[object, ...]) -> Organization:
-    organization_id, name, mode, minimum = row
-    return Organization(OrganizationId(str(organization_id)), str(name), mode == "sandbox", Cents(int(str(minimum))))
+async def set_clock(tx: WriteTx, organization_id: OrganizationId, clock: Clock) -> None:
+    """Set a sandbox organization's clock, inside its gate."""
+    await execute(
+        tx,
+        QUERIES["set_clock"],
+        {"id": organization_id, "offset": clock.offset, "frozen_at": clock.frozen_at},
+    )
+
+
+async def set_paused(tx: WriteTx, organization_id: OrganizationId, paused_at: datetime | None) -> None:
+    """Pause an organization's automation, or let it go on (None), inside its gate."""
+    await execute(tx, QUERIES["set_paused"], {"id": organization_id, "paused_at": paused_at})
+
+
+async def set_waits(
+    tx: WriteTx, organization_id: OrganizationId, *, approval_lasts: timedelta, handover_delay: timedelta
+) -> None:
+    """Set how long approvals are waited for and how long payments can be cancelled."""
+    await execute(
+        tx,
+        QUERIES["set_waits"],
+        {"id": organization_id, "approval_lasts": approval_lasts, "handover_delay": handover_delay},
+    )
+
+
+def _read(row: tuple[Any, ...]) -> Organization:
+    organization_id, name, mode, minimum, offset, frozen_at, paused_at, approval_lasts, handover_delay = row
+    return Organization(
+        id=OrganizationId(organization_id),
+        name=name,
+        is_sandbox=mode == "sandbox",
+        minimum_transfer=Cents(minimum),
+        clock=Clock(offset, frozen_at),
+        paused_at=paused_at,
+        approval_lasts=approval_lasts,
+        handover_delay=handover_delay,
+    )

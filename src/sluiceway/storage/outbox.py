@@ -16,6 +16,14 @@ class EventKind(StrEnum):
     """What happened."""
 
     TRANSFER_CREATED = "transfer.created"
+    TRANSFER_UPDATED = "transfer.updated"
+    TRANSFER_RETURNED = "transfer.returned"
+    TRANSFER_STRANDED = "transfer.stranded"
+    APPROVAL_REQUESTED = "approval.requested"
+    ACCOUNT_OVERDRAWN = "account.overdrawn"
+    BALANCE_UNAVAILABLE = "balance.unavailable"
+    ORGANIZATION_PAUSED = "organization.paused"
+    ORGANIZATION_RESUMED = "organization.resumed"
     EXECUTION_FINISHED = "execution.finished"
     EXECUTION_FAILED = "execution.failed"
     AUTOMATION_STOPPED = "automation.stopped"
@@ -30,12 +38,13 @@ class OutboxEvent(NamedTuple):
     id: str
     kind: EventKind
     subject_id: str
+    at: datetime
 
 
-async def insert_events(tx: WriteTx, events: Sequence[OutboxEvent], at: datetime) -> None:
+async def insert_events(tx: WriteTx, events: Sequence[OutboxEvent]) -> None:
     """Record facts to tell."""
     if not events:
         return
     columns = [list(column) for column in zip(*events, strict=True)]
-    names = ("organization_ids", "ids", "kinds", "subject_ids")
-    await execute(tx, QUERIES["insert_events"], {"at": at, **dict(zip(names, columns, strict=True))})
+    names = ("organization_ids", "ids", "kinds", "subject_ids", "ats")
+    await execute(tx, QUERIES["insert_events"], dict(zip(names, columns, strict=True)))

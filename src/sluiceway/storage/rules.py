@@ -9,6 +9,7 @@ from sluiceway.domain.errors import InvalidParameters
 from sluiceway.domain.ids import AccountId, ApprovalId, OrganizationId, PersonId, RuleId
 from sluiceway.domain.revisions import RevisionKey, RuleRecord, RuleState
 from sluiceway.domain.rules import OnFunds, Remote, Rule, Scheduled, canonical, fingerprint, read_rule
+from sluiceway.domain.schedule import Occurrence
 from sluiceway.storage.database import ReadTx, WriteTx, execute, fetch_all, fetch_one
 from sluiceway.storage.queries import load
 
@@ -69,11 +70,21 @@ async def rules_fired_by_funds(
     return found
 
 
-async def insert_rule(tx: WriteTx, organization_id: OrganizationId, rule_id: RuleId, rule: Rule, at: datetime) -> None:
-    """Add a rule with its first revision, disabled."""
-    row = _rule_row(organization_id, rule_id, 1, rule, at)
+async def insert_rule(
+    tx: WriteTx, organization_id: OrganizationId, rule_id: RuleId, rule: Rule, secret: str, at: datetime
+) -> None:
+    """Add a rule with its first revision, disabled, and the secret that it shares with remote services."""
+    row = _rule_row(organization_id, rule_id, 1, rule, at) | {"secret": secret}
     await execute(tx, QUERIES["insert_rule"], row)
     await execute(tx, QUERIES["insert_revision"], row)
+
+
+async def rule_secret(tx: WriteTx, organization_id: OrganizationId, rule_id: RuleId, fresh: str) -> str:
+    """Read the secret of a rule that exists; `fresh` becomes it if it has none yet."""
+    row = {"organization_id": organization_id, "id": rule_id, "secret": fresh}
+    found = await fetch_one(tx, QUERIES["rule_secret"], row)
+    assert found is not None, "whoever asks for a secret has the rule"
+    return str(found[0])
 
 
 async def revise_rule(
@@ -87,9 +98,14 @@ async def revise_rule(
 
 
 async def enable_rule(
-    tx: WriteTx, record: RuleRecord, approval_id: ApprovalId, person_id: PersonId, at: datetime
+    tx: WriteTx,
+    record: RuleRecord,
+    approval_id: ApprovalId,
+    person_id: PersonId,
+    at: datetime,
+    first: Occurrence | None = None,
 ) -> None:
-    """Put a rule's present revision under a person's approval."""
+    """Put a rule's present revision under a person's approval; `first` is when its schedule fires next."""
     row = {
         "organization_id": record.organization_id,
         "id": record.id,
@@ -98,6 +114,8 @@ async def enable_rule(
         "fingerprint": record.fingerprint,
         "person_id": person_id,
         "approval_id": approval_id,
+        "next_fire_at": first and first.at,
+        "next_nominal": first and first.nominal,
         "at": at,
     }
     await execute(tx, QUERIES["revoke_approvals"], row)

@@ -25,10 +25,10 @@ ORDER BY r.organization_id, r.trigger_account_id, r.position, r.id;
 -- name: insert_rule
 -- Always disabled: only an approval enables a rule.
 INSERT INTO rule (organization_id, id, revision, fingerprint, trigger_type, trigger_account_id, source_account_id,
-                  position, created_at, updated_at)
+                  position, secret, created_at, updated_at)
 VALUES (%(organization_id)s::uuid, %(id)s::uuid, %(revision)s, %(fingerprint)s, %(trigger_type)s,
         %(trigger_account_id)s::uuid, %(source_account_id)s::uuid,
-        (SELECT coalesce(max(position), 0) + 1 FROM rule WHERE organization_id = %(organization_id)s::uuid),
+        (SELECT coalesce(max(position), 0) + 1 FROM rule WHERE organization_id = %(organization_id)s::uuid), %(secret)s,
         %(at)s, %(at)s);
 
 -- name: insert_revision
@@ -36,9 +36,16 @@ VALUES (%(organization_id)s::uuid, %(id)s::uuid, %(revision)s, %(fingerprint)s, 
 INSERT INTO rule_revision (organization_id, rule_id, revision, definition, fingerprint, created_at)
 VALUES (%(organization_id)s::uuid, %(rule_id)s::uuid, %(revision)s, %(definition)s::jsonb, %(fingerprint)s, %(at)s);
 
+-- name: rule_secret
+-- What a remote service checks our questions with. Rules from before there were secrets get theirs when first needed.
+UPDATE rule SET secret = coalesce(secret, %(secret)s)
+WHERE organization_id = %(organization_id)s::uuid AND id = %(id)s::uuid
+RETURNING secret;
+
 -- name: revise_rule
 -- A new revision is a disabled rule.
-UPDATE rule SET revision = %(revision)s, fingerprint = %(fingerprint)s, approval_id = NULL,
+UPDATE rule SET revision = %(revision)s, fingerprint = %(fingerprint)s, approval_id = NULL, next_fire_at = NULL,
+                next_nominal = NULL,
                 trigger_type = %(trigger_type)s, trigger_account_id = %(trigger_account_id)s::uuid,
                 source_account_id = %(source_account_id)s::uuid, updated_at = %(at)s
 WHERE organization_id = %(organization_id)s::uuid AND id = %(id)s::uuid;
@@ -55,13 +62,14 @@ UPDATE approval SET revoked_at = %(at)s
 WHERE organization_id = %(organization_id)s::uuid AND rule_id = %(rule_id)s::uuid AND revoked_at IS NULL;
 
 -- name: enable_rule
--- The foreign key holds the approval to this very revision.
-UPDATE rule SET approval_id = %(approval_id)s::uuid, updated_at = %(at)s
+-- The foreign key holds the approval to this very revision. From now on its schedule fires.
+UPDATE rule SET approval_id = %(approval_id)s::uuid, next_fire_at = %(next_fire_at)s::timestamptz,
+                next_nominal = %(next_nominal)s::timestamp, updated_at = %(at)s
 WHERE organization_id = %(organization_id)s::uuid AND id = %(id)s::uuid;
 
 -- name: disable_rule
 -- With `is_deleted`, softly deleted as well: executions keep pointing at it.
-UPDATE rule SET approval_id = NULL, updated_at = %(at)s,
+UPDATE rule SET approval_id = NULL, next_fire_at = NULL, next_nominal = NULL, updated_at = %(at)s,
                 deleted_at = CASE WHEN %(is_deleted)s::boolean THEN %(at)s::timestamptz ELSE deleted_at END
 WHERE organization_id = %(organization_id)s::uuid AND id = %(id)s::uuid;
 

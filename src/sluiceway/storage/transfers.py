@@ -1,10 +1,10 @@
 """Owns the tables transfer and posting: what was asked for, and what it did to the ledger."""
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sluiceway.domain.ids import AccountId, ExecutionId, KeyId, OrganizationId, RuleId, TransferId
+from sluiceway.domain.ids import AccountId, ExecutionId, KeyId, OrganizationId, PersonId, RuleId, TransferId
 from sluiceway.domain.ledger import AccountKind, Posting
 from sluiceway.domain.money import Cents
 from sluiceway.domain.transfers import Direction, Mode, Origin, Party, Transfer, TransferStatus
@@ -34,22 +34,65 @@ class NewTransfer(NamedTuple):
     error_code: str | None
     description: str | None = None
     key_id: KeyId | None = None
+    staged_account_id: AccountId | None = None
+    """The holding pod in which a payment to a manual liability waits."""
+    approval_expires_at: datetime | None = None
 
 
-async def insert_transfers(tx: WriteTx, transfers: Sequence[NewTransfer], at: datetime) -> None:
-    """Record transfers; complete ones are complete at `at`."""
+class OnTheWay(NamedTuple):
+    """A transfer whose story goes on. `destination` is where the money goes now: a holding pod, or the destination."""
+
+    id: TransferId
+    source: AccountId
+    destination: AccountId
+    amount: Cents
+    status: TransferStatus
+    execution_id: ExecutionId | None
+    rule_id: RuleId | None
+    origin: Origin
+    currency: str
+    is_source_external: bool
+    is_destination_external: bool
+    description: str | None
+    mode: Mode
+    named_destination: AccountId
+    postings: int
+
+
+class MovedOn(NamedTuple):
+    """How a transfer has moved on."""
+
+    organization_id: OrganizationId
+    id: TransferId
+    status: TransferStatus
+    error_code: str | None
+    at: datetime
+    status_reason: str | None = None
+    returned_at: datetime | None = None
+    return_code: str | None = None
+    decided_by: PersonId | None = None
+    is_decided: bool = False
+
+
+async def insert_transfers(
+    tx: WriteTx, transfers: Sequence[NewTransfer], clocks: Mapping[OrganizationId, datetime]
+) -> None:
+    """Record transfers at the time of their organization; complete ones are complete then."""
     if not transfers:
         return
     columns = [list(column) for column in zip(*transfers, strict=True)]
     names = (
         "organization_ids", "ids", "execution_ids", "rule_ids", "steps", "actions", "parts", "source_account_ids",
         "destination_account_ids", "amounts", "directions", "origins", "modes", "statuses", "error_codes",
-        "descriptions", "key_ids",
+        "descriptions", "key_ids", "staged_account_ids", "approvals_expire_at",
     )  # fmt: skip
-    await execute(tx, QUERIES["insert_transfers"], {"at": at, **dict(zip(names, columns, strict=True))})
+    ats = [clocks[transfer.organization_id] for transfer in transfers]
+    await execute(tx, QUERIES["insert_transfers"], {"ats": ats, **dict(zip(names, columns, strict=True))})
 
 
-async def insert_postings(tx: WriteTx, postings: Iterable[tuple[OrganizationId, Posting]], at: datetime) -> None:
+async def insert_postings(
+    tx: WriteTx, postings: Iterable[tuple[OrganizationId, Posting]], clocks: Mapping[OrganizationId, datetime]
+) -> None:
     """Append postings to the ledger."""
     rows = [(organization_id, *posting) for organization_id, posting in postings]
     if not rows:
@@ -59,7 +102,44 @@ async def insert_postings(tx: WriteTx, postings: Iterable[tuple[OrganizationId, 
         "organization_ids", "transfer_ids", "sequences", "kinds", "debit_account_ids", "credit_account_ids", "amounts",
         "debit_after", "credit_after",
     )  # fmt: skip
-    await execute(tx, QUERIES["insert_postings"], {"at": at, **dict(zip(names, columns, strict=True))})
+    ats = [clocks[row[0]] for row in rows]
+    await execute(tx, QUERIES["insert_postings"], {"ats": ats, **dict(zip(names, columns, strict=True))})
+
+
+async def transfers_on_the_way(
+    tx: WriteTx, organization_id: OrganizationId, transfer_ids: Collection[TransferId]
+) -> dict[TransferId, OnTheWay]:
+    """Read transfers whose story goes on, inside the gate; those without two ends of ours are left out."""
+    if not transfer_ids:
+        return {}
+    row = {"organization_id": organization_id, "ids": sorted(transfer_ids)}
+    rows = await fetch_all(tx, QUERIES["on_the_way"], row)
+    return {
+        row[0]: OnTheWay(*row)._replace(status=TransferStatus(row[4]), origin=Origin(row[7]), mode=Mode(row[12]))
+        for row in rows
+    }
+
+
+async def move_on(tx: WriteTx, moved: Sequence[MovedOn]) -> None:
+    """Record how transfers have moved on."""
+    for each in moved:
+        await execute(tx, QUERIES["move_on"], each._asdict() | {"status": each.status.value})
+
+
+async def transfers_to_approve(tx: ReadTx, organization_id: OrganizationId) -> list[TransferId]:
+    """List the transfers that wait for a person, the one that expires first at the top."""
+    return [row[0] for row in await fetch_all(tx, QUERIES["to_approve"], {"organization_id": organization_id})]
+
+
+async def approvals_to_expire(tx: ReadTx, now: datetime) -> list[OrganizationId]:
+    """Find organizations in which a transfer has waited too long for a person; `now` is the real time."""
+    return [row[0] for row in await fetch_all(tx, QUERIES["approvals_to_expire"], {"now": now})]
+
+
+async def expired_approvals(tx: ReadTx, organization_id: OrganizationId, at: datetime, limit: int) -> list[TransferId]:
+    """List transfers that nobody has approved in time; `at` is the organization's time."""
+    row = {"organization_id": organization_id, "at": at, "limit": limit}
+    return [row[0] for row in await fetch_all(tx, QUERIES["expired_approvals"], row)]
 
 
 async def find_transfer(tx: ReadTx, organization_id: OrganizationId, transfer_id: TransferId) -> Transfer | None:
@@ -126,6 +206,11 @@ def _read(row: tuple[Any, ...]) -> Transfer:
         description=row[19],
         created_at=row[20],
         completed_at=row[21],
+        status_reason=row[22],
+        returned_at=row[23],
+        return_code=row[24],
+        approval_expires_at=row[25],
+        staged_account_id=row[26],
     )
 
 

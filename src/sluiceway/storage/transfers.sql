@@ -2,36 +2,84 @@
 -- The primary key refuses a second transfer of the same execution, step, action and part: its id is derived from them.
 INSERT INTO transfer (organization_id, id, execution_id, rule_id, step, action, part, source_account_id,
                       destination_account_id, amount, direction, origin, mode, status, error_code, description, key_id,
-                      created_at, completed_at)
+                      staged_account_id, approval_expires_at, created_at, completed_at)
 SELECT w.organization_id, w.id, w.execution_id, w.rule_id, w.step, w.action, w.part, w.source_account_id,
        w.destination_account_id, w.amount, w.direction, w.origin, w.mode, w.status, w.error_code, w.description,
-       w.key_id, %(at)s, CASE WHEN w.status = 'COMPLETE' THEN %(at)s::timestamptz END
+       w.key_id, w.staged_account_id, w.approval_expires_at, w.at, CASE WHEN w.status = 'COMPLETE' THEN w.at END
 FROM unnest(%(organization_ids)s::uuid[], %(ids)s::uuid[], %(execution_ids)s::uuid[], %(rule_ids)s::uuid[],
             %(steps)s::smallint[], %(actions)s::smallint[], %(parts)s::smallint[], %(source_account_ids)s::uuid[],
             %(destination_account_ids)s::uuid[], %(amounts)s::bigint[], %(directions)s::text[], %(origins)s::text[],
             %(modes)s::text[], %(statuses)s::text[], %(error_codes)s::text[], %(descriptions)s::text[],
-            %(key_ids)s::uuid[])
+            %(key_ids)s::uuid[], %(staged_account_ids)s::uuid[], %(approvals_expire_at)s::timestamptz[],
+            %(ats)s::timestamptz[])
     AS w (organization_id, id, execution_id, rule_id, step, action, part, source_account_id, destination_account_id,
-          amount, direction, origin, mode, status, error_code, description, key_id);
+          amount, direction, origin, mode, status, error_code, description, key_id, staged_account_id,
+          approval_expires_at, at);
 
 -- name: insert_postings
 -- Append-only; both balances after it are those of the book that was loaded under lock.
 INSERT INTO posting (organization_id, transfer_id, sequence, kind, debit_account_id, credit_account_id, amount,
                      debit_after, credit_after, posted_at)
 SELECT w.organization_id, w.transfer_id, w.sequence, w.kind, w.debit_account_id, w.credit_account_id, w.amount,
-       w.debit_after, w.credit_after, %(at)s
+       w.debit_after, w.credit_after, w.at
 FROM unnest(%(organization_ids)s::uuid[], %(transfer_ids)s::uuid[], %(sequences)s::smallint[], %(kinds)s::text[],
             %(debit_account_ids)s::uuid[], %(credit_account_ids)s::uuid[], %(amounts)s::bigint[],
-            %(debit_after)s::bigint[], %(credit_after)s::bigint[])
+            %(debit_after)s::bigint[], %(credit_after)s::bigint[], %(ats)s::timestamptz[])
     AS w (organization_id, transfer_id, sequence, kind, debit_account_id, credit_account_id, amount, debit_after,
-          credit_after);
+          credit_after, at);
+
+-- name: on_the_way
+-- Transfers whose story goes on, inside the gate, which everything passes that changes them. In id order.
+-- The number of postings is where their numbering goes on.
+SELECT t.id, t.source_account_id, coalesce(t.staged_account_id, t.destination_account_id), t.amount, t.status,
+       t.execution_id, t.rule_id, t.origin, coalesce(s.currency, d.currency), s.kind = 'EXTERNAL_ACCOUNT',
+       coalesce(p.kind, d.kind) = 'EXTERNAL_ACCOUNT', t.description, t.mode, t.destination_account_id,
+       (SELECT count(*) FROM posting WHERE organization_id = t.organization_id AND transfer_id = t.id)
+FROM transfer t
+JOIN account s ON s.organization_id = t.organization_id AND s.id = t.source_account_id
+JOIN account d ON d.organization_id = t.organization_id AND d.id = t.destination_account_id
+LEFT JOIN account p ON p.organization_id = t.organization_id AND p.id = t.staged_account_id
+WHERE t.organization_id = %(organization_id)s::uuid AND t.id = ANY (%(ids)s::uuid[])
+ORDER BY t.id
+FOR NO KEY UPDATE OF t;
+
+-- name: move_on
+-- Completed once; a return keeps that, and says when and why.
+UPDATE transfer SET status = %(status)s, error_code = %(error_code)s, status_reason = %(status_reason)s,
+                    completed_at = CASE WHEN %(status)s = 'COMPLETE' THEN %(at)s::timestamptz ELSE completed_at END,
+                    returned_at = coalesce(%(returned_at)s::timestamptz, returned_at),
+                    return_code = coalesce(%(return_code)s, return_code),
+                    decided_by = coalesce(%(decided_by)s::uuid, decided_by),
+                    decided_at = CASE WHEN %(is_decided)s::boolean THEN %(at)s::timestamptz ELSE decided_at END
+WHERE organization_id = %(organization_id)s::uuid AND id = %(id)s::uuid;
+
+-- name: to_approve
+-- What waits for a person, the oldest first.
+SELECT id FROM transfer
+WHERE organization_id = %(organization_id)s::uuid AND status = 'PENDING_APPROVAL'
+ORDER BY approval_expires_at, id;
+
+-- name: approvals_to_expire
+-- Organizations in which a transfer has waited too long for a person.
+SELECT o.id FROM organization o
+WHERE EXISTS (
+    SELECT FROM transfer t
+    WHERE t.organization_id = o.id AND t.status = 'PENDING_APPROVAL'
+        AND t.approval_expires_at <= coalesce(o.frozen_at, %(now)s + o.clock_offset)
+);
+
+-- name: expired_approvals
+-- Those that nobody has approved in time.
+SELECT id FROM transfer
+WHERE organization_id = %(organization_id)s::uuid AND status = 'PENDING_APPROVAL' AND approval_expires_at <= %(at)s
+ORDER BY approval_expires_at, id LIMIT %(limit)s;
 
 -- name: find_transfer
 -- With the last name of each end.
 SELECT t.organization_id, t.id, t.source_account_id, s.name, s.kind, s.deleted_at IS NOT NULL,
        t.destination_account_id, d.name, d.kind, d.deleted_at IS NOT NULL, t.amount, coalesce(s.currency, d.currency),
        t.direction, t.origin, t.mode, t.status, t.error_code, t.execution_id, t.rule_id, t.description, t.created_at,
-       t.completed_at
+       t.completed_at, t.status_reason, t.returned_at, t.return_code, t.approval_expires_at, t.staged_account_id
 FROM transfer t
 LEFT JOIN account s ON s.organization_id = t.organization_id AND s.id = t.source_account_id
 LEFT JOIN account d ON d.organization_id = t.organization_id AND d.id = t.destination_account_id
@@ -43,7 +91,7 @@ WHERE t.organization_id = %(organization_id)s::uuid AND t.id = %(id)s::uuid;
 SELECT t.organization_id, t.id, t.source_account_id, s.name, s.kind, s.deleted_at IS NOT NULL,
        t.destination_account_id, d.name, d.kind, d.deleted_at IS NOT NULL, t.amount, coalesce(s.currency, d.currency),
        t.direction, t.origin, t.mode, t.status, t.error_code, t.execution_id, t.rule_id, t.description, t.created_at,
-       t.completed_at
+       t.completed_at, t.status_reason, t.returned_at, t.return_code, t.approval_expires_at, t.staged_account_id
 FROM (
     SELECT DISTINCT ON (side.id) side.*
     FROM unnest(%(account_ids)s::uuid[]) AS wanted (account_id)

@@ -1,4 +1,7 @@
-"""The worker's loop: take what is due, settle it, look again; sleep only when there was nothing."""
+"""The worker's loops: take what is due, do it, look again; sleep only when there was nothing.
+
+Settlement has a loop of its own, so that a bank or a remote service that answers slowly never holds it up.
+"""
 
 import asyncio
 from datetime import timedelta
@@ -8,6 +11,7 @@ import structlog
 
 from sluiceway.domain.ids import OrganizationId
 from sluiceway.services.engine import Engine
+from sluiceway.services.errands import ERRANDS, Errand
 from sluiceway.services.settlement import settle, waiting_organizations
 from sluiceway.storage.database import DatabaseUnavailable, Locked
 
@@ -46,7 +50,44 @@ class Worker:
         self._hint.set()
 
     async def run(self) -> None:
-        """Settle what is due until `stop`. A failure is logged and tried again: what is due stays due."""
+        """Do what is due until `stop`. A failure is logged and tried again: what is due stays due."""
+        async with asyncio.TaskGroup() as loops:
+            loops.create_task(self._settle_forever())
+            for errand in ERRANDS:
+                loops.create_task(self._run_forever(errand))
+
+    async def _run_forever(self, errand: Errand) -> None:
+        """Do one kind of work for one organization after the other, the ones that fail later again."""
+        failed: dict[OrganizationId, float] = {}
+        while not self._is_stopping:
+            now = asyncio.get_running_loop().time()
+            failed = {key: until for key, until in failed.items() if until > now}
+            done = 0
+            try:
+                waiting = [key for key in await errand.waiting(self._engine) if key not in failed]
+                for organization_id in waiting:
+                    done += await self._run_errand(errand, organization_id, failed)
+            except Exception:
+                log.exception("errand_failed", errand=errand.name)
+                await asyncio.sleep(AFTER_FAILURE_S)
+                continue
+            if not done:
+                await asyncio.sleep(POLL_S)
+
+    async def _run_errand(
+        self, errand: Errand, organization_id: OrganizationId, failed: dict[OrganizationId, float]
+    ) -> int:
+        try:
+            return await errand.run(self._engine, organization_id)
+        except Exception as failure:
+            if _is_everybodys(failure):
+                raise
+            wait = WHILE_LOCKED if isinstance(failure, Locked) else SET_ASIDE
+            log.exception("errand_failed", errand=errand.name, organization_id=organization_id)
+            failed[organization_id] = asyncio.get_running_loop().time() + wait.total_seconds()
+            return 0
+
+    async def _settle_forever(self) -> None:
         while not self._is_stopping:
             self._hint.clear()
             try:

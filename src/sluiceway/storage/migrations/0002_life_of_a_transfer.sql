@@ -44,6 +44,7 @@ ALTER TABLE rule
 CREATE INDEX rule_to_fire ON rule (organization_id, next_fire_at) WHERE next_fire_at IS NOT NULL;
 UPDATE rule SET next_fire_at = '-infinity' WHERE trigger_type = 'SCHEDULED' AND approval_id IS NOT NULL;
 
+-- approval_above: what the key that triggered it may move without a person.
 -- stage: what has to be done next. GATHER: refresh balances, ask for amounts (gather_step: of which step).
 ALTER TABLE execution
     ADD COLUMN stage text NOT NULL DEFAULT 'SETTLE' CHECK (stage IN ('GATHER', 'SETTLE')),
@@ -54,6 +55,7 @@ ALTER TABLE execution
     ADD COLUMN leased_until timestamptz,
     ADD COLUMN fence bigint NOT NULL DEFAULT 0,
     ADD COLUMN attempts smallint NOT NULL DEFAULT 0,
+    ADD COLUMN approval_above bigint CHECK (approval_above >= 0),
     ADD CONSTRAINT occurrences_have_an_instant CHECK ((nominal IS NULL) = (scheduled_for IS NULL));
 -- Never twice for the same occurrence, whoever fires it and however often the rule is edited.
 CREATE UNIQUE INDEX execution_of_occurrence ON execution (organization_id, rule_id, nominal) WHERE nominal IS NOT NULL;

@@ -1,0 +1,67 @@
+-- name: insert_feed
+-- Due at once: what is there already counts as seen by the first look, which fires nothing.
+INSERT INTO feed (organization_id, subject_id, due_at)
+VALUES (%(organization_id)s::uuid, %(subject_id)s::uuid, '-infinity')
+ON CONFLICT DO NOTHING;
+
+-- name: feeds_due
+-- Organizations with something to fetch that nobody is at.
+SELECT o.id FROM organization o
+WHERE EXISTS (
+    SELECT FROM feed f
+    WHERE f.organization_id = o.id AND f.due_at <= coalesce(o.frozen_at, %(now)s + o.clock_offset)
+        AND (f.leased_until IS NULL OR f.leased_until <= %(now)s)
+);
+
+-- name: claim_feeds
+-- A lease and a new fencing token; whoever had it before can no longer write. With `subject_ids`, these, due or not.
+UPDATE feed f SET leased_until = %(leased_until)s, fence = f.fence + 1, attempts = f.attempts + 1
+FROM (
+    SELECT organization_id, subject_id FROM feed
+    WHERE organization_id = %(organization_id)s::uuid
+        AND (due_at <= %(at)s OR subject_id = ANY (%(subject_ids)s::uuid[]))
+        AND (%(subject_ids)s::uuid[] IS NULL OR subject_id = ANY (%(subject_ids)s::uuid[]))
+        AND (leased_until IS NULL OR leased_until <= %(now)s)
+    ORDER BY due_at, subject_id LIMIT %(limit)s
+    FOR NO KEY UPDATE SKIP LOCKED
+) AS chosen
+WHERE f.organization_id = chosen.organization_id AND f.subject_id = chosen.subject_id
+    AND f.organization_id = %(organization_id)s::uuid
+RETURNING f.subject_id, f.cursor, f.fence, f.attempts;
+
+-- name: hold_feed
+-- Still ours? Only then may what was fetched be applied.
+SELECT subject_id FROM feed
+WHERE organization_id = %(organization_id)s::uuid AND subject_id = %(subject_id)s::uuid AND fence = %(fence)s
+FOR NO KEY UPDATE;
+
+-- name: end_fetch
+-- The cursor moves in the transaction that applies what it has passed.
+UPDATE feed SET cursor = %(cursor)s, due_at = %(due_at)s, leased_until = NULL, attempts = %(attempts)s
+WHERE organization_id = %(organization_id)s::uuid AND subject_id = %(subject_id)s::uuid;
+
+-- name: hurry
+-- The bank has said when there will be something: look then, if not before.
+UPDATE feed SET due_at = least(due_at, %(due_at)s)
+WHERE organization_id = %(organization_id)s::uuid AND subject_id = %(subject_id)s::uuid;
+
+-- name: delete_feed
+-- Nothing is fetched for a deleted account.
+DELETE FROM feed WHERE organization_id = %(organization_id)s::uuid AND subject_id = %(subject_id)s::uuid;
+
+-- name: new_reports
+-- Which of these have not been applied before; the row is the proof.
+INSERT INTO rail_report (organization_id, id, applied_at)
+SELECT %(organization_id)s::uuid, w.id, %(at)s FROM unnest(%(ids)s::text[]) AS w (id)
+ON CONFLICT DO NOTHING
+RETURNING id;
+
+-- name: new_transactions
+-- Which of these we have not seen before, by the bank's own identity.
+INSERT INTO external_transaction (organization_id, account_id, bank_id, id, amount, description, happened_at,
+                                  recorded_at)
+SELECT %(organization_id)s::uuid, %(account_id)s::uuid, w.bank_id, w.id, w.amount, w.description, w.happened_at, %(at)s
+FROM unnest(%(bank_ids)s::text[], %(ids)s::uuid[], %(amounts)s::bigint[], %(descriptions)s::text[],
+            %(happened_ats)s::timestamptz[]) AS w (bank_id, id, amount, description, happened_at)
+ON CONFLICT DO NOTHING
+RETURNING bank_id;

@@ -1,0 +1,80 @@
+-- name: insert_leg
+-- Its id is the bank's idempotency key, derived from the transfer's: the second one like it is refused.
+INSERT INTO transfer_leg (organization_id, id, transfer_id, sequence, purpose, account_id, amount, status, is_automatic,
+                          description, is_direct_deposit, due_at, created_at)
+SELECT w.organization_id, w.id, w.transfer_id, w.sequence, w.purpose, w.account_id, w.amount, 'PROCESSING',
+       w.is_automatic, w.description, w.is_direct_deposit, coalesce(w.due_at, '-infinity'), w.at
+FROM unnest(%(organization_ids)s::uuid[], %(ids)s::uuid[], %(transfer_ids)s::uuid[], %(sequences)s::smallint[],
+            %(purposes)s::text[], %(account_ids)s::uuid[], %(amounts)s::bigint[], %(is_automatic)s::boolean[],
+            %(descriptions)s::text[], %(are_direct_deposits)s::boolean[], %(due_ats)s::timestamptz[],
+            %(ats)s::timestamptz[])
+    AS w (organization_id, id, transfer_id, sequence, purpose, account_id, amount, is_automatic, description,
+          is_direct_deposit, due_at, at);
+
+-- name: legs_of
+-- All legs of transfers, in order.
+SELECT id, transfer_id, sequence, purpose, account_id, amount, status, attempts, error_code, return_code, expected_at,
+       settled_at
+FROM transfer_leg
+WHERE organization_id = %(organization_id)s::uuid AND transfer_id = ANY (%(transfer_ids)s::uuid[])
+ORDER BY transfer_id, sequence;
+
+-- name: transfers_of_legs
+-- To which transfers these keys belong.
+SELECT id, transfer_id FROM transfer_leg
+WHERE organization_id = %(organization_id)s::uuid AND id = ANY (%(ids)s::uuid[]);
+
+-- name: legs_to_hand_over
+-- Organizations with a payment to hand over that nobody is at. Paused automation hands nothing over.
+SELECT o.id FROM organization o
+WHERE EXISTS (
+    SELECT FROM transfer_leg l
+    WHERE l.organization_id = o.id AND l.due_at <= coalesce(o.frozen_at, %(now)s + o.clock_offset)
+        AND (l.leased_until IS NULL OR l.leased_until <= %(now)s)
+        AND (o.paused_at IS NULL OR NOT l.is_automatic)
+);
+
+-- name: claim_legs
+-- A lease and a new fencing token; whoever had it before can no longer write. The oldest first.
+UPDATE transfer_leg l SET leased_until = %(leased_until)s, fence = l.fence + 1, attempts = l.attempts + 1
+FROM (
+    SELECT organization_id, id FROM transfer_leg
+    WHERE organization_id = %(organization_id)s::uuid AND due_at <= %(at)s
+        AND (leased_until IS NULL OR leased_until <= %(now)s)
+        AND NOT (is_automatic AND %(is_paused)s::boolean)
+    ORDER BY due_at, id LIMIT %(limit)s
+    FOR NO KEY UPDATE SKIP LOCKED
+) AS chosen
+JOIN account a ON a.organization_id = %(organization_id)s::uuid
+JOIN transfer t ON t.organization_id = %(organization_id)s::uuid
+LEFT JOIN account s ON s.organization_id = t.organization_id AND s.id = t.source_account_id
+LEFT JOIN account d ON d.organization_id = t.organization_id AND d.id = t.destination_account_id
+WHERE l.organization_id = chosen.organization_id AND l.id = chosen.id
+    AND l.organization_id = %(organization_id)s::uuid AND a.id = l.account_id AND t.id = l.transfer_id
+RETURNING l.id, l.transfer_id, l.purpose, l.account_id, l.amount, a.currency,
+          CASE WHEN l.purpose = 'PUSH' THEN coalesce(s.beneficiary_name, d.beneficiary_name)
+               ELSE coalesce(d.beneficiary_name, s.beneficiary_name) END,
+          coalesce(l.description, t.description), l.is_direct_deposit, l.fence, l.attempts;
+
+-- name: hold_leg
+-- Still ours? Only then may what the bank said be written.
+SELECT id FROM transfer_leg
+WHERE organization_id = %(organization_id)s::uuid AND id = %(id)s::uuid AND fence = %(fence)s
+    AND status = 'PROCESSING'
+FOR NO KEY UPDATE;
+
+-- name: retry_leg
+-- The bank did not answer: again at that time.
+UPDATE transfer_leg SET leased_until = NULL, due_at = %(retry_at)s
+WHERE organization_id = %(organization_id)s::uuid AND id = %(id)s::uuid;
+
+-- name: end_step
+-- A leg has moved on; a leg that is not to be handed over is no longer due.
+UPDATE transfer_leg SET
+    status = %(status)s, error_code = coalesce(%(error_code)s, error_code),
+    return_code = coalesce(%(return_code)s, return_code), due_at = NULL, leased_until = NULL,
+    submitted_at = CASE WHEN %(status)s = 'PENDING' THEN %(at)s::timestamptz ELSE submitted_at END,
+    expected_at = coalesce(%(expected_at)s::timestamptz, expected_at),
+    settled_at = CASE WHEN %(status)s = 'SETTLED' THEN %(at)s::timestamptz ELSE settled_at END,
+    ended_at = CASE WHEN %(status)s IN ('RETURNED', 'REFUSED', 'CANCELLED') THEN %(at)s::timestamptz ELSE ended_at END
+WHERE organization_id = %(organization_id)s::uuid AND id = %(id)s::uuid;
