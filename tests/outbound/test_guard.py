@@ -134,6 +134,33 @@ def test_a_public_address_of_this_machine_is_refused_unless_it_is_listed():
     check_connection(target, address, "93.184.215.14", "93.184.215.14", read_policy("https://example.com"))
 
 
+@pytest.mark.parametrize(
+    ("url", "reason"),
+    [
+        ("https://example.com/ ", "the URL has a character that is not visible ASCII"),
+        ("https://b\u00fccher.example/", "the URL has a character that is not visible ASCII"),
+        (f"https://example.com/{'a' * 2000}", "the URL is longer than 2000 characters"),
+        ("ftp://example.com/", "the URL does not begin with https://"),
+        ("http://example.com/", "the URL does not begin with https://"),
+        ("https://me@example.com/", "the URL has a user name"),
+        ("https://example.com/#x", "the URL has a fragment (#)"),
+        ("https://example.com/{x}", "the URL's path has a character that must be written as %XX"),
+        ("https://example.com:x/", "the URL's port is not a number from 1 to 65535"),
+        ("https://example.com:8443/", "the URL's port is not 443"),
+        ("https://127.0.0.1/", "the host is an address and not a name"),
+        ("https://[::1]/", "the host is an address and not a name"),
+        ("https://127.1/", "the host is an address in an unusual spelling"),
+        ("https://[0::1]/", "the host is an address in an unusual spelling"),
+        ("https://db.internal/", "the host is not a public name"),
+    ],
+)
+def test_the_reason_says_what_to_change(url: str, reason: str):
+    with pytest.raises(OutboundRefused) as refused:
+        check_url(url, NOBODY)
+
+    assert refused.value.reason == reason
+
+
 @pytest.mark.parametrize("host", ["169.254.169.254", "127.1", "user@10.0.0.1", "db"])
 def test_a_reason_never_repeats_the_host(host: str):
     with pytest.raises(OutboundRefused) as refused:

@@ -24,7 +24,6 @@ from sluiceway.outbound.resolving import Resolver, SystemResolver
 _log = logging.getLogger(__name__)
 
 _OURS = frozenset({"accept-encoding", "connection", "content-length", "cookie", "host", "transfer-encoding"})
-_ATTEMPTS = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,7 +181,10 @@ class _OnlyThis(httpcore.AsyncNetworkBackend):
 
 def _one_of_each_family(addresses: Iterable[Address]) -> Sequence[Address]:
     """Take the first address of each family, in the resolver's order: a machine may lack the way to one of them."""
-    return list({address.version: address for address in reversed(list(addresses))}.values())[::-1]
+    first: dict[int, Address] = {}
+    for address in addresses:
+        first.setdefault(address.version, address)
+    return list(first.values())
 
 
 def _read_headers(pairs: Iterable[tuple[bytes, bytes]]) -> Mapping[str, str]:

@@ -144,7 +144,7 @@ def _read_literal(host: str) -> Address | None:
         address = read_address(host)
         return None if isinstance(address, IPv6Address) else address
     inner = read_address(host[1:-1]) if host.endswith("]") else None
-    if not isinstance(inner, IPv6Address) or inner.scope_id is not None:
+    if not isinstance(inner, IPv6Address):
         raise OutboundRefused("the host is an address in an unusual spelling")
     return inner
 
