@@ -43,10 +43,6 @@ class Funds:
         """Say why the account's figures are unknown, where they are."""
         return Why.BALANCE_UNKNOWN
 
-    def pod_of(self, account_id: AccountId) -> AccountId | None:
-        """Give the pod in which payments to a manual liability wait; None for every other account."""
-        return self._pods.get(account_id)
-
     def balance(self, account_id: AccountId) -> Balance:
         """Give the account's running balance."""
         return self._changed.get(account_id) or self._loaded.get(account_id, NOTHING)
@@ -81,7 +77,8 @@ class Funds:
     def move(self, source: AccountId, destination: AccountId, amount: Cents, *, waits: bool) -> None:
         """Count a move: at once between accounts that we keep; held and expected if a bank carries it or it waits."""
         # What goes to a manual liability goes as far as its pod.
-        destination = self._pods.get(destination, destination)
+        if self._pods:
+            destination = self._pods.get(destination, destination)
         assert source != destination, "money does not move to where it is"
         is_at_once = not waits and self._accounts[source].is_kept and self._accounts[destination].is_kept
         before, after = self.balance(source), self.balance(destination)

@@ -16,6 +16,8 @@ from sluiceway.domain.rules.plans import CapKey, ErrorCode, Event, Plan, Planned
 from sluiceway.domain.rules.rooms import AchRooms, CapRoom
 from sluiceway.domain.rules.trace import ActionResult, ActionTrace, Cut, StepTrace, Trace, Why
 
+_NO_ERRORS = (None, None)
+
 
 def plan(rule_id: RuleId, rule: m.Rule, event: Event, snapshot: Snapshot) -> Plan:
     """Decide what one execution does. Never spends more than the snapshot holds; explains every node and every cut."""
@@ -65,6 +67,7 @@ class _Run:
         "cap_uses",
         "event",
         "funds",
+        "pods",
         "rule_id",
         "snapshot",
         "step_index",
@@ -86,6 +89,7 @@ class _Run:
         self.rule_id = rule_id
         self.approval_above = rule.approval_above
         self.ach = AchRooms(snapshot.ach) if snapshot.ach else None
+        self.pods = snapshot.holding_pods
         self.step_index = step_index
         self.event = event
         self.snapshot = snapshot
@@ -127,7 +131,7 @@ class _Run:
             if self.funds.account(account_id) is None:
                 self._fail_deleted(index, action)
                 return
-        if self.snapshot.holding_pods and self._lacks_a_pod(action):
+        if self.pods and self._lacks_a_pod(action):
             self._fail_deleted(index, action)
             return
         remote = self.snapshot.remote_amounts.get((self.step_index, index))
@@ -193,11 +197,13 @@ class _Run:
     def _move(self, place: _Place, asked: Cents, amount: Cents, cuts: tuple[Cut, ...], room: CapRoom) -> None:
         """Take the amount through place, connection and funds."""
         source, destination = place.action.source, place.destination
-        if self.funds.pod_of(destination) == source:
+        if self.pods and self.pods.get(destination) == source:
             self._note(place, ActionResult.SKIPPED, asked, cuts, Cents(0), Why.ALREADY_THERE)
             return
         accounts = self.snapshot.accounts
-        if ErrorCode.DISCONNECTED_ACCOUNT in (accounts[source].reported.error, accounts[destination].reported.error):
+        errors = accounts[source].reported.error, accounts[destination].reported.error
+        # Nearly every bank is fine, and None is quicker to compare than an enumeration.
+        if errors != _NO_ERRORS and ErrorCode.DISCONNECTED_ACCOUNT in errors:
             self._fail_transfer(place, ErrorCode.DISCONNECTED_ACCOUNT, asked, amount, cuts, Why.DISCONNECTED)
             return
         if place.available is None:
@@ -245,13 +251,13 @@ class _Run:
         """Take the amount out of the ACH limits it counts towards; give the code of the first that has no room."""
         accounts, destination = self.snapshot.accounts, place.destination
         is_pull = not accounts[place.action.source].is_kept
-        is_push = not accounts[destination].is_kept and self.funds.pod_of(destination) is None
+        is_push = not accounts[destination].is_kept and destination not in self.pods
         return rooms.take(amount, is_pull=is_pull, is_push=is_push)
 
     def _lacks_a_pod(self, action: m.Action) -> bool:
         """Tell whether a payment would have to go into a holding pod that is gone."""
-        pods = map(self.funds.pod_of, m.destinations_of(action))
-        return any(pod is not None and self.funds.account(pod) is None for pod in pods)
+        pods = [self.pods[name] for name in m.destinations_of(action) if name in self.pods]
+        return any(self.funds.account(pod) is None for pod in pods)
 
     def _fail_transfer(
         self, place: _Place, code: ErrorCode, asked: Cents, amount: Cents, cuts: tuple[Cut, ...], why: Why
