@@ -22,6 +22,7 @@ from rich.table import Table
 
 from bench.engine import plans_per_second
 from bench.load import Target
+from bench.playing import events_per_second
 from bench.world import SLUICEWAY, Seeded, cpu_seconds, rows, seed, server, wait_until_settled
 from sluiceway.storage.embedded import EmbeddedPostgres
 from sluiceway.storage.migrate import migrate
@@ -59,6 +60,7 @@ def run(url: str, folder: Path, seconds: float, connections: int) -> list[Row]:
     seeded = asyncio.run(seed(url, organizations=10, accounts=50, rules=20))
     port = free_port()
     found: list[Row] = [{"scenario": "engine", "per_second": round(plans_per_second(1.0)), "errors": 0}]
+    found.append({"scenario": "playing", "per_second": round(events_per_second()), "errors": 0})
     with server(url, port) as process:
         found.append(idle(url, port, seeded))
         postgres = int((folder / "postgres" / "postmaster.pid").read_text().splitlines()[0])

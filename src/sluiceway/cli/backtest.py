@@ -124,17 +124,23 @@ def _show(draft: Rule, result: "BacktestResult") -> None:
         show_table(("When", "Because", "Step", "Would have moved", "What failed"), rows)
         if len(result.runs) > _SHOWN:
             say(f"... and {len(result.runs) - _SHOWN:,} more runs; --json has them all.")
-    if result.shortfalls:
-        say()
-        for short in result.shortfalls[:_SHOWN]:
-            say(_shortfall(result, short), style="red")
-        if len(result.shortfalls) > _SHOWN:
-            say(f"... and {len(result.shortfalls) - _SHOWN:,} more real transfers.")
+    _show_shortfalls(result)
     assumed = list(_assumed(result))
     if assumed:
         say()
         for line in assumed:
             say(line)
+
+
+def _show_shortfalls(result: "BacktestResult") -> None:
+    first = _first_finding(result)
+    lines = [line for short in result.shortfalls[: _SHOWN + 1] if (line := _shortfall(result, short)) != first]
+    if lines:
+        say()
+    for line in lines[:_SHOWN]:
+        say(line, style="red")
+    if len(result.shortfalls) > _SHOWN + 1:
+        say(f"... and {len(result.shortfalls) - _SHOWN - 1:,} more real transfers.")
 
 
 def _show_destinations(result: "BacktestResult") -> None:
