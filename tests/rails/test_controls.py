@@ -327,7 +327,15 @@ async def test_nothing_happens_on_an_account_that_is_shut(customer: Customer, st
 
 @pytest.mark.parametrize(
     ("debt", "statement", "minimum"),
-    [(0, 0, 0), (1, 1, 1), (2499, 2499, 2499), (2500, 2500, 2500), (125_000, 125_000, 2500), (125_050, 125_050, 2501)],
+    [
+        (0, 0, 0),
+        (1, 1, 1),
+        (2499, 2499, 2499),
+        (2500, 2500, 2500),
+        (125_000, 125_000, 2500),
+        (125_050, 125_050, 2501),
+        (125_099, 125_099, 2501),
+    ],
 )
 async def test_a_statement_says_what_is_owed_and_what_of_it_is_due(
     customer: Customer, debt: int, statement: int, minimum: int

@@ -19,6 +19,7 @@ from sluiceway.rails.protocol import (
     Answer,
     BankTransaction,
     Deposited,
+    Rail,
     RailUnavailable,
     Refused,
     Report,
@@ -71,8 +72,8 @@ T = TypeVar("T")
 Work = Callable[[Turn], Awaitable[T]]
 
 
-class SandboxBank:
-    """A rail (see `Rail`), and what a test or a person in the sandbox may do to its bank."""
+class SandboxBank(Rail):
+    """A rail, and what a test or a person in the sandbox may do to its bank."""
 
     def __init__(self, database: Database) -> None:
         """Keep the bank's books in a database."""

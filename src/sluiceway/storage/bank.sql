@@ -66,7 +66,8 @@ ORDER BY due_at, key;
 SELECT key, kind, account_id, amount, currency, beneficiary_name, description, is_direct_deposit, state, refusal,
        handed_over_at, expected_at, due_at, settled_at, ended_at, return_code, is_booked, calls
 FROM bank_payment
-WHERE organization_id = %(organization_id)s::uuid AND (%(after)s::uuid IS NULL OR key > %(after)s::uuid)
+WHERE organization_id = %(organization_id)s::uuid
+    AND key > coalesce(%(after)s::uuid, '00000000-0000-0000-0000-000000000000')
 ORDER BY key LIMIT %(limit)s;
 
 -- name: write_payments
