@@ -104,7 +104,7 @@ def test_what_rules_show_prints_can_be_edited_and_tried(world: World, sluiceway,
         ("trigger: [", "is not YAML"),
         ("trigger: 1\ntrigger: 2", "the key 'trigger' is here twice"),
         ("name: x", "trigger is required"),
-        (DRAFT.replace("savings\n", "nobody\n").replace("INCOME", "income"), "There is no account with the id 'nobody'."),
+        (DRAFT.replace("savings", "nobody").replace("INCOME", "income"), "There is no account with the id 'nobody'."),
     ],
 )
 def test_a_draft_that_cannot_be_read_is_said_in_one_sentence(
