@@ -1,4 +1,4 @@
-"""Servers on loopback for what we send out: one that answers as it is told, and one that nobody may reach."""
+"""Servers on loopback for what we send out, what they are asked, and clients that may reach them."""
 
 import asyncio
 import contextlib
@@ -8,7 +8,10 @@ from pathlib import Path
 
 import httpx
 
-from sluiceway.outbound import Limits, Outbound, Resolver, read_policy
+from sluiceway.domain.ids import AccountId, ExecutionId, RuleId
+from sluiceway.domain.money import Cents
+from sluiceway.domain.transfers import Mode
+from sluiceway.outbound import Limits, Outbound, Question, Resolver, read_policy
 
 CERTIFICATE = Path(__file__).with_name("amounts.test.pem")
 LOOPBACK = ("127.0.0.1", "127.0.0.2", "::1")
@@ -18,6 +21,21 @@ AUTHORITIES = httpx.create_ssl_context()
 
 QUICK = Limits(connect_s=0.05, total_s=5)
 """Bounds for calls that reach nobody, which take the whole connect time. Too short for those that reach somebody."""
+
+SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"  # The published example of Standard Webhooks.
+
+QUESTION = Question(
+    url="https://tax.example/amount",
+    secret=SECRET,
+    execution_id=ExecutionId("01890a5d-ac96-774b-bcce-b302099a8057"),
+    rule_id=RuleId("01890a5d-ac96-774b-bcce-b302099a8058"),
+    step=0,
+    action=2,
+    mode=Mode.LIVE,
+    transfer_amount=Cents(12_345),
+    source_account_id=AccountId("01890a5d-ac96-774b-bcce-b302099a8059"),
+    destination_account_id=AccountId("01890a5d-ac96-774b-bcce-b302099a805a"),
+)
 
 Answer = bytes | Callable[[asyncio.StreamWriter], Awaitable[None]]
 

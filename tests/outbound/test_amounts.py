@@ -11,16 +11,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from standardwebhooks import Webhook
 
-from sluiceway.domain.ids import AccountId, ExecutionId, RuleId
 from sluiceway.domain.money import MAX_CENTS, Cents
-from sluiceway.domain.transfers import Mode
 from sluiceway.outbound import (
     Answered,
     AskedAmount,
     Limits,
     Outbound,
     Policy,
-    Question,
     Response,
     TryAgain,
     Unusable,
@@ -28,26 +25,24 @@ from sluiceway.outbound import (
 )
 from sluiceway.outbound.amounts import read_answer
 from sluiceway.outbound.client import USUAL
-from tests.outbound.servers import AUTHORITIES, QUICK, Answer, Server, allowing, dripping, leads_to, replying, serving
+from tests.outbound.servers import (
+    AUTHORITIES,
+    QUESTION,
+    QUICK,
+    SECRET,
+    Answer,
+    Server,
+    allowing,
+    dripping,
+    leads_to,
+    replying,
+    serving,
+)
 
 NOW = datetime(2026, 3, 1, 12, 30, 15, 999_999, tzinfo=UTC)
-SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"  # The published example of Standard Webhooks.
 STATUSES = (0, 200, 204, 301, 404, 429, 500)
 TRIED_AGAIN = {0, 429, 500}
 REMOTE = "the-other-server-says"
-
-QUESTION = Question(
-    url="https://tax.example/amount",
-    secret=SECRET,
-    execution_id=ExecutionId("01890a5d-ac96-774b-bcce-b302099a8057"),
-    rule_id=RuleId("01890a5d-ac96-774b-bcce-b302099a8058"),
-    step=0,
-    action=2,
-    mode=Mode.LIVE,
-    transfer_amount=Cents(12_345),
-    source_account_id=AccountId("01890a5d-ac96-774b-bcce-b302099a8059"),
-    destination_account_id=AccountId("01890a5d-ac96-774b-bcce-b302099a805a"),
-)
 
 AMOUNTS: dict[bytes, int] = {
     b'{"amountInCents":0}': 0,

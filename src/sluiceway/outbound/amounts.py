@@ -71,7 +71,10 @@ AskedAmount = Answered | Unusable | TryAgain
 
 
 async def ask_amount(outbound: Outbound, question: Question, now: datetime, *, limits: Limits = USUAL) -> AskedAmount:
-    """Ask once. No reason ever holds what the server said, or an address that we found on the way."""
+    """Ask once. No reason ever holds what the server said, or an address that we found on the way.
+
+    `now` is the real time, not an organization's: the other server compares it with its own clock.
+    """
     body = _body(question)
     headers = {"Content-Type": "application/json", "Accept": "application/json", **_signed(question, body, now)}
     try:
