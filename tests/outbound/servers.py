@@ -11,7 +11,7 @@ import httpx
 from sluiceway.domain.ids import AccountId, ExecutionId, RuleId
 from sluiceway.domain.money import Cents
 from sluiceway.domain.transfers import Mode
-from sluiceway.outbound import Limits, Outbound, Question, Resolver, read_policy
+from sluiceway.outbound import Limits, Outbound, OutboundFailed, OutboundRefused, Question, Resolver, read_policy
 
 CERTIFICATE = Path(__file__).with_name("amounts.test.pem")
 LOOPBACK = ("127.0.0.1", "127.0.0.2", "::1")
@@ -142,3 +142,15 @@ def dripping(head: bytes, drop: bytes) -> Answer:
             await asyncio.sleep(0.02)
 
     return answer
+
+
+FINE = replying(200, b"{}")
+
+
+async def outcome(outbound: Outbound, url: str, limits: Limits = QUICK) -> str:
+    """Post, and tell how it went: the reason of a failure, or `answered`."""
+    try:
+        await outbound.post(url, b"{}", {}, limits=limits)
+    except (OutboundRefused, OutboundFailed) as failed:
+        return failed.reason
+    return "answered"

@@ -1,30 +1,28 @@
 import asyncio
-import ssl
 import time
 from collections.abc import AsyncGenerator, Sequence
 
 import pytest
 import pytest_asyncio
 
-from sluiceway.outbound import Limits, Outbound, OutboundFailed, OutboundRefused, Policy, read_policy
+from sluiceway.outbound import Limits, Outbound, Policy, read_policy
 from tests.outbound.servers import (
     AUTHORITIES,
-    CERTIFICATE,
+    FINE,
     LOOPBACK,
-    QUICK,
     Answer,
     Server,
     allowing,
     beside,
     dripping,
     leads_to,
+    outcome,
     replying,
     serving,
 )
 from tests.outbound.vectors import INNER_NAMES, ODD_URLS, ORDINARY_NAMES, odd_hosts
 
 UNREACHED = "it could not be reached"
-FINE = replying(200, b"{}")
 
 
 @pytest_asyncio.fixture
@@ -38,14 +36,6 @@ async def canary() -> AsyncGenerator[Server]:
 def elsewhere_on(port: int) -> Policy:
     """Allow other addresses on a port, so that neither the port nor the scheme is what keeps anybody out."""
     return read_policy(f"http://203.0.113.0/24:{port}, https://203.0.113.0/24:{port}")
-
-
-async def outcome(outbound: Outbound, url: str, limits: Limits = QUICK) -> str:
-    try:
-        await outbound.post(url, b"{}", {}, limits=limits)
-    except (OutboundRefused, OutboundFailed) as failed:
-        return failed.reason
-    return "answered"
 
 
 # ------------------------------------------------------------------------------------------------------------ the guard
@@ -350,71 +340,3 @@ async def test_a_caller_that_gives_up_leaves_no_connection():
 async def test_callers_do_not_set_the_clients_own_headers(name: str):
     with pytest.raises(AssertionError):
         await Outbound(Policy()).post("https://example.com/", b"", {name: "x"})
-
-
-# ------------------------------------------------------------------------------------------------------------------ TLS
-
-
-def identity() -> ssl.SSLContext:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(CERTIFICATE)
-    return context
-
-
-def trusting() -> ssl.SSLContext:
-    return ssl.create_default_context(cafile=str(CERTIFICATE))
-
-
-async def test_a_certificate_that_nobody_vouches_for_is_not_accepted():
-    async with serving(FINE, tls=identity()) as server:
-        outbound = Outbound(read_policy(f"https://127.0.0.1:{server.port}"), leads_to("127.0.0.1"))
-        for host in ("127.0.0.1", "amounts.test"):
-            reason = await outcome(outbound, f"https://{host}:{server.port}/", Limits())
-
-            assert reason == "the connection failed before a complete answer"
-        assert server.requests == []
-
-
-@pytest.mark.parametrize(
-    ("host", "expected"),
-    [
-        ("amounts.test", "answered"),
-        ("127.0.0.1", "answered"),
-        ("other.test", "the connection failed before a complete answer"),
-    ],
-)
-async def test_the_certificate_has_to_be_for_the_name_and_not_the_address(host: str, expected: str):
-    asked: list[str | None] = []
-    tls = identity()
-    tls.sni_callback = lambda _connection, name, _context: asked.append(name)
-    async with serving(FINE, tls=tls) as server:
-        policy = read_policy(f"https://127.0.0.1:{server.port}")
-        outbound = Outbound(policy, leads_to("127.0.0.1"), trusting())
-
-        assert await outcome(outbound, f"https://{host}:{server.port}/", Limits()) == expected
-
-    assert asked == [None if host == "127.0.0.1" else host]
-
-
-async def test_a_handshake_that_never_comes_ends_with_the_connect_time():
-    began = time.monotonic()
-    async with serving(FINE) as server:
-        outbound = allowing(server, scheme="https")
-        reason = await outcome(outbound, f"https://127.0.0.1:{server.port}/", Limits(connect_s=0.3))
-
-    assert reason == "the connection failed before a complete answer"
-    assert time.monotonic() - began < 3
-
-
-async def test_plain_http_is_no_answer_to_tls():
-    async def serve(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        writer.write(FINE)
-        writer.close()
-
-    async with await asyncio.start_server(serve, "127.0.0.1", 0) as listening:
-        port = listening.sockets[0].getsockname()[1]
-        outbound = Outbound(read_policy(f"https://127.0.0.1:{port}"))
-
-        reason = await outcome(outbound, f"https://127.0.0.1:{port}/", Limits())
-
-    assert reason == "the connection failed before a complete answer"
