@@ -3,7 +3,7 @@
 import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from itertools import count
 from typing import Any
 
@@ -21,6 +21,7 @@ from sluiceway.domain.playing import Run
 from sluiceway.domain.rules import TriggerType
 from sluiceway.domain.transfers import Mode
 from sluiceway.services.backtest import Backtest, BacktestResult, backtest
+from sluiceway.services.clock import advance, freeze, read_clock
 from sluiceway.services.deposits import deposit
 from sluiceway.storage.database import Database
 from tests.support import (
@@ -207,6 +208,29 @@ async def test_a_schedule_fires_once_for_each_of_its_days(world: World):
     # The money came only now, after every one of them.
     assert len(result.runs) == 10
     assert {run.error for run in result.runs} == {"INSUFFICIENT_FUNDS"}
+
+
+async def test_a_scheduled_rule_does_over_its_own_history_what_it_really_did(world: World):
+    await three(world)
+    at(world, "03-02")
+    daily = {"type": "SCHEDULED", "account_id": "income", "schedule_type": "DAILY", "start": "2026-01-01T15:00:00"}
+    written = {
+        "trigger": daily,
+        "steps": [{"actions": [fixed(400, "income", "savings"), fixed(100, "income", "bills")]}],
+    }
+    await world.rule("old", written)
+    await freeze(world.engine, world.organization_id)
+    for amount in (1_000, 0, 0, 2_000, 0):
+        state = await read_clock(world.engine, world.organization_id)
+        if amount:
+            await world.deposit("income", amount)
+        await advance(world.engine, world.organization_id, state.now + timedelta(days=1))
+
+    result = await try_rule(world, written, "old")
+
+    played = [run for run in result.runs if run.at > datetime(2026, 3, 2, 12, tzinfo=UTC)]
+    assert as_played(played) == await really(world, "old")
+    assert [run.failed for run in played] == [0, 0, 1, 0, 0]
 
 
 async def test_remote_amounts_are_told_or_counted_as_unknown(world: World):
