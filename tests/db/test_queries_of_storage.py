@@ -27,6 +27,7 @@ _NAMES_IT = re.compile(
     rf"organization_id = ANY \({_ORGANIZATION}\[\]\)|organization_id = {_ORGANIZATION}"
     r"|INSERT INTO (?!organization\b)\w+ \(organization_id,"
     r"|organization WHERE id = ANY \(%\(ids\)s::uuid\[\]\)|INSERT INTO organization \(id,"
+    r"|UPDATE organization SET [^()]+(\(\w+\)[^()]+)*WHERE id = %\(id\)s::uuid"
 )
 
 _ROWS = 50_000
@@ -119,7 +120,17 @@ def with_parameters(world: World, name: str) -> dict[str, Any]:
         **{key: [0] * batch for key in ("steps", "attempted", "completed", "failed", "pending")},
         **{key: [None] * batch for key in ("error_messages", "traces")},
     }
-    wanted = {"executions.claim_executions": {"organization_ids": [world.organization_id], "each": 500}}
+    due = [f"01900000-0000-7000-8000-{n:012x}" for n in range(100, _ROWS + 1, 100)]
+    each = {"status": "EXECUTED", "completed": 0, "failed": 0, "pending": 0}
+    clocks = {"nows": [_NOW + timedelta(days=30)], "each": 500}
+    wanted = {
+        "executions.claim_executions": {"organization_ids": [world.organization_id], **clocks},
+        "executions.send_to_gather": {"ids": due, "organization_ids": [world.organization_id] * len(due)},
+        "executions.end_gathering": {"id": due[0]},
+        "executions.retry_gathering": {"id": due[0], "retry_at": _NOW},
+        "executions.recount_execution": each,
+        "transfers.move_on": {"status": "COMPLETE", "is_decided": False},
+    }
     return {**common, **wanted.get(name, {})}
 
 

@@ -45,7 +45,7 @@ async def test_the_first_accounts_of_a_currency_may_be_made_at_the_same_moment(w
     assert [type(account_id) for account_id in made] == [str] * 12
     async with world.engine.database.read() as tx:
         rows = await fetch_all(tx, "SELECT kind, count(*) FROM account GROUP BY kind ORDER BY kind")
-    assert rows == [("POD", 12), ("WORLD", 1)]
+    assert rows == [("CLEARING", 1), ("POD", 12), ("WORLD", 1)]
 
 
 async def test_an_account_is_read_as_it_was_made(world: World):

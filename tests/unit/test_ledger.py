@@ -190,7 +190,7 @@ def test_what_is_expected_and_what_is_pulled_from_outside_are_counts_without_pos
 
 
 @pytest.mark.parametrize(("name", "floor"), [(INCOME, 0), (POD, 100), (JAR, -50)])
-@pytest.mark.parametrize("verb", ["post", "hold", "settle", "reverse"])
+@pytest.mark.parametrize("verb", ["post", "hold", "settle"])
 def test_no_account_falls_below_its_floor(name: AccountId, floor: int, verb: str):
     def run(amount: int) -> Book:
         book = a_book(income=500, pod=500, jar=500)
@@ -204,6 +204,34 @@ def test_no_account_falls_below_its_floor(name: AccountId, floor: int, verb: str
     assert lowest.posted - lowest.held_out == floor
     with pytest.raises(AssertionError):
         run(500 - floor + 1)
+
+
+def test_a_return_takes_back_what_has_been_spent_and_says_how_far_the_account_is_overdrawn():
+    book = a_book(income=500)
+
+    book.post(ONE, INCOME, POD, Cents(400))
+    book.reverse(TWO, INCOME, WORLD, Cents(300))
+    assert book.balances[INCOME] == Balance(-200, 0, 0, overdrawn=200)
+    with pytest.raises(AssertionError):
+        book.hold(ONE, INCOME, POD, Cents(1))
+
+    book.post(ONE, POD, INCOME, Cents(150))
+    assert book.balances[INCOME] == Balance(-50, 0, 0, overdrawn=50)
+    book.post(ONE, POD, INCOME, Cents(150))
+    assert book.balances[INCOME] == Balance(100, 0, 0)
+    with pytest.raises(AssertionError):
+        book.post(ONE, INCOME, POD, Cents(101))
+
+
+def test_a_payment_that_was_held_before_a_return_still_settles():
+    book = a_book(income=500)
+
+    book.hold(ONE, INCOME, BANK, Cents(400))
+    book.reverse(TWO, INCOME, WORLD, Cents(300))
+    assert book.balances[INCOME] == Balance(200, 400, 0, overdrawn=200)
+    book.settle(ONE, INCOME, WORLD, Cents(400))
+
+    assert book.balances[INCOME] == Balance(-200, 0, 0, overdrawn=200)
 
 
 def test_an_account_below_its_floor_can_still_receive_and_be_given_back():

@@ -76,6 +76,10 @@ class Outbound:
     ) -> None:
         self._system.close()
 
+    def check(self, url: str) -> None:
+        """Raise OutboundRefused for a URL that would not be asked, whatever its name leads to: for when it is saved."""
+        check_url(url, self._policy)
+
     async def post(self, url: str, body: bytes, headers: Mapping[str, str], *, limits: Limits = USUAL) -> Response:
         """Send one POST and read the answer. Nothing is followed, kept or tried twice.
 

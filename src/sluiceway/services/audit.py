@@ -3,16 +3,20 @@
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
+from sluiceway.domain.calendar import begins_at, first_between, names
 from sluiceway.domain.errors import InvalidParameters
 from sluiceway.domain.ids import IdKind
-from sluiceway.domain.rules import fingerprint, read_rule
+from sluiceway.domain.rules import Scheduled, fingerprint, read_rule
 from sluiceway.services.engine import Engine
+from sluiceway.services.schedules import LATE
 from sluiceway.storage import audit as stored
-from sluiceway.storage.audit import Check, Examined
+from sluiceway.storage.audit import Check, Examined, Ran
+from sluiceway.storage.bank import BankCheck, find_bank_mismatches
 from sluiceway.storage.database import ReadTx
 
 EXAMPLES: Final = 5
 DEFINITIONS: Final = "definitions_are_as_signed"
+OCCURRENCES: Final = "schedules_ran_when_due"
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +65,23 @@ _PROMISES: Final = (
     _Promise(Check.ENABLED, "Every enabled rule is approved", "rules", "rule", IdKind.RULE),
     _Promise(Check.COUNTS, "Runs count their transfers", "executions", "execution", IdKind.EXECUTION),
     _Promise(Check.CAPS, "Limits count their transfers", "limits", "rule", IdKind.RULE),
+    _Promise(Check.LEGS, "Legs fit their transfers", "legs", "transfer", IdKind.TRANSFER),
+    _Promise(Check.BANK, "The bank's book equals ours", "legs", "leg", IdKind.TRANSFER),
+)
+
+
+class _BankPromise(NamedTuple):
+    check: BankCheck
+    promise: str
+    unit: str
+    what: str
+
+
+_BANK_PROMISES: Final = (
+    _BankPromise(BankCheck.BALANCES, "Bank balances equal their entries", "entries", "bank account"),
+    _BankPromise(BankCheck.ONCE, "The bank books payments once", "payments", "payment"),
+    _BankPromise(BankCheck.REPORTS, "The bank tells how payments end", "payments", "payment"),
+    _BankPromise(BankCheck.NUMBERS, "The bank's numbers have no gaps", "entries", "bank book"),
 )
 
 
@@ -70,7 +91,8 @@ async def run_audit(engine: Engine) -> list[CheckResult]:
         await stored.take_room(tx)
         examined = await stored.count_examined(tx)
         results = [await _check(tx, promise, examined) for promise in _PROMISES]
-        return [*results, await _check_definitions(tx, examined)]
+        bank = [await _check_bank(tx, promise, examined) for promise in _BANK_PROMISES]
+        return [*results, *bank, await _check_occurrences(tx, examined), await _check_definitions(tx, examined)]
 
 
 async def _check(tx: ReadTx, promise: _Promise, examined: Examined) -> CheckResult:
@@ -81,6 +103,56 @@ async def _check(tx: ReadTx, promise: _Promise, examined: Examined) -> CheckResu
     )
     count = examined._asdict()[promise.unit]
     return CheckResult(promise.check, promise.promise, count, promise.unit, violations, examples)
+
+
+async def _check_bank(tx: ReadTx, promise: _BankPromise, examined: Examined) -> CheckResult:
+    violations, mismatches = await find_bank_mismatches(tx, promise.check, EXAMPLES)
+    examples = tuple(
+        Violation(found.organization_id, promise.what, None, found.id, found.expected, found.found)
+        for found in mismatches
+    )
+    count = examined._asdict()[promise.unit]
+    return CheckResult(promise.check, promise.promise, count, promise.unit, violations, examples)
+
+
+async def _check_occurrences(tx: ReadTx, examined: Examined) -> CheckResult:
+    """Hold every run of a schedule against a calendar that knows nothing of how the next occurrence is found.
+
+    Each must be one that the calendar names, and between two runs under one approval none may be left out, unless the
+    later one came late: after downtime only the latest runs.
+    """
+    violations = 0
+    examples: list[Violation] = []
+    before: Ran | None = None
+    async for ran in stored.every_occurrence(tx):
+        is_same = before is not None and (before.rule_id, before.approval_id) == (ran.rule_id, ran.approval_id)
+        wrong = _wrong_with(ran, before if is_same else None)
+        before = ran
+        if wrong is None:
+            continue
+        violations += 1
+        if len(examples) < EXAMPLES:
+            found = f"{ran.nominal.isoformat()}, due at {ran.scheduled_for.isoformat()}"
+            examples.append(
+                Violation(ran.organization_id, "execution", IdKind.EXECUTION, ran.execution_id, wrong, found)
+            )
+    promise = "Schedules ran when a calendar says"
+    return CheckResult(OCCURRENCES, promise, examined.occurrences, "occurrences", violations, tuple(examples))
+
+
+def _wrong_with(ran: Ran, before: Ran | None) -> str | None:
+    trigger = read_rule(ran.definition).trigger
+    if not isinstance(trigger, Scheduled):
+        return "a rule that runs on schedule"
+    schedule = trigger.schedule
+    if not names(schedule, ran.nominal):
+        return "a time that the schedule names"
+    if not begins_at(schedule, ran.nominal, ran.scheduled_for):
+        return f"the instant at which the clock of {schedule.zone} reaches it"
+    is_late = ran.created_at - ran.scheduled_for > LATE
+    if before is not None and not is_late and (left_out := first_between(schedule, before.nominal, ran.nominal)):
+        return f"a run for {left_out.isoformat()} before it"
+    return None
 
 
 async def _check_definitions(tx: ReadTx, examined: Examined) -> CheckResult:

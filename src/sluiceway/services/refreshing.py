@@ -4,14 +4,14 @@ A movement that nobody has seen before fires the account's incoming-funds rules,
 """
 
 from collections.abc import Collection
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
 from sluiceway.domain.ids import AccountId, OrganizationId
 from sluiceway.domain.ledger import ReportedBalance
 from sluiceway.domain.money import Cents
 from sluiceway.domain.retries import delay_after
-from sluiceway.rails import RailUnavailable, Transactions
+from sluiceway.rails import BankTransaction, Rail, RailUnavailable, Transactions
 from sluiceway.services.engine import Engine
 from sluiceway.services.handover import LEASE
 from sluiceway.services.movements import Origin
@@ -28,6 +28,7 @@ EVERY: Final = timedelta(hours=24)
 """How often the balance of an external account is fetched without being asked for."""
 UNAVAILABLE: Final = "UNAVAILABLE"
 AT_ONCE: Final = 10
+MOST_TRANSACTIONS: Final = 10_000
 
 
 async def waiting_organizations(engine: Engine) -> list[OrganizationId]:
@@ -90,12 +91,23 @@ async def _fetch(engine: Engine, organization: Organization, feed: Feed) -> bool
     at = organization.clock.read(engine.now())
     try:
         balances = await rail.balances(organization.id, [account_id], at)
-        transactions = await rail.transactions(organization.id, account_id, feed.cursor, at)
+        transactions = await _all_transactions(rail, organization.id, feed, at)
     except RailUnavailable:
         await _fail(engine, organization.id, feed)
         return False
     await _write(engine, organization.id, feed, balances.get(account_id), transactions)
     return True
+
+
+async def _all_transactions(rail: Rail, organization_id: OrganizationId, feed: Feed, at: datetime) -> Transactions:
+    """Fetch every page: what the first look does not see would count as news at the second."""
+    account_id = AccountId(feed.subject_id)
+    found: list[BankTransaction] = []
+    page = await rail.transactions(organization_id, account_id, feed.cursor, at)
+    while page.transactions and len(found) < MOST_TRANSACTIONS:
+        found += page.transactions
+        page = await rail.transactions(organization_id, account_id, page.cursor, at)
+    return Transactions(tuple(found), page.cursor)
 
 
 async def _fail(engine: Engine, organization_id: OrganizationId, feed: Feed) -> None:

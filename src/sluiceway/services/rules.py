@@ -18,8 +18,9 @@ from sluiceway.domain.errors import (
 from sluiceway.domain.ids import AccountId, ApprovalId, IdKind, OrganizationId, RuleId
 from sluiceway.domain.ledger import Account, AccountKind
 from sluiceway.domain.revisions import RuleRecord
-from sluiceway.domain.rules import Finding, Rule, Scheduled, Severity, check
+from sluiceway.domain.rules import Finding, RemoteAmount, Rule, Scheduled, Severity, check
 from sluiceway.domain.schedule import next_fire
+from sluiceway.outbound import OutboundRefused
 from sluiceway.services.engine import Engine
 from sluiceway.services.idempotency import Answer, Idempotency, run_idempotently
 from sluiceway.storage import rules as stored
@@ -58,7 +59,7 @@ async def create_rule(engine: Engine, command: CreateRule) -> Answer:
     async def effect(tx: WriteTx, _: object) -> list[Answer | Refusal]:
         at = (await lock_organization(tx, command.organization_id)).clock.read(engine.now())
         accounts = await accounts_of(tx, command.organization_id)
-        if problems := _problems(command.rule, accounts, command.typed_accounts, at):
+        if problems := _problems(engine, command.rule, accounts, command.typed_accounts, at):
             return [InvalidParameters(problems)]
         rule_id = RuleId(engine.new_id())
         secret = engine.new_secret(SECRET_LENGTH)
@@ -90,7 +91,7 @@ async def revise_rule(
         at = (await lock_organization(tx, organization_id)).clock.read(engine.now())
         record = await _get(tx, organization_id, rule_id, spelling)
         accounts = await accounts_of(tx, organization_id)
-        if problems := _problems(rule, accounts, typed_accounts, at):
+        if problems := _problems(engine, rule, accounts, typed_accounts, at):
             raise InvalidParameters(problems)
         await stored.revise_rule(tx, organization_id, record.id, record.revision + 1, rule, at)
         if record.is_enabled:
@@ -223,7 +224,7 @@ async def accounts_of(tx: ReadTx, organization_id: OrganizationId) -> dict[Accou
 
 
 def _problems(
-    rule: Rule, accounts: dict[AccountId, Account], typed_accounts: Sequence[TypedAccount], at: datetime
+    engine: Engine, rule: Rule, accounts: dict[AccountId, Account], typed_accounts: Sequence[TypedAccount], at: datetime
 ) -> tuple[Problem, ...]:
     """Find what keeps a rule from being saved, accounts named with another's type among it."""
     mistyped = [
@@ -231,7 +232,22 @@ def _problems(
         for path, account_id, kind in typed_accounts
         if account_id in accounts and accounts[account_id].kind is not kind
     ]
-    return (*errors_in(check(rule, accounts, now=at)), *mistyped)
+    return (*errors_in(check(rule, accounts, now=at)), *mistyped, *_unreachable(engine, rule))
+
+
+def _unreachable(engine: Engine, rule: Rule) -> list[Problem]:
+    """Find remote services that this server would never ask."""
+    if engine.outbound is None:
+        return []
+    found: list[Problem] = []
+    for step_index, step in enumerate(rule.steps):
+        for action_index, action in enumerate(step.actions):
+            if isinstance(action.amount, RemoteAmount):
+                try:
+                    engine.outbound.check(action.amount.url)
+                except OutboundRefused as refused:
+                    found.append(Problem(f"steps/{step_index}/actions/{action_index}/url", refused.reason))
+    return found
 
 
 def errors_in(findings: list[Finding]) -> tuple[Problem, ...]:

@@ -1,10 +1,11 @@
 """Reads everything, and gives what contradicts itself. Owns no table and changes nothing."""
 
 from collections.abc import AsyncGenerator
+from datetime import datetime
 from enum import StrEnum
 from typing import Any, Final, LiteralString, NamedTuple
 
-from sluiceway.domain.ids import OrganizationId, RuleId
+from sluiceway.domain.ids import ApprovalId, ExecutionId, OrganizationId, RuleId
 from sluiceway.domain.revisions import RevisionKey
 from sluiceway.storage.database import ReadTx, fetch_all, fetch_one
 from sluiceway.storage.queries import load
@@ -31,6 +32,8 @@ class Check(StrEnum):
     ENABLED = "enabled_rules_are_approved"
     COUNTS = "executions_count_their_transfers"
     CAPS = "limits_count_their_transfers"
+    LEGS = "legs_fit_their_transfers"
+    BANK = "the_banks_book_equals_ours"
 
 
 _CHECKS: Final[dict[Check, LiteralString]] = {
@@ -46,6 +49,8 @@ _CHECKS: Final[dict[Check, LiteralString]] = {
     Check.ENABLED: QUERIES["rules_without_approval"],
     Check.COUNTS: QUERIES["executions_that_miscount"],
     Check.CAPS: QUERIES["caps_that_miscount"],
+    Check.LEGS: QUERIES["legs_unlike_their_transfer"],
+    Check.BANK: QUERIES["legs_unlike_the_bank"],
 }
 
 
@@ -60,6 +65,10 @@ class Examined(NamedTuple):
     rules: int
     revisions: int
     limits: int
+    legs: int
+    payments: int
+    entries: int
+    occurrences: int
 
 
 class Mismatch(NamedTuple):
@@ -79,6 +88,20 @@ class Revision(NamedTuple):
     fingerprint: bytes
 
 
+class Ran(NamedTuple):
+    """An occurrence of a schedule that has run: which local time of which rule, and when."""
+
+    organization_id: OrganizationId
+    rule_id: RuleId
+    nominal: datetime
+    execution_id: ExecutionId
+    approval_id: ApprovalId
+    scheduled_for: datetime
+    created_at: datetime
+    definition: Any
+    """The rule as it ran, unread."""
+
+
 async def take_room(tx: ReadTx) -> None:
     """Let this transaction's statements use more memory and time than a request may."""
     await fetch_all(tx, QUERIES["take_room"], {"timeout": _TIMEOUT})
@@ -95,6 +118,18 @@ async def find_mismatches(tx: ReadTx, check: Check, limit: int) -> tuple[int, li
     """Run one check: how many counter-examples there are, and the first of them."""
     rows = await fetch_all(tx, _CHECKS[check], {"limit": limit})
     return (rows[0][4] if rows else 0), [Mismatch(*row[:4]) for row in rows]
+
+
+async def every_occurrence(tx: ReadTx) -> AsyncGenerator[Ran]:
+    """Go through all occurrences of schedules that have run, each rule's in order of their local times."""
+    last: dict[str, object] = {"organization_id": _NIL, "rule_id": _NIL, "nominal": datetime.min}  # noqa: DTZ901
+    while True:
+        rows = await fetch_all(tx, QUERIES["occurrences_after"], {**last, "limit": _PAGE})
+        for row in rows:
+            yield Ran(*row)
+        if len(rows) < _PAGE:
+            return
+        last = dict(zip(("organization_id", "rule_id", "nominal"), rows[-1][:3], strict=True))
 
 
 async def every_revision(tx: ReadTx) -> AsyncGenerator[Revision]:

@@ -5,7 +5,7 @@ SELECT o.id
 FROM organization o
 CROSS JOIN LATERAL (
     SELECT e.id FROM execution e
-    WHERE e.organization_id = o.id AND e.due_at <= coalesce(o.frozen_at, %(now)s + o.clock_offset)
+    WHERE e.organization_id = o.id AND e.due_at <= coalesce(o.frozen_at, %(now)s::timestamptz + o.clock_offset)
         AND e.stage = 'SETTLE'
     ORDER BY e.due_at LIMIT 1
 ) AS first
@@ -37,7 +37,7 @@ INSERT INTO execution (organization_id, id, rule_id, revision, fingerprint, appr
 SELECT w.organization_id, w.id, w.rule_id, w.revision, w.fingerprint, w.approval_id, w.mode, w.trigger_type,
        w.transfer_amount, w.stands_in, w.cause_transfer_id, w.origin_id, w.depth,
        CASE WHEN w.is_refresh_due THEN 'GATHER' ELSE 'SETTLE' END, w.is_refresh_due, w.scheduled_for, w.nominal,
-       w.approval_above, '-infinity', coalesce(o.frozen_at, %(at)s + o.clock_offset)
+       w.approval_above, '-infinity', coalesce(o.frozen_at, %(at)s::timestamptz + o.clock_offset)
 FROM unnest(%(organization_ids)s::uuid[], %(ids)s::uuid[], %(rule_ids)s::uuid[], %(revisions)s::integer[],
             %(fingerprints)s::bytea[], %(approval_ids)s::uuid[], %(modes)s::text[], %(trigger_types)s::text[],
             %(transfer_amounts)s::bigint[], %(stands_in)s::boolean[], %(cause_transfer_ids)s::uuid[],
@@ -76,7 +76,7 @@ SELECT o.id FROM organization o
 WHERE o.paused_at IS NULL AND EXISTS (
     SELECT FROM execution e
     WHERE e.organization_id = o.id AND e.stage = 'GATHER'
-        AND e.due_at <= coalesce(o.frozen_at, %(now)s + o.clock_offset)
+        AND e.due_at <= coalesce(o.frozen_at, %(now)s::timestamptz + o.clock_offset)
         AND (e.leased_until IS NULL OR e.leased_until <= %(now)s)
 );
 
@@ -99,6 +99,7 @@ RETURNING e.organization_id, e.id, e.rule_id, e.revision, e.mode, e.transfer_amo
 -- Still ours? Only then may what came back be written.
 SELECT id FROM execution
 WHERE organization_id = %(organization_id)s::uuid AND id = %(id)s::uuid AND fence = %(fence)s AND stage = 'GATHER'
+ORDER BY id
 FOR NO KEY UPDATE;
 
 -- name: end_gathering

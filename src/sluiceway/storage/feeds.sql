@@ -9,7 +9,7 @@ ON CONFLICT DO NOTHING;
 SELECT o.id FROM organization o
 WHERE EXISTS (
     SELECT FROM feed f
-    WHERE f.organization_id = o.id AND f.due_at <= coalesce(o.frozen_at, %(now)s + o.clock_offset)
+    WHERE f.organization_id = o.id AND f.due_at <= coalesce(o.frozen_at, %(now)s::timestamptz + o.clock_offset)
         AND (f.leased_until IS NULL OR f.leased_until <= %(now)s)
 );
 
@@ -33,6 +33,7 @@ RETURNING f.subject_id, f.cursor, f.fence, f.attempts;
 -- Still ours? Only then may what was fetched be applied.
 SELECT subject_id FROM feed
 WHERE organization_id = %(organization_id)s::uuid AND subject_id = %(subject_id)s::uuid AND fence = %(fence)s
+ORDER BY subject_id
 FOR NO KEY UPDATE;
 
 -- name: end_fetch

@@ -29,7 +29,7 @@ WHERE organization_id = %(organization_id)s::uuid AND id = ANY (%(ids)s::uuid[])
 SELECT o.id FROM organization o
 WHERE EXISTS (
     SELECT FROM transfer_leg l
-    WHERE l.organization_id = o.id AND l.due_at <= coalesce(o.frozen_at, %(now)s + o.clock_offset)
+    WHERE l.organization_id = o.id AND l.due_at <= coalesce(o.frozen_at, %(now)s::timestamptz + o.clock_offset)
         AND (l.leased_until IS NULL OR l.leased_until <= %(now)s)
         AND (o.paused_at IS NULL OR NOT l.is_automatic)
 );
@@ -61,6 +61,7 @@ RETURNING l.id, l.transfer_id, l.purpose, l.account_id, l.amount, a.currency,
 SELECT id FROM transfer_leg
 WHERE organization_id = %(organization_id)s::uuid AND id = %(id)s::uuid AND fence = %(fence)s
     AND status = 'PROCESSING'
+ORDER BY id
 FOR NO KEY UPDATE;
 
 -- name: retry_leg

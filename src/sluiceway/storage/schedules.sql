@@ -3,7 +3,7 @@
 SELECT o.id FROM organization o
 WHERE o.paused_at IS NULL AND EXISTS (
     SELECT FROM rule r
-    WHERE r.organization_id = o.id AND r.next_fire_at <= coalesce(o.frozen_at, %(now)s + o.clock_offset)
+    WHERE r.organization_id = o.id AND r.next_fire_at <= coalesce(o.frozen_at, %(now)s::timestamptz + o.clock_offset)
 );
 
 -- name: rules_to_fire

@@ -65,7 +65,7 @@ SELECT o.id FROM organization o
 WHERE EXISTS (
     SELECT FROM transfer t
     WHERE t.organization_id = o.id AND t.status = 'PENDING_APPROVAL'
-        AND t.approval_expires_at <= coalesce(o.frozen_at, %(now)s + o.clock_offset)
+        AND t.approval_expires_at <= coalesce(o.frozen_at, %(now)s::timestamptz + o.clock_offset)
 );
 
 -- name: expired_approvals
