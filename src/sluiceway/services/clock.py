@@ -13,7 +13,7 @@ from sluiceway.services.engine import Engine
 from sluiceway.services.errands import work_off
 from sluiceway.storage.database import WriteTx
 from sluiceway.storage.organizations import Organization, find_organizations, lock_organization, set_clock
-from sluiceway.storage.schedules import is_leased, next_due
+from sluiceway.storage.schedules import is_unfinished, next_due
 
 BUSY_S: Final = 0.02
 """How long to wait for somebody else who is at something that is due."""
@@ -46,11 +46,16 @@ async def resume(engine: Engine, organization_id: OrganizationId) -> ClockState:
     return await _set(engine, organization_id, lambda now, real: Clock(offset=now - real))
 
 
-async def advance(engine: Engine, organization_id: OrganizationId, to: datetime) -> ClockState:
+async def advance(
+    engine: Engine,
+    organization_id: OrganizationId,
+    to: datetime,
+    watch: Callable[[datetime], None] | None = None,
+) -> ClockState:
     """Move the clock forward, stopping wherever something is due and doing all of it before going on.
 
-    A clock that ran runs on afterwards; if this is interrupted, it stands still where it had come to. Raises
-    SandboxOnly, and ClockRefused for a time in the past or too far ahead.
+    A clock that ran runs on afterwards; if this is interrupted, it stands still where it had come to. `watch` is told
+    of every stop before its work is done. Raises SandboxOnly, and ClockRefused for a time in the past or too far ahead.
     """
     organization = await _find(engine, organization_id)
     was_frozen = organization.clock.is_frozen
@@ -63,6 +68,8 @@ async def advance(engine: Engine, organization_id: OrganizationId, to: datetime)
     stops = await _work_off(engine, organization_id)
     while (following := await _next(engine, organization_id, to)) is not None:
         await _move(engine, organization_id, following)
+        if watch is not None:
+            watch(following)
         stops += await _work_off(engine, organization_id)
     await _move(engine, organization_id, to)
     state = await read_clock(engine, organization_id) if was_frozen else await resume(engine, organization_id)
@@ -85,7 +92,8 @@ async def _is_busy(engine: Engine, organization_id: OrganizationId) -> bool:
     async with engine.database.read() as tx:
         organization = (await find_organizations(tx, [organization_id]))[organization_id]
         now = engine.now()
-        return await is_leased(tx, organization_id, at=organization.clock.read(now), now=now)
+        is_paused = organization.paused_at is not None
+        return await is_unfinished(tx, organization_id, at=organization.clock.read(now), now=now, is_paused=is_paused)
 
 
 async def _next(engine: Engine, organization_id: OrganizationId, to: datetime) -> datetime | None:

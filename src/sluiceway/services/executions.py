@@ -9,6 +9,7 @@ from sluiceway.domain.executions import Execution, ExecutionStatus
 from sluiceway.domain.ids import ExecutionId, IdKind, OrganizationId, RuleId
 from sluiceway.domain.revisions import RevisionKey
 from sluiceway.domain.rules import Rule, TriggerType
+from sluiceway.domain.transfers import Mode
 from sluiceway.services.engine import Engine
 from sluiceway.storage import executions as stored
 
@@ -37,6 +38,7 @@ async def list_executions(
     principal: Principal,
     rule_id: RuleId | None,
     *,
+    mode: Mode | None = Mode.LIVE,
     status: ExecutionStatus | None = None,
     trigger_types: Collection[TriggerType] | None = None,
     from_at: datetime | None = None,
@@ -46,7 +48,7 @@ async def list_executions(
 ) -> list[Execution]:
     """List the executions of a rule, newest first, without their traces. Raises PermissionDenied.
 
-    A rule that does not exist has none.
+    Without a mode, live ones and simulations. A rule that does not exist has none.
     """
     require(principal, Permission.READ_RULE_EXECUTIONS, rule_id)
     if rule_id is None:
@@ -56,6 +58,7 @@ async def list_executions(
             tx,
             principal.organization_id,
             rule_id,
+            mode=mode,
             status=status,
             trigger_types=trigger_types,
             from_at=from_at,
@@ -82,3 +85,13 @@ async def find_for_operator(
             if found is not None:
                 return found
     return None
+
+
+async def list_for_operator(
+    engine: Engine, organization_id: OrganizationId, rule_id: RuleId | None, *, mode: Mode | None, limit: int
+) -> list[Execution]:
+    """List the newest executions of a rule, or of all rules (None), without their traces, for the command line."""
+    async with engine.database.read() as tx:
+        if rule_id is None:
+            return await stored.latest_executions(tx, organization_id, mode=mode, limit=limit)
+        return await stored.list_executions(tx, organization_id, rule_id, mode=mode, limit=limit)

@@ -5,12 +5,16 @@ from collections.abc import Sequence
 from hashlib import sha256
 
 from sluiceway.domain.access import EVERY, WITHOUT_RESOURCES, Grant, Permission, Principal, TransferPair
-from sluiceway.domain.errors import NotFound, Refusal, Unauthenticated
-from sluiceway.domain.ids import IdKind, KeyId, OrganizationId
+from sluiceway.domain.errors import NotFound, PasswordRefused, Refusal, Unauthenticated
+from sluiceway.domain.ids import IdKind, KeyId, OrganizationId, RuleId
+from sluiceway.domain.money import Cents
 from sluiceway.services.engine import Engine
+from sluiceway.services.rules import SECRET_LENGTH as RULE_SECRET_LENGTH
 from sluiceway.storage import credentials as stored
-from sluiceway.storage.credentials import ApiKey, Grants
+from sluiceway.storage.credentials import ApiKey, Grants, Person
 from sluiceway.storage.database import WriteTx
+from sluiceway.storage.rules import find_rule
+from sluiceway.storage.rules import rule_secret as stored_rule_secret
 
 PREFIX = "sk_"
 SECRET_LENGTH = 32
@@ -28,11 +32,16 @@ def every_grant() -> Grants:
     }
 
 
-async def create_key(engine: Engine, organization_id: OrganizationId, name: str, grants: Grants) -> tuple[ApiKey, str]:
-    """Create a key; return it with its secret, which is shown this once and kept only as a hash."""
+async def create_key(
+    engine: Engine, organization_id: OrganizationId, name: str, grants: Grants, approval_above: Cents | None = None
+) -> tuple[ApiKey, str]:
+    """Create a key; return it with its secret, which is shown this once and kept only as a hash.
+
+    What the key moves above `approval_above` waits for a person (None: nothing does).
+    """
     body = engine.new_secret(SECRET_LENGTH)
     secret = f"{PREFIX}{body}{checksum(body)}"
-    key = ApiKey(organization_id, KeyId(engine.new_id()), name, grants, engine.now(), None)
+    key = ApiKey(organization_id, KeyId(engine.new_id()), name, grants, engine.now(), None, approval_above)
 
     async def work(tx: WriteTx) -> None:
         await stored.insert_key(tx, key, hash_secret(secret))
@@ -55,6 +64,22 @@ async def list_keys(engine: Engine, organization_id: OrganizationId) -> list[Api
     """List keys, newest first, revoked ones too."""
     async with engine.database.read() as tx:
         return await stored.list_keys(tx, organization_id)
+
+
+async def rule_secret(engine: Engine, person: Person, password: str, rule_id: RuleId | None, spelling: str) -> str:
+    """Show a person the secret that a rule shares with its remote services. Raises PasswordRefused and NotFound."""
+    if not engine.verify_password(person.password_hash, password):
+        raise PasswordRefused
+
+    async def work(tx: WriteTx) -> str:
+        record = None if rule_id is None else await find_rule(tx, person.organization_id, rule_id)
+        if record is None or record.deleted_at is not None:
+            raise NotFound(IdKind.RULE, spelling)
+        # A rule from before there were such secrets is given one now.
+        fresh = engine.new_secret(RULE_SECRET_LENGTH)
+        return await stored_rule_secret(tx, person.organization_id, record.id, fresh)
+
+    return await engine.database.write(work)
 
 
 async def identify(engine: Engine, secrets: Sequence[str]) -> list[Principal | Refusal]:

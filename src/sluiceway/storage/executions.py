@@ -317,6 +317,14 @@ async def list_executions(
     return [_read(row) for row in rows]
 
 
+async def latest_executions(
+    tx: ReadTx, organization_id: OrganizationId, *, mode: Mode | None, limit: int
+) -> list[Execution]:
+    """List the newest executions of all rules of an organization, without their traces; `mode` None: both."""
+    row = {"organization_id": organization_id, "mode": mode and mode.value, "limit": limit}
+    return [_read(row) for row in await fetch_all(tx, QUERIES["latest_executions"], row)]
+
+
 def _read(row: tuple[Any, ...]) -> Execution:
     return Execution(
         organization_id=row[0],

@@ -45,7 +45,8 @@ FROM unnest(%(organization_ids)s::uuid[], %(ids)s::uuid[], %(rule_ids)s::uuid[],
             %(scheduled_for)s::timestamptz[], %(nominals)s::timestamp[], %(approvals_above)s::bigint[])
     AS w (organization_id, id, rule_id, revision, fingerprint, approval_id, mode, trigger_type, transfer_amount,
           stands_in, cause_transfer_id, origin_id, depth, is_refresh_due, scheduled_for, nominal, approval_above)
-JOIN organization o ON o.id = w.organization_id;
+JOIN organization o ON o.id = w.organization_id
+ON CONFLICT (organization_id, rule_id, nominal) WHERE nominal IS NOT NULL DO NOTHING;
 
 -- name: finish_executions
 -- Planned: what happened, what is still pending, and why.
@@ -164,5 +165,18 @@ WHERE e.organization_id = %(organization_id)s::uuid AND e.rule_id = %(rule_id)s:
     AND (%(from_at)s::timestamptz IS NULL OR e.created_at >= %(from_at)s)
     AND (%(to_at)s::timestamptz IS NULL OR e.created_at <= %(to_at)s)
     AND e.id < coalesce(%(before_id)s::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff')
+ORDER BY e.id DESC
+LIMIT %(limit)s;
+
+-- name: latest_executions
+-- Newest first along the primary key, of all rules of an organization; without traces.
+SELECT e.organization_id, e.id, e.rule_id, v.definition ->> 'name', e.revision, e.approval_id, e.mode, e.trigger_type,
+       e.transfer_amount, e.status, e.created_at, e.finished_at, e.step_matched, e.conditions_not_met,
+       e.attempted, e.completed, e.failed, e.pending, e.transfer_ids, e.error_message, e.next_attempt_at,
+       e.depth, e.origin_id, e.scheduled_for, e.due_at IS NOT NULL AND o.paused_at IS NOT NULL, NULL::text
+FROM execution e
+JOIN organization o ON o.id = e.organization_id
+JOIN rule_revision v ON v.organization_id = e.organization_id AND v.rule_id = e.rule_id AND v.revision = e.revision
+WHERE e.organization_id = %(organization_id)s::uuid AND (%(mode)s::text IS NULL OR e.mode = %(mode)s)
 ORDER BY e.id DESC
 LIMIT %(limit)s;
