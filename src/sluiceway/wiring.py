@@ -111,6 +111,15 @@ class Running:
 
 
 @asynccontextmanager
+async def working_engine(
+    database: Database, settings: Settings, wake: Callable[[], None] = lambda: None
+) -> AsyncGenerator[Engine]:
+    """Build an engine that may also ask remote services, as far as the deployment lets it."""
+    async with Outbound(read_policy(settings.remote_allow)) as outbound:
+        yield engine_of(database, wake, outbound)
+
+
+@asynccontextmanager
 async def running(database: Database, settings: Settings, *, with_worker: bool = True) -> AsyncGenerator[Running]:
     """Run the edge, and a worker beside it, over an open database; end both in order."""
     hints: list[Worker] = []
@@ -120,8 +129,7 @@ async def running(database: Database, settings: Settings, *, with_worker: bool =
             worker.wake()
 
     async with AsyncExitStack() as stack:
-        outbound = await stack.enter_async_context(Outbound(read_policy(settings.remote_allow)))
-        engine = engine_of(database, wake, outbound)
+        engine = await stack.enter_async_context(working_engine(database, settings, wake))
         edge = Edge(engine)
         worker = None
         if with_worker:

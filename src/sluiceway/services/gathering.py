@@ -12,6 +12,7 @@ from sluiceway.domain.money import Cents
 from sluiceway.domain.retries import delay_after
 from sluiceway.domain.revisions import RevisionKey
 from sluiceway.domain.rules import RemoteAmount, Rule
+from sluiceway.domain.transfers import Mode
 from sluiceway.outbound import AskedAmount, Outbound, Question, TryAgain, Unusable, ask_amount
 from sluiceway.services.engine import UNREADABLE, Engine
 from sluiceway.services.handover import LEASE
@@ -23,7 +24,7 @@ from sluiceway.storage.database import WriteTx
 from sluiceway.storage.executions import Gathering
 from sluiceway.storage.organizations import Organization, find_organizations, lock_organization
 from sluiceway.storage.remote_amounts import RemoteAnswer, insert_remote_amount, remote_amounts
-from sluiceway.storage.rules import rule_secret
+from sluiceway.storage.rules import rule_secret, rule_states
 
 AT_ONCE: Final = 8
 NO_BALANCES: Final = "The bank did not answer when asked for balances."
@@ -58,6 +59,8 @@ async def gather(engine: Engine, organization_id: OrganizationId) -> int:
 async def _claim(engine: Engine, organization_id: OrganizationId) -> tuple[Organization, list[_Task]]:
     async def work(tx: WriteTx) -> tuple[Organization, list[_Task]]:
         organization = (await find_organizations(tx, [organization_id]))[organization_id]
+        if organization.paused_at is not None:
+            return organization, []
         now = engine.now()
         claimed = await stored.claim_gathering(
             tx,
@@ -69,12 +72,15 @@ async def _claim(engine: Engine, organization_id: OrganizationId) -> tuple[Organ
         )
         keys = {each.id: RevisionKey(organization_id, each.rule_id, each.revision) for each in claimed}
         compiled = await engine.revisions.get(tx, keys.values())
+        states = await rule_states(tx, {(organization_id, each.rule_id) for each in claimed})
         answers = await remote_amounts(tx, {(organization_id, each.id) for each in claimed})
         external = await external_accounts(tx, organization_id)
         tasks: list[_Task] = []
         for each in claimed:
             found = compiled.get(keys[each.id], UNREADABLE)
             places = [place for place in found.needs.remote if place[0] == each.step]
+            if each.mode is Mode.LIVE and states[organization_id, each.rule_id].approval_id is None:
+                places = []  # Disabled since: nobody is asked, and settlement will refuse it.
             left = tuple(place for place in places if place not in answers.get(each.id, {}))
             secret = await rule_secret(tx, organization_id, each.rule_id, engine.new_secret(SECRET_LENGTH))
             tasks.append(_Task(each, found.rule, tuple(sorted(external & found.needs.accounts)), left, secret))
@@ -106,7 +112,7 @@ async def _gather(engine: Engine, organization: Organization, task: _Task) -> No
 async def _ask(engine: Engine, task: _Task, place: Place) -> AskedAmount:
     outbound: Outbound | None = engine.outbound
     if outbound is None:
-        return Unusable(NOT_ALLOWED)
+        return TryAgain(NOT_ALLOWED)
     action = task.rule.steps[place[0]].actions[place[1]]
     assert isinstance(action.amount, RemoteAmount), "only such actions are asked for"
     assert action.destination is not None, "only a pay-down has no destination"

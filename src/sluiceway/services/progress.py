@@ -1,7 +1,7 @@
 """Moves transfers on inside an organization's gate: what banks and people decide, applied to ledger and executions."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import assert_never
 
 from sluiceway.domain.advancing import (
@@ -22,10 +22,10 @@ from sluiceway.domain.transfers import Leg, LegPurpose, LegStatus, TransferStatu
 from sluiceway.domain.transfers import Origin as TransferOrigin
 from sluiceway.services.engine import Engine
 from sluiceway.services.movements import Carried, Movements, Origin, fired_rules
-from sluiceway.storage.accounts import OwnAccounts, lock_accounts, own_accounts
+from sluiceway.storage.accounts import OwnAccounts, lock_accounts, own_accounts, reopen_accounts
 from sluiceway.storage.database import WriteTx
 from sluiceway.storage.executions import Tally, lock_executions, recount_execution
-from sluiceway.storage.legs import LegStep, legs_of, transfers_of_legs
+from sluiceway.storage.legs import LegStep, lock_legs, transfers_of_legs
 from sluiceway.storage.organizations import Organization
 from sluiceway.storage.outbox import EventKind
 from sluiceway.storage.transfers import MovedOn, OnTheWay, transfers_on_the_way
@@ -43,15 +43,17 @@ class Progress:
     transfers: dict[TransferId, OnTheWay]
     legs: dict[TransferId, list[Leg]]
     tallies: dict[ExecutionId, Tally]
-    changed: set[ExecutionId]
+    transfers_of_legs: dict[LegId, TransferId]
+    changed: set[ExecutionId] = field(default_factory=set[ExecutionId])
+    reopened: set[AccountId] = field(default_factory=set[AccountId])
 
     def news(self, leg_id: LegId, news: News, status_reason: str | None = None) -> None:
         """Apply what became of a leg; what is known already, or belongs to no leg of ours, changes nothing."""
-        for transfer_id, legs in self.legs.items():
-            for leg in legs:
-                if leg.id == leg_id and transfer_id in self.transfers:
-                    self._apply(self.transfers[transfer_id], leg, news, status_reason)
-                    return
+        transfer_id = self.transfers_of_legs.get(leg_id)
+        if transfer_id is None:
+            return
+        [leg] = [leg for leg in self.legs[transfer_id] if leg.id == leg_id]
+        self._apply(self.transfers[transfer_id], leg, news, status_reason)
 
     def _apply(self, transfer: OnTheWay, leg: Leg, news: News, status_reason: str | None) -> None:
         step = advance(path_of(transfer), transfer.status, LegState(leg.purpose, leg.status), news)
@@ -156,6 +158,8 @@ class Progress:
         book = self.movements.books[self.organization_id]
         debit, credit = self._account(transfer, effect.debit), self._account(transfer, effect.credit)
         before = book.balances[debit].overdrawn
+        if effect.kind is EffectKind.REVERSE:
+            self._reopen(debit, credit)
         match effect.kind:
             case EffectKind.POST:
                 book.post(transfer.id, debit, credit, transfer.amount)
@@ -176,6 +180,14 @@ class Progress:
         if book.balances[debit].overdrawn > before:
             self.movements.tell(self.organization_id, EventKind.ACCOUNT_OVERDRAWN, debit)
 
+    def _reopen(self, *account_ids: AccountId) -> None:
+        """Bring back an account that has been deleted since: what a bank sends back has to be somewhere."""
+        accounts = self.movements.books[self.organization_id].accounts
+        for account_id in account_ids:
+            if accounts[account_id].is_deleted and account_id not in self.reopened:
+                self.reopened.add(account_id)
+                self.movements.tell(self.organization_id, EventKind.ACCOUNT_REOPENED, account_id)
+
     def _account(self, transfer: OnTheWay, role: Role) -> AccountId:
         own = self.own[self.organization_id, transfer.currency]
         match role:
@@ -192,6 +204,10 @@ class Progress:
 
     async def write(self, tx: WriteTx) -> None:
         """Write everything that has changed."""
+        if self.reopened:
+            # First: the schema lets no deleted account hold money.
+            at = self.movements.clocks[self.organization_id]
+            await reopen_accounts(tx, self.organization_id, self.reopened, at)
         await self.movements.write(tx)
         for execution_id in sorted(self.changed):
             tally = self.tallies[execution_id]
@@ -244,7 +260,7 @@ async def load_progress(
     by_leg = await transfers_of_legs(tx, organization.id, set(leg_ids))
     wanted = {*by_leg.values(), *transfer_ids}
     transfers = await transfers_on_the_way(tx, organization.id, wanted)
-    legs = await legs_of(tx, organization.id, transfers)
+    legs = await lock_legs(tx, organization.id, transfers)
     own = await own_accounts(tx, [organization.id])
     accounts = {*account_ids}
     for transfer in transfers.values():
@@ -261,4 +277,5 @@ async def load_progress(
     await movements.count_causes(tx, {(organization.id, tally.origin_id) for tally in tallies.values()})
     for transfer_id in transfers:
         legs.setdefault(transfer_id, [])
-    return Progress(organization.id, movements, own, transfers, legs, tallies, set())
+    by_leg = {leg.id: transfer_id for transfer_id, listed in legs.items() for leg in listed}
+    return Progress(organization.id, movements, own, transfers, legs, tallies, by_leg)

@@ -160,6 +160,14 @@ async def external_accounts(tx: ReadTx, organization_id: OrganizationId) -> froz
     return frozenset(row[0] for row in rows)
 
 
+async def reopen_accounts(
+    tx: WriteTx, organization_id: OrganizationId, account_ids: Collection[AccountId], at: datetime
+) -> None:
+    """Bring deleted accounts back, because a return has come for them."""
+    row = {"organization_id": organization_id, "ids": sorted(account_ids), "at": at}
+    await execute(tx, QUERIES["reopen_accounts"], row)
+
+
 async def delete_account(tx: WriteTx, organization_id: OrganizationId, account_id: AccountId, at: datetime) -> None:
     """Mark an account as deleted."""
     await execute(tx, QUERIES["delete_account"], {"organization_id": organization_id, "id": account_id, "at": at})

@@ -68,6 +68,11 @@ WHERE organization_id = %(organization_id)s::uuid AND id = %(id)s::uuid AND kind
 UPDATE account SET reported_error = %(error)s
 WHERE organization_id = %(organization_id)s::uuid AND id = %(id)s::uuid AND kind = 'EXTERNAL_ACCOUNT';
 
+-- name: reopen_accounts
+-- A return has come for money of an account that was deleted: it is there again, so that somebody sees to it.
+UPDATE account SET deleted_at = NULL, updated_at = %(at)s
+WHERE organization_id = %(organization_id)s::uuid AND id = ANY (%(ids)s::uuid[]);
+
 -- name: delete_account
 -- Soft: transfers keep pointing at it, and keep its last name.
 UPDATE account SET deleted_at = %(at)s, updated_at = %(at)s

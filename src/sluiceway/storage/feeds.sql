@@ -15,7 +15,7 @@ WHERE EXISTS (
 
 -- name: claim_feeds
 -- A lease and a new fencing token; whoever had it before can no longer write. With `subject_ids`, these, due or not.
-UPDATE feed f SET leased_until = %(leased_until)s, fence = f.fence + 1, attempts = f.attempts + 1
+UPDATE feed f SET leased_until = %(leased_until)s, fence = f.fence + 1, attempts = f.attempts + 1, hurried_to = NULL
 FROM (
     SELECT organization_id, subject_id FROM feed
     WHERE organization_id = %(organization_id)s::uuid
@@ -38,12 +38,13 @@ FOR NO KEY UPDATE;
 
 -- name: end_fetch
 -- The cursor moves in the transaction that applies what it has passed.
-UPDATE feed SET cursor = %(cursor)s, due_at = %(due_at)s, leased_until = NULL, attempts = %(attempts)s
+UPDATE feed SET cursor = %(cursor)s, due_at = least(%(due_at)s::timestamptz, hurried_to), hurried_to = NULL,
+                leased_until = NULL, attempts = %(attempts)s
 WHERE organization_id = %(organization_id)s::uuid AND subject_id = %(subject_id)s::uuid;
 
 -- name: hurry
 -- The bank has said when there will be something: look then, if not before.
-UPDATE feed SET due_at = least(due_at, %(due_at)s)
+UPDATE feed SET due_at = least(due_at, %(due_at)s::timestamptz), hurried_to = least(hurried_to, %(due_at)s::timestamptz)
 WHERE organization_id = %(organization_id)s::uuid AND subject_id = %(subject_id)s::uuid;
 
 -- name: delete_feed

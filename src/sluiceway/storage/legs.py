@@ -1,8 +1,8 @@
 """Owns the table transfer_leg: the payments that banks carry for transfers, and who is handing them over."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from sluiceway.domain.ids import AccountId, LegId, OrganizationId, TransferId
 from sluiceway.domain.money import Cents
@@ -76,10 +76,20 @@ async def legs_of(
 ) -> dict[TransferId, list[Leg]]:
     """Read the legs of transfers, each transfer's in order; those without any are left out."""
     row = {"organization_id": organization_id, "transfer_ids": sorted(transfer_ids)}
+    return _by_transfer(await fetch_all(tx, QUERIES["legs_of"], row))
+
+
+async def lock_legs(
+    tx: WriteTx, organization_id: OrganizationId, transfer_ids: Collection[TransferId]
+) -> dict[TransferId, list[Leg]]:
+    """Read the legs of transfers as `legs_of` does, and lock them: nobody begins to hand one over meanwhile."""
+    row = {"organization_id": organization_id, "transfer_ids": sorted(transfer_ids)}
+    return _by_transfer(await fetch_all(tx, QUERIES["lock_legs"], row))
+
+
+def _by_transfer(rows: Iterable[tuple[Any, ...]]) -> dict[TransferId, list[Leg]]:
     found: dict[TransferId, list[Leg]] = {}
-    for id_, transfer_id, sequence, purpose, account_id, amount, status, *more in await fetch_all(
-        tx, QUERIES["legs_of"], row
-    ):
+    for id_, transfer_id, sequence, purpose, account_id, amount, status, *more in rows:
         leg = Leg(id_, transfer_id, sequence, LegPurpose(purpose), account_id, amount, LegStatus(status), *more)
         found.setdefault(transfer_id, []).append(leg)
     return found

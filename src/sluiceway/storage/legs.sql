@@ -19,6 +19,15 @@ FROM transfer_leg
 WHERE organization_id = %(organization_id)s::uuid AND transfer_id = ANY (%(transfer_ids)s::uuid[])
 ORDER BY transfer_id, sequence;
 
+-- name: lock_legs
+-- All legs of transfers, in order: while we decide, nobody begins to hand one over.
+SELECT id, transfer_id, sequence, purpose, account_id, amount, status, attempts, error_code, return_code, expected_at,
+       settled_at
+FROM transfer_leg
+WHERE organization_id = %(organization_id)s::uuid AND transfer_id = ANY (%(transfer_ids)s::uuid[])
+ORDER BY transfer_id, sequence
+FOR NO KEY UPDATE;
+
 -- name: transfers_of_legs
 -- To which transfers these keys belong.
 SELECT id, transfer_id FROM transfer_leg

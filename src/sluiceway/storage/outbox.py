@@ -21,6 +21,7 @@ class EventKind(StrEnum):
     TRANSFER_STRANDED = "transfer.stranded"
     APPROVAL_REQUESTED = "approval.requested"
     ACCOUNT_OVERDRAWN = "account.overdrawn"
+    ACCOUNT_REOPENED = "account.reopened"
     BALANCE_UNAVAILABLE = "balance.unavailable"
     ORGANIZATION_PAUSED = "organization.paused"
     ORGANIZATION_RESUMED = "organization.resumed"

@@ -52,8 +52,11 @@ async def next_due(tx: ReadTx, organization_id: OrganizationId, after: datetime,
     return at
 
 
-async def is_leased(tx: ReadTx, organization_id: OrganizationId, *, at: datetime, now: datetime) -> bool:
+async def is_unfinished(
+    tx: ReadTx, organization_id: OrganizationId, *, at: datetime, now: datetime, is_paused: bool
+) -> bool:
     """Tell whether somebody is at something that is due by `at`; `now` is the real time."""
-    found = await fetch_one(tx, QUERIES["is_leased"], {"organization_id": organization_id, "at": at, "now": now})
+    row = {"organization_id": organization_id, "at": at, "now": now, "is_paused": is_paused}
+    found = await fetch_one(tx, QUERIES["is_unfinished"], row)
     assert found is not None, "a question gives a row"
     return bool(found[0])

@@ -41,12 +41,13 @@ SELECT min(at) FROM (
         AND approval_expires_at > %(after)s
 ) AS each;
 
--- name: is_leased
--- Somebody is at something that is due by now: a clock must not move on before that has ended.
+-- name: is_unfinished
+-- Somebody is at something that is due by now: a clock must not move on before that has ended. A run that is to be
+-- settled is one too: whoever has the gate is at it.
 SELECT EXISTS (
     SELECT FROM execution
-    WHERE organization_id = %(organization_id)s::uuid AND due_at <= %(at)s AND stage = 'GATHER'
-        AND leased_until > %(now)s
+    WHERE organization_id = %(organization_id)s::uuid AND due_at <= %(at)s
+        AND (leased_until > %(now)s OR stage = 'SETTLE') AND NOT %(is_paused)s::boolean
 ) OR EXISTS (
     SELECT FROM transfer_leg
     WHERE organization_id = %(organization_id)s::uuid AND due_at <= %(at)s AND leased_until > %(now)s

@@ -137,11 +137,13 @@ JOIN account s ON s.organization_id = t.organization_id AND s.id = t.source_acco
 WHERE t.status = 'PROCESSING' AND t.mode = 'LIVE';
 
 -- What is fetched from outside with a cursor: a bank's reports (subject: the organization), an external account.
+-- hurried_to: somebody has asked for a look by then while one was under way, which may have been too early to see it.
 CREATE TABLE feed (
     organization_id uuid NOT NULL REFERENCES organization,
     subject_id uuid NOT NULL,
     cursor text,
     due_at timestamptz,
+    hurried_to timestamptz,
     leased_until timestamptz,
     fence bigint NOT NULL DEFAULT 0,
     attempts smallint NOT NULL DEFAULT 0,
