@@ -52,6 +52,27 @@ async def next_due(tx: ReadTx, organization_id: OrganizationId, after: datetime,
     return at
 
 
+class DueNow(NamedTuple):
+    """Which kinds of work are due in one organization and free to be done."""
+
+    fetch: bool
+    fire: bool
+    gather: bool
+    hand_over: bool
+    expire: bool
+    settle: bool
+
+
+async def due_now(
+    tx: ReadTx, organization_id: OrganizationId, *, at: datetime, now: datetime, is_paused: bool
+) -> DueNow:
+    """Tell what is due in an organization by `at`; `now` is the real time."""
+    row = {"organization_id": organization_id, "at": at, "now": now, "is_paused": is_paused}
+    found = await fetch_one(tx, QUERIES["due_now"], row)
+    assert found is not None, "a question gives a row"
+    return DueNow(*found)
+
+
 async def is_unfinished(
     tx: ReadTx, organization_id: OrganizationId, *, at: datetime, now: datetime, is_paused: bool
 ) -> bool:

@@ -41,6 +41,28 @@ SELECT min(at) FROM (
         AND approval_expires_at > %(after)s
 ) AS each;
 
+-- name: due_now
+-- Which kinds of work are due in one organization and free to be done. What is paused is not.
+SELECT EXISTS (
+    SELECT FROM feed WHERE organization_id = %(organization_id)s::uuid AND due_at <= %(at)s
+        AND (leased_until IS NULL OR leased_until <= %(now)s)
+), EXISTS (
+    SELECT FROM rule WHERE organization_id = %(organization_id)s::uuid AND next_fire_at <= %(at)s
+        AND NOT %(is_paused)s::boolean
+), EXISTS (
+    SELECT FROM execution WHERE organization_id = %(organization_id)s::uuid AND due_at <= %(at)s AND stage = 'GATHER'
+        AND (leased_until IS NULL OR leased_until <= %(now)s) AND NOT %(is_paused)s::boolean
+), EXISTS (
+    SELECT FROM transfer_leg WHERE organization_id = %(organization_id)s::uuid AND due_at <= %(at)s
+        AND (leased_until IS NULL OR leased_until <= %(now)s) AND NOT (is_automatic AND %(is_paused)s::boolean)
+), EXISTS (
+    SELECT FROM transfer WHERE organization_id = %(organization_id)s::uuid AND status = 'PENDING_APPROVAL'
+        AND approval_expires_at <= %(at)s
+), EXISTS (
+    SELECT FROM execution WHERE organization_id = %(organization_id)s::uuid AND due_at <= %(at)s AND stage = 'SETTLE'
+        AND NOT %(is_paused)s::boolean
+);
+
 -- name: is_unfinished
 -- Somebody is at something that is due by now: a clock must not move on before that has ended. A run that is to be
 -- settled is one too: whoever has the gate is at it.
