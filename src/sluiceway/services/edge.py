@@ -1,15 +1,19 @@
 """What an HTTP handler calls: one call in, grouped with its neighbours into one commit."""
 
+import asyncio
 from collections.abc import Sequence
+from weakref import WeakValueDictionary
 
 from sluiceway.domain.access import Principal
 from sluiceway.domain.errors import Refusal
+from sluiceway.domain.ids import OrganizationId
 from sluiceway.services.admission import TriggerRule, admit
 from sluiceway.services.batching import Batcher
 from sluiceway.services.deposits import Deposit, deposit
 from sluiceway.services.engine import Engine
-from sluiceway.services.idempotency import Answer
+from sluiceway.services.idempotency import Answer, Idempotency
 from sluiceway.services.keys import identify
+from sluiceway.services.once import Effect, answer_once
 from sluiceway.services.transfers import CreateTransfer, transfer
 
 
@@ -36,6 +40,7 @@ class Edge:
         self._admit = Batcher(run_admit)
         self._transfer = Batcher(run_transfer)
         self._deposit = Batcher(run_deposit)
+        self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     async def identify(self, secret: str) -> Principal:
         """Find who is calling. Raises Unauthenticated."""
@@ -52,6 +57,30 @@ class Edge:
     async def deposit(self, command: Deposit) -> Answer:
         """Post a deposit. Raises its refusal."""
         return await self._deposit.submit(command)
+
+    async def once(
+        self, organization_id: OrganizationId, idempotency: Idempotency | None, effect: Effect, *, turn: str = ""
+    ) -> Answer:
+        """Do something that is no single transaction, however long it takes, once for each key. Raises its refusal.
+
+        What has the same `turn` in an organization is done one after the other, as far as this process knows.
+        """
+        if idempotency is None:
+            return await self._in_turn(organization_id, turn, effect)
+
+        async def answer() -> Answer:
+            return await answer_once(
+                self.engine, organization_id, idempotency, lambda: self._in_turn(organization_id, turn, effect)
+            )
+
+        # Whoever repeats a call before it has ended waits for its answer. Always first the key, then the turn.
+        return await self._in_turn(organization_id, f"{idempotency.scope}#{idempotency.key}", answer)
+
+    async def _in_turn(self, organization_id: OrganizationId, turn: str, effect: Effect) -> Answer:
+        if not turn:
+            return await effect()
+        async with self._turns.setdefault(f"{organization_id}/{turn}", asyncio.Lock()):
+            return await effect()
 
     async def close(self) -> None:
         """Answer what has been submitted."""

@@ -58,6 +58,14 @@ async def refresh(
     return {AccountId(feed.subject_id) for feed in claimed if not await _fetch(engine, organization, feed)}
 
 
+async def fetch_now(engine: Engine, organization_id: OrganizationId, subject_id: str) -> bool:
+    """Fetch one thing now, due or not; False: not done, since somebody else is at it."""
+    organization, claimed = await _claim(engine, organization_id, [subject_id])
+    for feed in claimed:
+        await _fetch(engine, organization, feed)
+    return bool(claimed)
+
+
 async def _claim(
     engine: Engine, organization_id: OrganizationId, subject_ids: Collection[str] | None
 ) -> tuple[Organization, list[Feed]]:

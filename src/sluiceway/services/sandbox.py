@@ -1,61 +1,51 @@
-"""What a person or program in the sandbox may do to the world outside: accounts at its bank, and what happens there."""
+"""What a person or program in the sandbox may do to the world outside: accounts at its bank, faults, the clock."""
 
-from dataclasses import replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 
 from sluiceway.domain.accounts import AccountRecord
-from sluiceway.domain.errors import InvalidParameters, SandboxOnly
-from sluiceway.domain.ids import AccountId, OrganizationId
-from sluiceway.domain.ledger import ExternalKind
-from sluiceway.domain.money import NO_CENTS
+from sluiceway.domain.errors import BankRefused, ClockRefused, InvalidParameters, NotFound, Refusal, SandboxOnly
+from sluiceway.domain.ids import AccountId, IdKind, OrganizationId
+from sluiceway.domain.ledger import AccountKind, ExternalKind
+from sluiceway.domain.money import NO_CENTS, Cents
 from sluiceway.rails.sandbox import SandboxBank
+from sluiceway.services import clock as clocks
 from sluiceway.services.accounts import NewAccount, insert_account
+from sluiceway.services.clock import LAST_YEAR, ClockState
 from sluiceway.services.engine import Engine
-from sluiceway.storage.bank_rows import BankAccount, BankAccountState, LiabilityFigures
+from sluiceway.services.idempotency import Answer, Idempotency, run_idempotently
+from sluiceway.services.looking import look
+from sluiceway.services.once import claim_plan
+from sluiceway.storage.accounts import find_account
+from sluiceway.storage.bank_rows import BankAccount, BankAccountState, BankCall, Fault, LiabilityFigures
 from sluiceway.storage.database import WriteTx
 from sluiceway.storage.organizations import Organization, find_organizations
 
+_MILLISECOND = timedelta(milliseconds=1)
 
-async def connect_account(engine: Engine, organization_id: OrganizationId, new: NewAccount) -> AccountRecord:
-    """Open an account at the sandbox bank with what `new.reported` says is in it, and connect it as an external one.
 
-    Raises SandboxOnly, and InvalidParameters for figures that contradict each other.
+@dataclass(frozen=True, slots=True)
+class ConnectAccount:
+    """Open an account at the sandbox bank with what `account.reported` says is in it, and connect it.
+
+    With the name of a holding pod it is a manual liability, whose payments wait in that pod. `show` writes the answer
+    from the account and the pod.
     """
-    assert new.external_kind is not None, "only external accounts are kept by a bank outside"
-    organization = await sandbox_of(engine, organization_id)
-    at = organization.clock.read(engine.now())
-    account_id = AccountId(engine.new_id())
-    reported = new.reported
-    problems = await SandboxBank(engine.database).open_account(
-        organization_id,
-        BankAccount(
-            id=account_id,
-            kind=new.external_kind,
-            holder_name=new.beneficiary_name,
-            currency=new.currency,
-            state=BankAccountState.OPEN,
-            balance=reported.balance or NO_CENTS,
-            available=reported.available,
-            figures=LiabilityFigures(
-                last_statement_balance=reported.last_statement_balance,
-                last_statement_date=reported.last_statement_date,
-                next_payment_minimum=reported.next_payment_minimum,
-                next_payment_due_date=reported.next_payment_due_date,
-                interest_rate=reported.interest_rate,
-                original_loan_amount=reported.original_loan_amount,
-            ),
-        ),
-        at,
-    )
-    if problems:
-        raise InvalidParameters(problems)
-    is_all_available = reported.available is None and new.external_kind is not ExternalKind.LIABILITY
-    available = reported.balance if is_all_available else reported.available
-    told = replace(reported, available=available, updated_at=at)
 
-    async def work(tx: WriteTx) -> AccountRecord:
-        return await insert_account(engine, tx, organization_id, replace(new, reported=told), account_id)
+    organization_id: OrganizationId
+    account: NewAccount
+    holding_pod_name: str | None
+    idempotency: Idempotency | None
+    show: Callable[[AccountRecord, AccountRecord | None], Answer]
 
-    return await engine.database.write(work)
+
+@dataclass(frozen=True, slots=True)
+class Outside:
+    """An external account: as we know it, and its state at the bank."""
+
+    record: AccountRecord
+    state: BankAccountState
 
 
 async def sandbox_of(engine: Engine, organization_id: OrganizationId) -> Organization:
@@ -65,3 +55,214 @@ async def sandbox_of(engine: Engine, organization_id: OrganizationId) -> Organiz
     if not organization.is_sandbox:
         raise SandboxOnly
     return organization
+
+
+async def connect_account(engine: Engine, organization_id: OrganizationId, new: NewAccount) -> AccountRecord:
+    """Open an account at the sandbox bank with what `new.reported` says is in it, and connect it as an external one.
+
+    Raises SandboxOnly, and InvalidParameters for figures that contradict each other.
+    """
+    made: list[AccountRecord] = []
+
+    def show(record: AccountRecord, _: AccountRecord | None) -> Answer:
+        made.append(record)
+        return Answer(201, b"")
+
+    await connect(engine, ConnectAccount(organization_id, new, None, None, show))
+    return made[-1]
+
+
+async def connect(engine: Engine, command: ConnectAccount) -> Answer:
+    """Open an account at the bank, and connect it. Its movements until now are history, which fires nothing.
+
+    Raises SandboxOnly, InvalidParameters for figures that contradict each other, and the refusals of idempotency.
+    """
+    new = command.account
+    assert new.external_kind is not None, "only external accounts are kept by a bank outside"
+    organization = await sandbox_of(engine, command.organization_id)
+    at = organization.clock.read(engine.now())
+    account_id = AccountId(await claim_plan(engine, organization.id, command.idempotency, engine.new_id))
+    account = _bank_account(account_id, new, new.external_kind)
+    problems = await SandboxBank(engine.database).open_account(organization.id, account, at)
+    if problems:
+        raise InvalidParameters(problems)
+    is_all_available = account.available is None and new.external_kind is not ExternalKind.LIABILITY
+    available = account.balance if is_all_available else account.available
+    told = replace(new.reported, balance=account.balance, available=available, updated_at=at)
+
+    async def effect(tx: WriteTx, _: Sequence[ConnectAccount]) -> list[Answer | Refusal]:
+        record = await insert_account(engine, tx, organization.id, replace(new, reported=told), account_id)
+        pod = None
+        if command.holding_pod_name is not None:
+            holding = NewAccount(AccountKind.POD, command.holding_pod_name, linked_account_id=account_id)
+            pod = await insert_account(engine, tx, organization.id, holding)
+        return [command.show(record, pod)]
+
+    [answer] = await run_idempotently(engine, [command], effect)
+    if isinstance(answer, Refusal):
+        raise answer
+    await look(engine, organization.id, [account_id], at_reports=False)
+    return answer
+
+
+def _bank_account(account_id: AccountId, new: NewAccount, kind: ExternalKind) -> BankAccount:
+    reported = new.reported
+    return BankAccount(
+        id=account_id,
+        kind=kind,
+        holder_name=new.beneficiary_name,
+        currency=new.currency,
+        state=BankAccountState.OPEN,
+        balance=reported.balance or NO_CENTS,
+        available=reported.available,
+        figures=LiabilityFigures(
+            last_statement_balance=reported.last_statement_balance,
+            last_statement_date=reported.last_statement_date,
+            next_payment_minimum=reported.next_payment_minimum,
+            next_payment_due_date=reported.next_payment_due_date,
+            interest_rate=reported.interest_rate,
+            original_loan_amount=reported.original_loan_amount,
+        ),
+    )
+
+
+async def set_state(
+    engine: Engine,
+    organization_id: OrganizationId,
+    account_id: AccountId | None,
+    spelling: str,
+    state: BankAccountState,
+) -> Outside:
+    """Open, close, freeze or disconnect an external account. Raises SandboxOnly, NotFound and BankRefused."""
+    organization = await sandbox_of(engine, organization_id)
+    found = await _outside(engine, organization, account_id, spelling)
+    at = organization.clock.read(engine.now())
+    await SandboxBank(engine.database).set_state(organization_id, found.record.account.id, state, at)
+    return await _looked_at(engine, organization, found)
+
+
+async def set_figures(
+    engine: Engine,
+    organization_id: OrganizationId,
+    account_id: AccountId | None,
+    spelling: str,
+    figures: LiabilityFigures,
+    debt: Cents | None,
+) -> Outside:
+    """Replace all that a liability's provider says, and, where `debt` is given, what is owed.
+
+    Raises SandboxOnly, NotFound, BankRefused, and InvalidParameters for figures that contradict each other.
+    """
+    organization = await sandbox_of(engine, organization_id)
+    found = await _outside(engine, organization, account_id, spelling)
+    if not found.record.account.is_liability:
+        raise BankRefused("the account is not a liability")
+    at = organization.clock.read(engine.now())
+    bank = SandboxBank(engine.database)
+    problems = await bank.set_liability(organization_id, found.record.account.id, figures, at, debt)
+    if problems:
+        raise InvalidParameters(problems)
+    return await _looked_at(engine, organization, found)
+
+
+async def book_transaction(
+    engine: Engine,
+    organization_id: OrganizationId,
+    account_id: AccountId | None,
+    spelling: str,
+    *,
+    amount: int,
+    description: str | None,
+    idempotency: Idempotency | None,
+) -> datetime:
+    """Let somebody outside pay into an external account (positive) or out of it; tell when that was.
+
+    Raises SandboxOnly, NotFound and BankRefused.
+    """
+    organization = await sandbox_of(engine, organization_id)
+    found = await _outside(engine, organization, account_id, spelling)
+    if found.state is BankAccountState.CLOSED or found.state is BankAccountState.FROZEN:
+        raise BankRefused(f"the account is {found.state.lower()}")
+    event_id = await claim_plan(engine, organization_id, idempotency, engine.new_id)
+    at = organization.clock.read(engine.now())
+    account = found.record.account.id
+    bank = SandboxBank(engine.database)
+    problems = await bank.book_transaction(organization_id, event_id, account, amount, description, at)
+    if problems:
+        raise InvalidParameters(problems)
+    await look(engine, organization_id, [account], at_reports=False)
+    return at
+
+
+async def fail_next(engine: Engine, organization_id: OrganizationId, call: BankCall, fault: Fault, times: int) -> None:
+    """Let the next calls of a kind to the bank go wrong. Raises SandboxOnly and InvalidParameters."""
+    organization = await sandbox_of(engine, organization_id)
+    at = organization.clock.read(engine.now())
+    problems = await SandboxBank(engine.database).fail_next(organization_id, call, fault, times, at)
+    if problems:
+        raise InvalidParameters(problems)
+
+
+async def _outside(engine: Engine, organization: Organization, account_id: AccountId | None, spelling: str) -> Outside:
+    """Find an external account that the sandbox bank keeps. Raises NotFound and BankRefused."""
+    record = None
+    if account_id is not None:
+        async with engine.database.read() as tx:
+            record = await find_account(tx, organization.id, account_id)
+    if record is None or record.deleted_at is not None:
+        raise NotFound(IdKind.ACCOUNT, spelling)
+    at = organization.clock.read(engine.now())
+    account = await SandboxBank(engine.database).find_account(organization.id, record.account.id, at)
+    if account is None:
+        raise BankRefused("it does not keep this account")
+    return Outside(record, account.state)
+
+
+async def _looked_at(engine: Engine, organization: Organization, found: Outside) -> Outside:
+    account_id = found.record.account.id
+    await look(engine, organization.id, [account_id], at_reports=False)
+    return await _outside(engine, organization, account_id, account_id)
+
+
+# ------------------------------------------------------------------------------------------------------------ the clock
+
+
+async def read_clock(engine: Engine, organization_id: OrganizationId) -> ClockState:
+    """Tell the sandbox's time. Raises SandboxOnly."""
+    await sandbox_of(engine, organization_id)
+    return await clocks.read_clock(engine, organization_id)
+
+
+async def advance(
+    engine: Engine, organization_id: OrganizationId, idempotency: Idempotency | None, by: timedelta | datetime
+) -> ClockState:
+    """Move the clock forward by so much, or to an instant, past everything that is due in between.
+
+    A repeated call goes on to where the first one was going, if that was interrupted. Raises SandboxOnly, and
+    ClockRefused for a time in the past or too far ahead.
+    """
+    organization = await sandbox_of(engine, organization_id)
+    was_frozen = organization.clock.is_frozen
+    now = organization.clock.read(engine.now())
+    plan = await claim_plan(
+        engine, organization_id, idempotency, lambda: f"{_target(now, by).isoformat()} {'frozen' * was_frozen}"
+    )
+    instant, _, frozen = plan.partition(" ")
+    target = datetime.fromisoformat(instant)
+    state = await clocks.read_clock(engine, organization_id)
+    if state.now < target:
+        state = await clocks.advance(engine, organization_id, target)
+    if state.is_frozen and not frozen:
+        # Whoever was interrupted left a clock standing still that ran before.
+        state = replace(await clocks.resume(engine, organization_id), stops=state.stops)
+    return state
+
+
+def _target(now: datetime, by: timedelta | datetime) -> datetime:
+    # Moments are shown to the millisecond: the one that was shown as now is not in the past.
+    target = now + by if isinstance(by, timedelta) else max(by, now) if by > now - _MILLISECOND else by
+    if target < now:
+        raise ClockRefused("the clock never goes back")
+    if target.year > LAST_YEAR:
+        raise ClockRefused(f"the clock goes no further than the year {LAST_YEAR}")
+    return target

@@ -1,7 +1,7 @@
 """Manual transfers: a batch of them is one transaction; and reading transfers."""
 
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from sluiceway.domain.access import Permission, Principal, require, require_transfer, visible
@@ -27,6 +27,7 @@ from sluiceway.services.showing import transfer_of
 from sluiceway.storage import transfers as stored
 from sluiceway.storage.accounts import lock_accounts
 from sluiceway.storage.database import WriteTx
+from sluiceway.storage.legs import legs_of
 from sluiceway.storage.organizations import Organization, find_organizations
 from sluiceway.storage.transfers import NewTransfer
 
@@ -176,15 +177,14 @@ def _first_error(
 
 
 async def get_transfer(engine: Engine, principal: Principal, transfer_id: TransferId | None, spelling: str) -> Transfer:
-    """Read a transfer of which the key may see either end. Raises PermissionDenied and NotFound.
+    """Read a transfer, with its legs, of which the key may see either end. Raises PermissionDenied and NotFound.
 
     A narrow key is refused alike for a transfer of other accounts and for one that does not exist.
     """
     seen = visible(principal, Permission.READ_TRANSFERS)
     found = None
     if transfer_id is not None:
-        async with engine.database.read() as tx:
-            found = await stored.find_transfer(tx, principal.organization_id, transfer_id)
+        found = await find_with_legs(engine, principal.organization_id, transfer_id)
     if seen is not None:
         ends = () if found is None else (found.source, found.destination)
         if not any(party is not None and party.id in seen for party in ends):
@@ -194,6 +194,14 @@ async def get_transfer(engine: Engine, principal: Principal, transfer_id: Transf
     return found
 
 
+async def find_with_legs(engine: Engine, organization_id: OrganizationId, transfer_id: TransferId) -> Transfer | None:
+    """Find a transfer, with the payments that banks carry for it."""
+    async with engine.database.read() as tx:
+        found = await stored.find_transfer(tx, organization_id, transfer_id)
+        legs = {} if found is None else await legs_of(tx, organization_id, [transfer_id])
+    return None if found is None else replace(found, legs=tuple(legs.get(transfer_id, ())))
+
+
 async def list_transfers(
     engine: Engine,
     principal: Principal,
@@ -201,6 +209,7 @@ async def list_transfers(
     *,
     as_source: bool = True,
     as_destination: bool = True,
+    mode: Mode | None = Mode.LIVE,
     direction: Direction | None = None,
     origin: TransferOrigin | None = None,
     status: TransferStatus | None = None,
@@ -209,7 +218,10 @@ async def list_transfers(
     before_id: TransferId | None = None,
     limit: int,
 ) -> list[Transfer]:
-    """List transfers of accounts, newest first. Raises PermissionDenied for an account that the key may not see."""
+    """List transfers of accounts, newest first; without a mode, live ones and simulations.
+
+    Raises PermissionDenied for an account that the key may not see.
+    """
     for account_id in account_ids:
         require(principal, Permission.READ_TRANSFERS, account_id)
     async with engine.database.read() as tx:
@@ -219,6 +231,7 @@ async def list_transfers(
             account_ids,
             as_source=as_source,
             as_destination=as_destination,
+            mode=mode,
             direction=direction,
             origin=origin,
             status=status,

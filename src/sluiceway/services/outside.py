@@ -1,0 +1,130 @@
+"""What people outside do with money in a sandbox: their banks settle and return payments, send money and collect it."""
+
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+from sluiceway.domain.ach import ReturnCode
+from sluiceway.domain.errors import BankRefused, InvalidParameters, NotFound
+from sluiceway.domain.ids import AccountId, IdKind, LegId, OrganizationId, TransferId
+from sluiceway.domain.money import Cents
+from sluiceway.domain.transfers import Origin, Transfer
+from sluiceway.rails.sandbox import SandboxBank
+from sluiceway.rails.sandbox_book import NotDone
+from sluiceway.services.engine import Engine
+from sluiceway.services.idempotency import Idempotency
+from sluiceway.services.looking import look
+from sluiceway.services.once import claim_plan
+from sluiceway.services.sandbox import sandbox_of
+from sluiceway.services.transfers import find_with_legs
+from sluiceway.storage.accounts import find_account
+from sluiceway.storage.bank_rows import BankEvent, EventKind
+from sluiceway.storage.transfers import list_transfers
+
+_ORIGINS: Final = {EventKind.DEPOSIT: Origin.DIRECT_DEPOSIT, EventKind.WITHDRAWAL: Origin.EXTERNAL_PULL}
+_AT_ONCE: Final = 50
+_REASONS: Final = {
+    NotDone.UNKNOWN_PAYMENT: "it has no payment for this transfer",
+    NotDone.NOT_CARRIED: "it does not carry the payment, which was refused or cancelled",
+    NotDone.ALREADY_SETTLED: "the payment has settled already",
+    NotDone.ALREADY_RETURNED: "the payment has been returned already",
+    NotDone.WRONG_KIND: "there is no such return for this kind of payment",
+    NotDone.TOO_LATE: "the deadline for this return has passed",
+}
+_LOOK_FURTHER: Final = (NotDone.UNKNOWN_PAYMENT, NotDone.WRONG_KIND)
+
+Act = Callable[[LegId], Awaitable[NotDone | None]]
+
+
+async def settle_transfer(
+    engine: Engine, organization_id: OrganizationId, transfer_id: TransferId | None, spelling: str
+) -> Transfer:
+    """Let the payment that the bank has for a transfer settle now. Raises SandboxOnly, NotFound and BankRefused."""
+    at = (await sandbox_of(engine, organization_id)).clock.read(engine.now())
+    bank = SandboxBank(engine.database)
+    return await _move_on(
+        engine, organization_id, transfer_id, spelling, lambda key: bank.settle_now(organization_id, key, at)
+    )
+
+
+async def return_transfer(
+    engine: Engine, organization_id: OrganizationId, transfer_id: TransferId | None, spelling: str, code: ReturnCode
+) -> Transfer:
+    """Let the latest payment of a transfer that can be returned with this code be returned now, settled or not.
+
+    Raises SandboxOnly, NotFound and BankRefused.
+    """
+    at = (await sandbox_of(engine, organization_id)).clock.read(engine.now())
+    bank = SandboxBank(engine.database)
+    return await _move_on(
+        engine, organization_id, transfer_id, spelling, lambda key: bank.return_now(organization_id, key, code, at)
+    )
+
+
+async def _move_on(
+    engine: Engine, organization_id: OrganizationId, transfer_id: TransferId | None, spelling: str, act: Act
+) -> Transfer:
+    transfer = await _get(engine, organization_id, transfer_id, spelling)
+    obstacle = NotDone.UNKNOWN_PAYMENT
+    for leg in reversed(transfer.legs):
+        found = await act(leg.id)
+        if found is None:
+            await look(engine, organization_id, [leg.account_id])
+            return await _get(engine, organization_id, transfer_id, spelling)
+        if found not in _LOOK_FURTHER:
+            raise BankRefused(_REASONS[found])
+        obstacle = found if found is NotDone.WRONG_KIND else obstacle
+    raise BankRefused(_REASONS[obstacle])
+
+
+async def _get(
+    engine: Engine, organization_id: OrganizationId, transfer_id: TransferId | None, spelling: str
+) -> Transfer:
+    found = None if transfer_id is None else await find_with_legs(engine, organization_id, transfer_id)
+    if found is None:
+        raise NotFound(IdKind.TRANSFER, spelling)
+    return found
+
+
+async def move_from_outside(
+    engine: Engine,
+    organization_id: OrganizationId,
+    kind: EventKind,
+    account_id: AccountId | None,
+    spelling: str,
+    *,
+    amount: Cents,
+    description: str | None = None,
+    payee_name: str | None = None,
+    idempotency: Idempotency | None,
+) -> Transfer | None:
+    """Let somebody outside send money to an account that we keep (DEPOSIT) or collect some from it (WITHDRAWAL).
+
+    Through the bank, which reports it. Gives the transfer that this made; None: the bank has not told yet. Raises
+    SandboxOnly, and NotFound also for accounts that others keep.
+    """
+    organization = await sandbox_of(engine, organization_id)
+    record = None
+    if account_id is not None:
+        async with engine.database.read() as tx:
+            record = await find_account(tx, organization_id, account_id)
+    if record is None or record.deleted_at is not None or not record.account.is_kept:
+        raise NotFound(IdKind.ACCOUNT, spelling)
+    event_id = await claim_plan(engine, organization_id, idempotency, engine.new_id)
+    at = organization.clock.read(engine.now())
+    event = BankEvent(event_id, kind, record.account.id, at, amount, description, payee_name)
+    problems = await SandboxBank(engine.database).plan(organization_id, [event], at)
+    if problems:
+        raise InvalidParameters(problems)
+    await look(engine, organization_id)
+    return await _made_by(engine, organization_id, event)
+
+
+async def _made_by(engine: Engine, organization_id: OrganizationId, event: BankEvent) -> Transfer | None:
+    """Find the transfer that an event has made: the first one like it that is younger. Ids grow with time."""
+    async with engine.database.read() as tx:
+        found = await list_transfers(
+            tx, organization_id, [event.account_id], origin=_ORIGINS[event.kind], limit=_AT_ONCE
+        )
+    like = (event.amount, event.description)
+    younger = [one for one in found if one.id > event.id and (one.amount, one.description) == like]
+    return younger[-1] if younger else None
