@@ -160,7 +160,9 @@ class SandboxBank(Rail):
             if account is None or account.state is BankAccountState.DISCONNECTED:
                 return Transactions((), str(told))
             entries = await stored.entries_after(turn.tx, organization_id, account_id, told, PAGE)
-            found = tuple(BankTransaction(one.id, one.amount, one.at, one.description) for one in entries)
+            found = tuple(
+                BankTransaction(one.id, one.amount, one.at, one.description, one.payment_key) for one in entries
+            )
             return Transactions(found, str(entries[-1].number if entries else told))
 
         return await self._call(BankCall.TRANSACTIONS, organization_id, at, work)
