@@ -6,12 +6,24 @@ from typing import Annotated
 
 import typer
 
-from sluiceway.cli import auditing, demo, executions, keys, organizations, rules, schema, serving
-from sluiceway.cli.accounts import accounts
+from sluiceway.cli import (
+    accounts,
+    approvals,
+    auditing,
+    clock,
+    demo,
+    executions,
+    keys,
+    organizations,
+    rules,
+    schema,
+    serving,
+)
 from sluiceway.cli.backtest import backtest
 from sluiceway.cli.failures import sentence_of
 from sluiceway.cli.forecast import forecast
 from sluiceway.cli.output import complain
+from sluiceway.cli.simulating import simulate
 
 app = typer.Typer(
     name="sluiceway",
@@ -24,14 +36,17 @@ app.command()(demo.demo)
 app.command()(serving.serve)
 app.command()(serving.worker)
 app.command()(schema.migrate)
-app.command()(accounts)
 app.command()(forecast)
 app.command()(auditing.audit)
+app.add_typer(accounts.app, name="accounts")
+app.add_typer(clock.app, name="clock")
 app.add_typer(organizations.organizations, name="organizations")
 app.add_typer(organizations.people, name="people")
 app.add_typer(keys.app, name="keys")
 rules.app.command()(backtest)
+rules.app.command()(simulate)
 app.add_typer(rules.app, name="rules")
+app.add_typer(approvals.app, name="approvals")
 app.add_typer(executions.app, name="executions")
 
 

@@ -10,12 +10,14 @@ import typer
 
 from sluiceway.cli.failures import CommandFailed
 from sluiceway.domain.access import Principal
+from sluiceway.domain.errors import SandboxOnly
 from sluiceway.domain.ids import IdKind, KeyId, OrganizationId, parse_id
 from sluiceway.domain.rules import visible
 from sluiceway.settings import Settings, read_settings
 
 if TYPE_CHECKING:
     from sluiceway.services.engine import Engine
+    from sluiceway.storage.credentials import Person
     from sluiceway.storage.organizations import Organization
 
 T = TypeVar("T")
@@ -92,6 +94,23 @@ def ask(settings: Settings, work: "Callable[[Engine], Awaitable[T]]") -> T:
     return asyncio.run(main())
 
 
+def ask_and_run(settings: Settings, work: "Callable[[Engine], Awaitable[T]]") -> T:
+    """Open the data that is there, do work in which rules may run and ask remote services, close it."""
+    from sluiceway.wiring import open_database, running
+
+    async def main() -> T:
+        async with open_database(settings) as database, running(database, settings, with_worker=False) as parts:
+            return await work(parts.engine)
+
+    return asyncio.run(main())
+
+
+def refuse_options_before(context: typer.Context) -> None:
+    """Refuse options that stand before a subcommand, which would not hear of them."""
+    if any(value not in (None, False) for value in context.params.values()):
+        raise typer.BadParameter(f"options stand behind `{context.invoked_subcommand}`, not before it")
+
+
 async def choose_organization(engine: "Engine", given: str | None) -> "Organization":
     """Find the organization that was named, or the only one there is."""
     from sluiceway.storage.organizations import list_organizations
@@ -110,6 +129,29 @@ async def choose_organization(engine: "Engine", given: str | None) -> "Organizat
         listed = ", ".join(f"{organization.id} ({visible(organization.name)})" for organization in organizations)
         raise CommandFailed(f"There are several organizations; say which with --organization: {listed}")
     return organizations[0]
+
+
+async def choose_sandbox(engine: "Engine", given: str | None) -> "Organization":
+    """Find the sandbox organization that was named, or the only one there is. Raises SandboxOnly."""
+    from sluiceway.storage.organizations import list_organizations
+
+    if given is None:
+        async with engine.database.read() as tx:
+            sandboxes = [organization for organization in await list_organizations(tx) if organization.is_sandbox]
+        if len(sandboxes) == 1:
+            return sandboxes[0]
+    chosen = await choose_organization(engine, given)
+    if not chosen.is_sandbox:
+        raise SandboxOnly
+    return chosen
+
+
+async def choose_person(engine: "Engine", email: str, organization: str | None) -> "Person":
+    """Find who signs, in the organization that was named, or in the only one where the e-mail belongs to somebody."""
+    from sluiceway.services.rules import find_person
+
+    chosen = None if organization is None else (await choose_organization(engine, organization)).id
+    return await find_person(engine, email, chosen)
 
 
 def operator(organization_id: OrganizationId) -> Principal:

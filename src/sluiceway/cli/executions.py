@@ -1,14 +1,26 @@
 """`sluiceway executions`: what a run did, and why."""
 
-from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
+from datetime import timedelta
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated, Any, Final, NamedTuple
 
 import typer
 
-from sluiceway.cli.deployment import DatabaseUrl, DataDir, ask, existing, read_id, settings_of
-from sluiceway.cli.output import AsJson, say, show_json, show_time
+from sluiceway.cli.deployment import (
+    DatabaseUrl,
+    DataDir,
+    OrganizationOption,
+    ask,
+    choose_organization,
+    existing,
+    read_id,
+    settings_of,
+)
+from sluiceway.cli.figures import show_duration
+from sluiceway.cli.output import AsJson, say, show_json, show_table, show_time
 from sluiceway.domain.errors import NotFound
 from sluiceway.domain.executions import Execution, ExecutionStatus
-from sluiceway.domain.ids import AccountId, ExecutionId, IdKind, format_id
+from sluiceway.domain.ids import AccountId, ExecutionId, IdKind, RuleId, format_id
 from sluiceway.domain.ledger import Account
 from sluiceway.domain.rules import Rule, Trace, TriggerType, explain_trace, format_money, visible
 from sluiceway.domain.transfers import Mode
@@ -17,6 +29,9 @@ if TYPE_CHECKING:
     from sluiceway.services.engine import Engine
 
 app = typer.Typer(help="See what runs of rules did, and why.", no_args_is_help=True)
+
+LATE: Final = timedelta(minutes=1)
+"""From when on a run is said to have been late."""
 
 _TRIGGERS = {
     TriggerType.MANUAL: "somebody pressed Run",
@@ -27,7 +42,15 @@ _TRIGGERS = {
 }
 
 
-class _Told(NamedTuple):
+class _Modes(StrEnum):
+    """Which runs a list shows."""
+
+    LIVE = "live"
+    SIMULATION = "simulation"
+    ALL = "all"
+
+
+class Told(NamedTuple):
     """An execution with what is needed to tell it."""
 
     execution: Execution
@@ -35,9 +58,36 @@ class _Told(NamedTuple):
     accounts: dict[AccountId, Account]
 
 
-@app.callback()
-def options() -> None:
-    """See what runs of rules did, and why."""
+@app.command("list")
+def list_(
+    rule: Annotated[str | None, typer.Option("--rule", metavar="ID", help="Only the runs of this rule.")] = None,
+    mode: Annotated[_Modes, typer.Option("--mode", help="Real runs, simulations, or both.")] = _Modes.LIVE,
+    limit: Annotated[int, typer.Option("--limit", min=1, max=10_000, help="How many at most.")] = 20,
+    data_dir: DataDir = None,
+    database_url: DatabaseUrl = None,
+    organization: OrganizationOption = None,
+    as_json: AsJson = False,
+) -> None:
+    """List the runs of rules, newest first."""
+
+    async def work(engine: "Engine") -> list[Execution]:
+        from sluiceway.services.executions import list_for_operator
+        from sluiceway.services.rules import review_rule
+
+        chosen = (await choose_organization(engine, organization)).id
+        rule_id = None
+        if rule is not None:
+            parsed = read_id(IdKind.RULE, rule)
+            # Refuses a rule that does not exist, whose runs would be an empty list.
+            rule_id = (await review_rule(engine, chosen, None if parsed is None else RuleId(parsed), rule)).record.id
+        wanted = None if mode is _Modes.ALL else Mode(mode.upper())
+        return await list_for_operator(engine, chosen, rule_id, mode=wanted, limit=limit)
+
+    found = ask(existing(settings_of(data_dir, database_url)), work)
+    if as_json:
+        show_json([_as_json(execution, with_trace=False) for execution in found])
+        return
+    show_table(("Started", "Rule", "Id", "Status", "Moved", "Because"), map(_row, found))
 
 
 @app.command()
@@ -50,20 +100,45 @@ def show(
 ) -> None:
     """Show a run of a rule; with --trace, the values it saw and what it asked for, was limited by and moved."""
 
-    async def work(engine: "Engine") -> _Told:
-        return await _find(engine, execution)
+    async def work(engine: "Engine") -> Told:
+        return await tell(engine, await _find(engine, execution))
 
-    told = ask(existing(settings_of(data_dir, database_url)), work)
+    show_run(ask(existing(settings_of(data_dir, database_url)), work), with_trace=trace, as_json=as_json)
+
+
+def show_run(told: Told, *, with_trace: bool, as_json: bool) -> None:
+    """Print a run, in words or as JSON."""
     if as_json:
-        show_json(_as_json(told.execution, with_trace=trace))
+        show_json(_as_json(told.execution, with_trace=with_trace))
         return
-    for line in _story(told, with_trace=trace):
+    for line in _story(told, with_trace=with_trace):
         say(line)
 
 
-async def _find(engine: "Engine", spelling: str) -> _Told:
-    from sluiceway.services.executions import find_for_operator, rule_as_it_ran
+def _row(execution: Execution) -> list[str]:
+    is_live = execution.mode is Mode.LIVE
+    return [
+        show_time(execution.created_at) or "",
+        execution.rule_name or "",
+        format_id(IdKind.EXECUTION, execution.id),
+        execution.status.lower().replace("_", " ") + ("" if is_live else " (simulation)"),
+        f"{execution.counts.completed} of {execution.counts.attempted}",
+        _TRIGGERS[execution.trigger_type],
+    ]
+
+
+async def tell(engine: "Engine", execution: Execution) -> Told:
+    """Load what is needed to tell an execution."""
+    from sluiceway.services.executions import rule_as_it_ran
     from sluiceway.services.rules import accounts_of
+
+    rule = await rule_as_it_ran(engine, execution)
+    async with engine.database.read() as tx:
+        return Told(execution, rule, await accounts_of(tx, execution.organization_id))
+
+
+async def _find(engine: "Engine", spelling: str) -> Execution:
+    from sluiceway.services.executions import find_for_operator
     from sluiceway.storage.organizations import list_organizations
 
     parsed = read_id(IdKind.EXECUTION, spelling)
@@ -72,12 +147,10 @@ async def _find(engine: "Engine", spelling: str) -> _Told:
     found = None if parsed is None else await find_for_operator(engine, ExecutionId(parsed), organizations)
     if found is None:
         raise NotFound(IdKind.EXECUTION, spelling)
-    rule = await rule_as_it_ran(engine, found)
-    async with engine.database.read() as tx:
-        return _Told(found, rule, await accounts_of(tx, found.organization_id))
+    return found
 
 
-def _story(told: _Told, *, with_trace: bool) -> list[str]:
+def _story(told: Told, *, with_trace: bool) -> list[str]:
     execution, accounts = told.execution, told.accounts
     names = {account_id: account.name for account_id, account in accounts.items()}
     currencies = {account_id: account.currency for account_id, account in accounts.items()}
@@ -85,9 +158,13 @@ def _story(told: _Told, *, with_trace: bool) -> list[str]:
     rehearsal = "" if execution.mode is Mode.LIVE else " (a simulation: no money moved)"
     lines = [
         f"{title}, revision {execution.revision}{rehearsal}",
+        f"Run       {format_id(IdKind.EXECUTION, execution.id)}",
         _beginning(told, currencies),
+        *_punctuality(execution),
         _ending(execution),
     ]
+    if execution.next_attempt_at is not None:
+        lines.append(f"Next try  {show_time(execution.next_attempt_at)}")
     if execution.error_message is not None:
         lines.append(f"Message   {visible(execution.error_message)}")
     lines += [f"Transfer  {format_id(IdKind.TRANSFER, transfer_id)}" for transfer_id in execution.transfer_ids]
@@ -99,12 +176,26 @@ def _story(told: _Told, *, with_trace: bool) -> list[str]:
     return lines
 
 
-def _beginning(told: _Told, currencies: dict[AccountId, str]) -> str:
+def _beginning(told: Told, currencies: dict[AccountId, str]) -> str:
     started, cause = show_time(told.execution.created_at), _TRIGGERS[told.execution.trigger_type]
     return f"Started   {started}, because {cause}{_amount(told, currencies)}"
 
 
-def _amount(told: _Told, currencies: dict[AccountId, str]) -> str:
+def _punctuality(execution: Execution) -> list[str]:
+    """Tell for when a schedule had planned a run, and how late it started."""
+    late = _lateness(execution)
+    if late is None:
+        return []
+    said = "" if late < LATE else f", started {show_duration(late)} late"
+    return [f"Scheduled {show_time(execution.scheduled_for)}{said}"]
+
+
+def _lateness(execution: Execution) -> timedelta | None:
+    planned = execution.scheduled_for
+    return None if planned is None else max(execution.created_at - planned, timedelta())
+
+
+def _amount(told: Told, currencies: dict[AccountId, str]) -> str:
     amount, account_id = told.execution.transfer_amount, told.rule.account_id
     if amount is None:
         return ""
@@ -116,7 +207,7 @@ def _ending(execution: Execution) -> str:
     counts = execution.counts
     match execution.status:
         case ExecutionStatus.IN_PROGRESS if counts.pending:
-            said = f"it waits for {counts.pending} transfers"
+            said = f"it waits for {counts.pending} {'transfer' if counts.pending == 1 else 'transfers'}"
         case ExecutionStatus.IN_PROGRESS:
             said = "it has not run yet"
         case _ if execution.conditions_not_met:
@@ -132,6 +223,7 @@ def _ending(execution: Execution) -> str:
 
 
 def _as_json(execution: Execution, *, with_trace: bool) -> dict[str, Any]:
+    late = _lateness(execution)
     shown: dict[str, Any] = {
         "id": format_id(IdKind.EXECUTION, execution.id),
         "rule_id": format_id(IdKind.RULE, execution.rule_id),
@@ -142,6 +234,9 @@ def _as_json(execution: Execution, *, with_trace: bool) -> dict[str, Any]:
         "amount_in_cents": execution.transfer_amount,
         "status": execution.status.lower(),
         "created_at": show_time(execution.created_at),
+        "scheduled_for": show_time(execution.scheduled_for),
+        "late_in_seconds": None if late is None else int(late.total_seconds()),
+        "next_attempt_at": show_time(execution.next_attempt_at),
         "finished_at": show_time(execution.finished_at),
         "step_index_matched": execution.step_matched,
         "conditions_not_met": execution.conditions_not_met,

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from sluiceway.domain.errors import (
+    ClockRefused,
     InvalidParameters,
     NotFound,
     PasswordRefused,
@@ -11,6 +12,8 @@ from sluiceway.domain.errors import (
     RuleChanged,
     RuleDisabled,
     RuleHasProblems,
+    SandboxOnly,
+    TransferChanged,
 )
 from sluiceway.domain.ids import IdKind
 from sluiceway.domain.rules import visible
@@ -73,6 +76,15 @@ def _refusal(refusal: Refusal) -> str:
             return f"There is no {_KINDS[kind]} with the id '{visible(spelling)}'."
         case PasswordRefused():
             return "The e-mail address or the password is wrong."
+        case TransferChanged():
+            return (
+                "The transfer is no longer what you were shown, or its rule has been changed or disabled since."
+                " Look at it again: sluiceway approvals list"
+            )
+        case SandboxOnly():
+            return "Only a sandbox organization allows that, and this one is live."
+        case ClockRefused(reason):
+            return f"The clock stays where it is: {reason}."
         case RuleChanged():
             return "The rule was changed while you were looking at it. Look at it again, then enable it."
         case RuleDisabled():

@@ -14,10 +14,12 @@ from sluiceway.cli.deployment import (
     read_id,
     settings_of,
 )
+from sluiceway.cli.figures import read_amount
 from sluiceway.cli.output import AsJson, say, show_json, show_table, show_time
 from sluiceway.domain.access import EVERY, WITHOUT_RESOURCES, Grant, Permission, TransferPair
 from sluiceway.domain.ids import AccountId, IdKind, KeyId, format_id
 from sluiceway.domain.money import Cents
+from sluiceway.domain.rules import format_money
 
 if TYPE_CHECKING:
     from sluiceway.services.engine import Engine
@@ -42,6 +44,15 @@ def create(
         typer.Option("--permission", "-p", help=_PERMISSION_HELP, metavar="PERMISSION[:IDS]", show_default=False),
     ] = None,
     everything: Annotated[bool, typer.Option("--all", help="Every permission, on everything.")] = False,
+    approval_above: Annotated[
+        str | None,
+        typer.Option(
+            "--approval-above",
+            metavar="AMOUNT",
+            help="What the key moves above this, such as 500.00, waits for a person.",
+            show_default=False,
+        ),
+    ] = None,
     data_dir: DataDir = None,
     database_url: DatabaseUrl = None,
     organization: OrganizationOption = None,
@@ -51,12 +62,13 @@ def create(
     if everything == bool(permission):
         raise typer.BadParameter("give either --permission (as often as needed) or --all")
     grants = read_grants(permission or [])
+    bound = None if approval_above is None else read_amount(approval_above)
 
     async def work(engine: "Engine") -> "tuple[ApiKey, str]":
         from sluiceway.services.keys import create_key, every_grant
 
         chosen = await choose_organization(engine, organization)
-        return await create_key(engine, chosen.id, name, every_grant() if everything else grants)
+        return await create_key(engine, chosen.id, name, every_grant() if everything else grants, bound)
 
     key, secret = ask(existing(settings_of(data_dir, database_url)), work)
     if as_json:
@@ -84,7 +96,8 @@ def list_(
     if as_json:
         show_json([_as_json(key) for key in keys])
         return
-    show_table(("Name", "Id", "Created", "Revoked", "Permissions"), map(_row, keys))
+    columns = ("Name", "Id", "Created", "Revoked", "Approval above", "Permissions")
+    show_table(columns, map(_row, keys), right=("Approval above",))
 
 
 @app.command()
@@ -174,7 +187,8 @@ def _resource(kind: IdKind, spelling: str) -> str:
 def _row(key: "ApiKey") -> list[str]:
     permissions = ", ".join(f"{name}{'' if whole else ' (listed)'}" for name, whole in _held(key))
     revoked = show_time(key.revoked_at) or ""
-    return [key.name, format_id(IdKind.KEY, key.id), show_time(key.created_at) or "", revoked, permissions]
+    bound = "" if key.approval_above is None else format_money(key.approval_above)
+    return [key.name, format_id(IdKind.KEY, key.id), show_time(key.created_at) or "", revoked, bound, permissions]
 
 
 def _held(key: "ApiKey") -> list[tuple[str, bool]]:
@@ -189,6 +203,7 @@ def _as_json(key: "ApiKey") -> dict[str, Any]:
         "id": format_id(IdKind.KEY, key.id),
         "name": key.name,
         "permissions": [_permission_as_json(*entry) for entry in sorted(key.grants.items())],
+        "approval_above_in_cents": key.approval_above,
         "created_at": show_time(key.created_at),
         "revoked_at": show_time(key.revoked_at),
     }

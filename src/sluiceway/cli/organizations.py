@@ -1,12 +1,23 @@
 """`sluiceway organizations` and `sluiceway people`: who owns the accounts, and who may enable rules."""
 
+from datetime import timedelta
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from sluiceway.cli.deployment import DatabaseUrl, DataDir, OrganizationOption, ask, choose_organization, settings_of
+from sluiceway.cli.ach_limits import app as limits
+from sluiceway.cli.deployment import (
+    DatabaseUrl,
+    DataDir,
+    OrganizationOption,
+    ask,
+    choose_organization,
+    existing,
+    settings_of,
+)
 from sluiceway.cli.failures import CommandFailed
-from sluiceway.cli.output import AsJson, say, show_json, show_table
+from sluiceway.cli.figures import read_duration, show_duration
+from sluiceway.cli.output import AsJson, say, show_json, show_table, show_time
 from sluiceway.cli.passwords import ask_new_password
 from sluiceway.domain.rules import is_storable, visible
 
@@ -15,10 +26,12 @@ if TYPE_CHECKING:
     from sluiceway.services.engine import Engine
     from sluiceway.storage.organizations import Organization
 
-organizations = typer.Typer(help="Create and list organizations.", no_args_is_help=True)
+organizations = typer.Typer(help="Create organizations, pause them, set what they may do.", no_args_is_help=True)
+organizations.add_typer(limits, name="limits")
 people = typer.Typer(help="Add the people who review and enable rules.", no_args_is_help=True)
 
 _LONGEST = 200
+_LONGEST_WAIT = timedelta(days=366)
 
 
 @organizations.command()
@@ -39,7 +52,7 @@ def create(
 
     organization_id = ask(settings_of(data_dir, database_url), work)
     if as_json:
-        show_json({"id": organization_id, "name": name, "mode": "sandbox" if sandbox else "live"})
+        show_json({"id": organization_id, "name": name, "mode": "sandbox" if sandbox else "live", "paused_at": None})
         return
     say(f"Created the organization {organization_id}.")
     say("Next: sluiceway people create EMAIL, and sluiceway keys create --name NAME --all")
@@ -55,11 +68,104 @@ def list_(data_dir: DataDir = None, database_url: DatabaseUrl = None, as_json: A
         return await list_organizations(engine)
 
     found = ask(settings_of(data_dir, database_url), work)
-    rows = [(each.id, each.name, "sandbox" if each.is_sandbox else "live") for each in found]
     if as_json:
-        show_json([dict(zip(("id", "name", "mode"), row, strict=True)) for row in rows])
+        show_json([_as_json(each) for each in found])
         return
-    show_table(("Id", "Name", "Mode"), rows)
+    rows = [(each.id, each.name, _mode(each), show_time(each.paused_at) or "") for each in found]
+    show_table(("Id", "Name", "Mode", "Paused since"), rows)
+
+
+@organizations.command()
+def pause(data_dir: DataDir = None, database_url: DatabaseUrl = None, organization: OrganizationOption = None) -> None:
+    """Stop automation: when this returns, no rule moves anything.
+
+    Runs that are asked for meanwhile wait. Payments that a bank has already go on, and people can still move money.
+    """
+
+    async def work(engine: "Engine") -> "Organization":
+        from sluiceway.services.organizations import pause as stop
+
+        chosen = await choose_organization(engine, organization)
+        await stop(engine, chosen.id)
+        return chosen
+
+    chosen = ask(existing(settings_of(data_dir, database_url)), work)
+    since = chosen.paused_at
+    said = f"was paused already, since {show_time(since)}" if since is not None else "is paused. No rule moves anything"
+    say(f"Automation of {visible(chosen.name)} {said}.")
+
+
+@organizations.command()
+def resume(data_dir: DataDir = None, database_url: DatabaseUrl = None, organization: OrganizationOption = None) -> None:
+    """Let automation go on: what has waited runs, and of each schedule the latest time that was missed."""
+
+    async def work(engine: "Engine") -> "Organization":
+        from sluiceway.services.organizations import resume as go_on
+
+        chosen = await choose_organization(engine, organization)
+        await go_on(engine, chosen.id)
+        return chosen
+
+    chosen = ask(existing(settings_of(data_dir, database_url)), work)
+    said = "was not paused" if chosen.paused_at is None else "goes on"
+    say(f"Automation of {visible(chosen.name)} {said}.")
+
+
+@organizations.command()
+def waits(
+    approval: Annotated[
+        str | None,
+        typer.Option(
+            "--approval",
+            metavar="DURATION",
+            help="How long a transfer waits for a person before it is cancelled, such as 24h.",
+            show_default=False,
+        ),
+    ] = None,
+    handover: Annotated[
+        str | None,
+        typer.Option(
+            "--handover",
+            metavar="DURATION",
+            help="How long a payment can be called back before it goes to the bank, such as 10m; 0m: at once.",
+            show_default=False,
+        ),
+    ] = None,
+    data_dir: DataDir = None,
+    database_url: DatabaseUrl = None,
+    organization: OrganizationOption = None,
+) -> None:
+    """Set how long transfers wait for a person, and payments before they go out; without options, show it.
+
+    Transfers that wait already keep their time.
+    """
+    lasts, delay = (None if written is None else _wait(written) for written in (approval, handover))
+    if lasts == timedelta():
+        raise typer.BadParameter("--approval is longer than no time: nobody could approve anything")
+
+    async def work(engine: "Engine") -> tuple[timedelta, timedelta]:
+        from sluiceway.services.organizations import set_waits
+
+        chosen = await choose_organization(engine, organization)
+        approval_lasts = chosen.approval_lasts if lasts is None else lasts
+        handover_delay = chosen.handover_delay if delay is None else delay
+        if lasts is not None or delay is not None:
+            await set_waits(engine, chosen.id, approval_lasts=approval_lasts, handover_delay=handover_delay)
+        return approval_lasts, handover_delay
+
+    waited, delayed = ask(existing(settings_of(data_dir, database_url)), work)
+    say(f"A transfer waits for a person for {show_duration(waited, is_brief=False)}.")
+    if delayed:
+        say(f"A payment can be called back for {show_duration(delayed, is_brief=False)} before it goes to the bank.")
+    else:
+        say("A payment goes to the bank at once.")
+
+
+def _wait(written: str) -> timedelta:
+    lasts = read_duration(written)
+    if lasts > _LONGEST_WAIT:
+        raise typer.BadParameter(f"{_LONGEST_WAIT.days} days are the longest that anything waits")
+    return lasts
 
 
 @people.command("create")
@@ -87,6 +193,19 @@ def create_person(
 
     ask(settings_of(data_dir, database_url), work)
     say(f"Added {visible(email)}.")
+
+
+def _mode(organization: "Organization") -> str:
+    return "sandbox" if organization.is_sandbox else "live"
+
+
+def _as_json(organization: "Organization") -> dict[str, str | None]:
+    return {
+        "id": organization.id,
+        "name": organization.name,
+        "mode": _mode(organization),
+        "paused_at": show_time(organization.paused_at),
+    }
 
 
 def _text(given: str, what: str) -> str:

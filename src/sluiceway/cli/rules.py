@@ -11,6 +11,7 @@ from sluiceway.cli.deployment import (
     OrganizationOption,
     ask,
     choose_organization,
+    choose_person,
     existing,
     operator,
     read_id,
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
     from sluiceway.cli.scenarios import ScenarioResult
     from sluiceway.services.engine import Engine
     from sluiceway.services.rules import Review
-    from sluiceway.storage.credentials import Person
 
 app = typer.Typer(help="Look at rules, enable and disable them, and test them.", no_args_is_help=True)
 
@@ -81,7 +81,7 @@ def show(
     async def work(engine: "Engine") -> "Review":
         from sluiceway.services.rules import review_rule
 
-        return await review_rule(engine, (await choose_organization(engine, organization)).id, _read(rule), rule)
+        return await review_rule(engine, (await choose_organization(engine, organization)).id, read_rule_id(rule), rule)
 
     review = ask(existing(settings_of(data_dir, database_url)), work)
     if as_json:
@@ -109,8 +109,8 @@ def enable(
     async def work(engine: "Engine") -> bool:
         from sluiceway.services.rules import enable_rule, review_rule
 
-        person = await _person(engine, email, organization)
-        review = await review_rule(engine, person.organization_id, _read(rule), rule)
+        person = await choose_person(engine, email, organization)
+        review = await review_rule(engine, person.organization_id, read_rule_id(rule), rule)
         _show_review(review)
         if review.record.is_enabled:
             return False
@@ -138,10 +138,33 @@ def disable(
     async def work(engine: "Engine") -> RuleRecord:
         from sluiceway.services.rules import disable_rule
 
-        return await disable_rule(engine, (await choose_organization(engine, organization)).id, _read(rule), rule)
+        chosen = await choose_organization(engine, organization)
+        return await disable_rule(engine, chosen.id, read_rule_id(rule), rule)
 
     record = ask(existing(settings_of(data_dir, database_url)), work)
     say(f"{_title(record)} is disabled. It moves nothing more.")
+
+
+@app.command()
+def secret(
+    rule: RuleIdArgument,
+    email: Annotated[str, typer.Option("--as", metavar="EMAIL", help="The person who asks for it.")],
+    data_dir: DataDir = None,
+    database_url: DatabaseUrl = None,
+    organization: OrganizationOption = None,
+) -> None:
+    """Print the secret that a rule shares with its remote services, after asking for a person's password.
+
+    A service verifies with it that a question for an amount comes from here.
+    """
+
+    async def work(engine: "Engine") -> str:
+        from sluiceway.services.keys import rule_secret
+
+        person = await choose_person(engine, email, organization)
+        return await rule_secret(engine, person, ask_password(email), read_rule_id(rule), rule)
+
+    say(ask(existing(settings_of(data_dir, database_url)), work))
 
 
 @app.command("test")
@@ -178,15 +201,8 @@ def in_words(rule: Rule, accounts: dict[AccountId, Account]) -> list[str]:
     return describe(rule, names, {account_id: account.currency for account_id, account in accounts.items()})
 
 
-async def _person(engine: "Engine", email: str, organization: str | None) -> "Person":
-    """Find who enables, in the organization that was named, or in the only one where the e-mail belongs to somebody."""
-    from sluiceway.services.rules import find_person
-
-    chosen = None if organization is None else (await choose_organization(engine, organization)).id
-    return await find_person(engine, email, chosen)
-
-
-def _read(spelling: str) -> RuleId | None:
+def read_rule_id(spelling: str) -> RuleId | None:
+    """Read any spelling of a rule's id; None for a malformed one."""
     found = read_id(IdKind.RULE, spelling)
     return None if found is None else RuleId(found)
 
