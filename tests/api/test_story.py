@@ -109,6 +109,7 @@ async def test_a_deposit_becomes_the_documented_execution(api: Api) -> None:
         "transfer_ids": shown["transfer_ids"],
         "error_message": None,
         "next_attempt_at": None,
+        "execution_mode": "live",
     }
     assert shown["id"].startswith("rex_")
     assert [spelled.partition("_")[0] for spelled in shown["transfer_ids"]] == ["txr"]

@@ -18,6 +18,7 @@ from sluiceway.domain.access import Permission, Principal, require, visible
 from sluiceway.domain.ids import IdKind, parse_id
 from sluiceway.services.edge import Edge
 from sluiceway.services.idempotency import Answer, Idempotency
+from sluiceway.services.once import Effect
 
 T = TypeVar("T")
 
@@ -67,6 +68,13 @@ class Call:
     def answer(self, answer: Answer) -> Reply:
         """Send an answer that a service gave or remembered."""
         return Reply(answer.status, answer.body, self.request_id, REPLAYED if answer.is_replay else ())
+
+    async def once(self, effect: Effect, *, turn: str = "") -> Reply:
+        """Do something that is no single transaction, once for the call's key, and send what it was answered.
+
+        What has the same `turn` is done one after the other.
+        """
+        return self.answer(await self.edge.once(self.principal.organization_id, self.idempotency, effect, turn=turn))
 
     def ok(self, body: bytes) -> Reply:
         """Send a body with status 200."""

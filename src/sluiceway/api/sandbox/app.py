@@ -21,7 +21,11 @@ SANDBOX: Final = Generation(
 )
 INFO: Final = Info(
     title="Sluiceway sandbox",
-    description="Let things happen outside: money arrives. Only for sandbox organizations; live ones refuse.",
+    description=(
+        "Turn the clock, and let things happen outside: money arrives and is collected, banks settle and return "
+        "payments, accounts are opened and closed, calls fail. What has been done here is seen by the next read. "
+        "Only for sandbox organizations; live ones refuse."
+    ),
     scheme="ApiKey",
     error=ErrorEnvelope,
 )

@@ -14,8 +14,10 @@ from sluiceway.api.http import (
     Table,
     UnsupportedMediaType,
 )
-from sluiceway.api.sandbox.wire import encode
+from sluiceway.api.sandbox.wire.accounts import FIGURES
+from sluiceway.api.sandbox.wire.shapes import encode
 from sluiceway.domain import errors as e
+from sluiceway.domain.ids import IdKind
 
 
 class Error(Struct):
@@ -32,17 +34,31 @@ class ErrorEnvelope(Struct):
     request_id: str
 
 
+NAMES: Final = {IdKind.TRANSFER: "Transfer"}
+
+FIELDS: Final = FIGURES | {
+    "balance": "balance_in_cents",
+    "debt": "balance_in_cents",
+    "available": "available_balance_in_cents",
+    "amount": "amount_in_cents",
+}
+"""Fields that the bank names in the product's words and this generation in its own."""
+
+
 def show_failure(failure: Failure, request_id: str) -> bytes:
     """Write the envelope of an error."""
     return encode(ErrorEnvelope(Error(failure.code, failure.message), request_id))
 
 
 def _not_found(refusal: e.NotFound | e.TransferAccountNotFound) -> Failure:
-    return Failure(404, "resource_not_found", f"Account with id '{refusal.spelling}' was not found.")
+    name = NAMES.get(refusal.kind, "Account") if isinstance(refusal, e.NotFound) else "Account"
+    return Failure(404, "resource_not_found", f"{name} with id '{refusal.spelling}' was not found.")
 
 
 def _invalid(refusal: e.InvalidParameters | e.RuleHasProblems) -> Failure:
-    told = "; ".join(f"{problem.path or 'request body'}: {problem.message}" for problem in refusal.problems)
+    told = "; ".join(
+        f"{FIELDS.get(problem.path, problem.path) or 'request body'}: {problem.message}" for problem in refusal.problems
+    )
     return Failure(400, "invalid_parameters", f"{told}.")
 
 
@@ -60,6 +76,7 @@ UNAUTHORIZED: Final = Failure(401, "unauthorized", "Missing or invalid API key."
 FORBIDDEN: Final = Failure(403, "forbidden", "This API key does not have the required permission.")
 SANDBOX_ONLY: Final = Failure(403, "sandbox_only", "A live organization refuses this operation.")
 RULE_REFUSED: Final = Failure(409, "rule_refused", "The rule is not as it would have to be.")
+TRANSFER_REFUSED: Final = Failure(409, "transfer_refused", "The transfer is not as it would have to be.")
 MISMATCH: Final = Failure(
     422, "idempotency_key_mismatch", "This idempotency key was used before with another request body."
 )
@@ -84,6 +101,12 @@ REFUSALS: Final[Table] = {
     e.RuleChanged: lambda _: RULE_REFUSED,
     e.IdempotencyKeyMismatch: lambda _: MISMATCH,
     e.IdempotencyKeyInUse: lambda _: IN_USE,
+    e.TransferChanged: lambda _: TRANSFER_REFUSED,
+    e.TransferNotCancellable: lambda _: TRANSFER_REFUSED,
+    e.ClockRefused: lambda refusal: Failure(
+        400, "invalid_parameters", f"The clock cannot be moved so: {refusal.reason}."
+    ),
+    e.BankRefused: lambda refusal: Failure(409, "bank_refused", f"The bank does not do that: {refusal.reason}."),
     e.AccountNotEmpty: lambda _: NOT_EMPTY,
     e.SandboxOnly: lambda _: SANDBOX_ONLY,
     e.RateLimited: _rate_limited,

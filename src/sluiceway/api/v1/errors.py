@@ -93,6 +93,10 @@ NOT_SUPPORTED: Final = Failure(
     "This rule uses a format not yet supported in the API. Please manage it via the Sluiceway app.",
 )
 CHANGED: Final = Failure(409, "rule_changed", "The rule has been changed since it was read.")
+TRANSFER_CHANGED: Final = Failure(409, "transfer_changed", "The transfer has changed since it was read.")
+NOT_CANCELLABLE: Final = Failure(
+    409, "transfer_not_cancellable", "The transfer has ended, or the bank may have it already."
+)
 MISMATCH: Final = Failure(
     422, "idempotency_key_mismatch", "This idempotency key was used before with another request body."
 )
@@ -120,6 +124,12 @@ REFUSALS: Final[Table] = {
     e.PasswordRefused: lambda _: PERSON_ONLY,
     e.IdempotencyKeyMismatch: lambda _: MISMATCH,
     e.IdempotencyKeyInUse: lambda _: IN_USE,
+    e.TransferChanged: lambda _: TRANSFER_CHANGED,
+    e.TransferNotCancellable: lambda _: NOT_CANCELLABLE,
+    e.ClockRefused: lambda refusal: Failure(
+        400, "invalid_parameters", f"The clock cannot be moved so: {refusal.reason}."
+    ),
+    e.BankRefused: lambda refusal: Failure(409, "bank_refused", f"The bank does not do that: {refusal.reason}."),
     e.AccountNotEmpty: lambda _: NOT_EMPTY,
     e.SandboxOnly: lambda _: SANDBOX_ONLY,
     e.RateLimited: _rate_limited,

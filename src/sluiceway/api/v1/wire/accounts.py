@@ -23,6 +23,7 @@ from sluiceway.api.v1.wire.shapes import (
     encode,
     read_name,
     read_percent,
+    show_id,
     show_moment,
     show_moment_or_none,
     show_page,
@@ -60,6 +61,9 @@ class AccountSummary(Struct):
     institution_name: str | None
     can_be_source: bool
     can_be_destination: bool
+    linked_account_id: Annotated[
+        str | None, Meta(description="Of a holding pod: the liability whose payments wait in it. An extension.")
+    ]
     created_at: Moment
     updated_at: Moment
 
@@ -92,6 +96,7 @@ class NewIncomeSource(Struct, forbid_unknown_fields=True):
 
     nickname: Name
     icon: Text | None = None
+    beneficiary_name: Text | None = None
 
 
 class NewPod(Struct, forbid_unknown_fields=True):
@@ -100,6 +105,7 @@ class NewPod(Struct, forbid_unknown_fields=True):
     nickname: Name
     icon: Text | None = None
     description: Text | None = None
+    beneficiary_name: Text | None = None
 
 
 class NewExternalAccount(Struct, forbid_unknown_fields=True):
@@ -130,7 +136,10 @@ def read_income_source(call: Call) -> CreateAccount:
     """Read the request for an income source."""
     fields = Fields.of(call.body, "")
     account = NewAccount(
-        AccountKind.INCOME_SOURCE, read_name(fields, "nickname"), icon=fields.text_or_none("icon", MAX_TEXT)
+        AccountKind.INCOME_SOURCE,
+        read_name(fields, "nickname"),
+        icon=fields.text_or_none("icon", MAX_TEXT),
+        beneficiary_name=fields.text_or_none("beneficiary_name", MAX_TEXT),
     )
     fields.end()
     return _create(call, account)
@@ -144,6 +153,7 @@ def read_pod(call: Call) -> CreateAccount:
         read_name(fields, "nickname"),
         icon=fields.text_or_none("icon", MAX_TEXT),
         description=fields.text_or_none("description", MAX_TEXT),
+        beneficiary_name=fields.text_or_none("beneficiary_name", MAX_TEXT),
     )
     fields.end()
     return _create(call, account)
@@ -241,6 +251,7 @@ def _summary(record: AccountRecord) -> AccountSummary:
         institution_name=record.institution_name,
         can_be_source=account.can_be_source,
         can_be_destination=account.can_be_destination,
+        linked_account_id=show_id(IdKind.ACCOUNT, account.linked_account_id),
         created_at=show_moment(record.created_at),
         updated_at=show_moment(record.updated_at),
     )

@@ -1,14 +1,17 @@
 """Executions, triggers and traces in the words of v1."""
 
+from datetime import timedelta
 from typing import Final, Literal, NamedTuple, NoReturn
 
 from msgspec import UNSET, Struct, UnsetType
 
 from sluiceway.api.http import After, Call, Choice, First, Instant, Named
 from sluiceway.api.v1.wire.shapes import (
+    MODES,
     AtLeastZero,
     Cents,
     Envelope,
+    ExecutionMode,
     Moment,
     encode,
     show_id,
@@ -20,8 +23,10 @@ from sluiceway.domain.errors import NotFound
 from sluiceway.domain.executions import Execution, ExecutionStatus
 from sluiceway.domain.ids import ExecutionId, IdKind, RuleId, format_id, to_base32
 from sluiceway.domain.rules import ActionTrace, Fields, NodeTrace, StepTrace, TriggerType
+from sluiceway.domain.transfers import Mode
 from sluiceway.services.admission import TriggerRule
 from sluiceway.services.idempotency import Answer
+from sluiceway.services.schedules import LATE
 
 FIRST: Final = First(default=20, maximum=100)
 AFTER: Final = After()
@@ -44,9 +49,10 @@ TriggerWord = Literal["manual", "scheduled", "on_funds_transferred"]
 
 
 class TriggerBody(Struct, forbid_unknown_fields=True):
-    """How to run the rule."""
+    """How to run the rule. `simulation`, an extension of this server: nothing moves, and any rule may be simulated."""
 
     manual_execute_amount: AtLeastZero | None = None
+    simulation: bool | None = None
 
 
 class Triggered(Struct):
@@ -56,11 +62,12 @@ class Triggered(Struct):
 
 
 class TriggerDetails(Struct):
-    """What started the execution."""
+    """What started the execution. `late_by_seconds`: of a run on schedule that began more than a minute late."""
 
     type: TriggerWord
     amount_in_cents: Cents | UnsetType | None = UNSET
     scheduled_time: Moment | UnsetType | None = UNSET
+    late_by_seconds: int | UnsetType = UNSET
 
 
 class ExecutionShown(Struct):
@@ -82,6 +89,7 @@ class ExecutionShown(Struct):
     transfer_ids: list[str]
     error_message: str | None
     next_attempt_at: Moment | None
+    execution_mode: ExecutionMode
 
 
 class TracedCondition(Struct):
@@ -158,6 +166,7 @@ def read_trigger(call: Call) -> TriggerRule:
     """Read the request for a run. Raises NotFound for a malformed id."""
     fields = Fields.of(call.body, "")
     amount = fields.cents_or_none("manual_execute_amount", low=0)
+    mode = Mode.SIMULATION if fields.flag("simulation") else Mode.LIVE
     fields.end()
 
     def show(execution_id: ExecutionId) -> Answer:
@@ -173,6 +182,8 @@ def read_trigger(call: Call) -> TriggerRule:
         amount=amount,
         idempotency=call.idempotency,
         show=show,
+        mode=mode,
+        approval_above=call.principal.approval_above,
     )
 
 
@@ -218,13 +229,21 @@ def _execution(execution: Execution) -> ExecutionShown:
         transfer_ids=[format_id(IdKind.TRANSFER, transfer_id) for transfer_id in execution.transfer_ids],
         error_message=execution.error_message,
         next_attempt_at=show_moment_or_none(execution.next_attempt_at),
+        execution_mode=MODES[execution.mode],
     )
 
 
 def _details(execution: Execution) -> TriggerDetails:
     word = TRIGGER_WORDS[execution.trigger_type]
     if execution.trigger_type is TriggerType.SCHEDULED:
-        return TriggerDetails(word, scheduled_time=None)
+        late_by = timedelta(0)
+        if execution.scheduled_for is not None:
+            late_by = execution.created_at - execution.scheduled_for
+        return TriggerDetails(
+            word,
+            scheduled_time=show_moment_or_none(execution.scheduled_for),
+            late_by_seconds=int(late_by.total_seconds()) if late_by > LATE else UNSET,
+        )
     return TriggerDetails(word, amount_in_cents=execution.transfer_amount)
 
 

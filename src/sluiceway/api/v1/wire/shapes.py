@@ -8,11 +8,12 @@ from typing import Annotated, Any, Final, Generic, Literal, TypeVar
 import msgspec
 from msgspec import Meta, Struct
 
-from sluiceway.api.http import Call
+from sluiceway.api.http import Call, Choice
 from sluiceway.domain.ids import IdKind, format_id
 from sluiceway.domain.ledger import Account, AccountKind
 from sluiceway.domain.money import MAX_CENTS, Percent, format_percent
 from sluiceway.domain.rules import Fields, refuse
+from sluiceway.domain.transfers import Mode
 
 T = TypeVar("T")
 
@@ -31,7 +32,33 @@ Text = Annotated[str, Meta(max_length=MAX_TEXT)]
 Number = Decimal
 
 AccountType = Literal["income_source", "pod", "external_account"]
-ACCOUNT_TYPES: Final = {kind.value.lower(): kind for kind in AccountKind if kind is not AccountKind.WORLD}
+ACCOUNT_TYPES: Final = {
+    kind.value.lower(): kind for kind in AccountKind if kind not in (AccountKind.WORLD, AccountKind.CLEARING)
+}
+
+
+ExecutionMode = Literal["live", "simulation"]
+MODES: Final[dict[Mode, ExecutionMode]] = {Mode.LIVE: "live", Mode.SIMULATION: "simulation"}
+MODE: Final[Choice[tuple[Mode | None]]] = Choice(
+    "execution_mode",
+    {"live": (Mode.LIVE,), "simulation": (Mode.SIMULATION,), "all": (None,)},
+    "Whether money moved, or the run was a simulation. Without it, only what is live. An extension of this server.",
+)
+
+
+def read_mode(call: Call) -> Mode | None:
+    """Read which mode is wanted; None: both."""
+    [mode] = MODE.read(call.query) or (Mode.LIVE,)
+    return mode
+
+
+class Nothing(Struct, forbid_unknown_fields=True):
+    """A body without fields; it may be left out."""
+
+
+def read_nothing(call: Call) -> None:
+    """Refuse a body that asks for something."""
+    Fields.of(call.body, "").end()
 
 
 class Envelope(Struct, Generic[T]):

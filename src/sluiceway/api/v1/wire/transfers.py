@@ -2,13 +2,15 @@
 
 from typing import Final, Literal, NamedTuple
 
-from msgspec import Struct
+from msgspec import UNSET, Struct, UnsetType
 
 from sluiceway.api.http import After, Call, Choice, First, Instant, Named
 from sluiceway.api.v1.wire.shapes import (
+    MODES,
     AtLeastOne,
     Cents,
     Envelope,
+    ExecutionMode,
     Moment,
     NamedAccount,
     encode,
@@ -20,7 +22,7 @@ from sluiceway.api.v1.wire.shapes import (
 )
 from sluiceway.domain.ids import AccountId, IdKind, TransferId, format_id, parse_id
 from sluiceway.domain.rules import Fields
-from sluiceway.domain.transfers import Direction, Origin, Party, Transfer, TransferStatus
+from sluiceway.domain.transfers import Direction, Leg, LegPurpose, Origin, Party, Transfer, TransferStatus
 from sluiceway.services.idempotency import Answer
 from sluiceway.services.transfers import CreateTransfer
 
@@ -55,8 +57,26 @@ class NewTransfer(Struct, forbid_unknown_fields=True):
     amount_in_cents: AtLeastOne
 
 
+class LegShown(Struct):
+    """A payment that a bank carries for a transfer."""
+
+    id: str
+    purpose: Literal["pull", "push", "reversal"]
+    account: NamedAccount | None
+    amount_in_cents: Cents
+    status: str
+    expected_at: Moment | None
+    settled_at: Moment | None
+    error_code: str | None
+    return_code: str | None
+
+
 class TransferShown(Struct):
-    """A transfer. An end that is somebody unknown outside is null."""
+    """A transfer. An end that is somebody unknown outside is null.
+
+    Extensions of this server: `execution_mode`, `status_reason`, `return_code`, `returned_at`, `approval_expires_at`
+    (while a person has to approve it), and where a single transfer is read, `legs`: what banks carry for it.
+    """
 
     id: str
     amount_in_cents: Cents
@@ -70,6 +90,12 @@ class TransferShown(Struct):
     error_code: str | None
     created_at: Moment
     completed_at: Moment | None
+    execution_mode: ExecutionMode
+    status_reason: str | None
+    return_code: str | None
+    returned_at: Moment | None
+    approval_expires_at: Moment | None
+    legs: list[LegShown] | UnsetType = UNSET
 
 
 class TransferFilter(NamedTuple):
@@ -140,6 +166,13 @@ def show_one(call: Call, transfer: Transfer) -> bytes:
     return encode(Envelope(call.request_id, _transfer(transfer)))
 
 
+def show_whole(call: Call, transfer: Transfer) -> bytes:
+    """Write one transfer with its legs."""
+    shown = _transfer(transfer)
+    shown.legs = [_leg(leg, transfer) for leg in transfer.legs]
+    return encode(Envelope(call.request_id, shown))
+
+
 def _transfer(transfer: Transfer) -> TransferShown:
     return TransferShown(
         id=format_id(IdKind.TRANSFER, transfer.id),
@@ -154,6 +187,26 @@ def _transfer(transfer: Transfer) -> TransferShown:
         error_code=transfer.error_code,
         created_at=show_moment(transfer.created_at),
         completed_at=show_moment_or_none(transfer.completed_at),
+        execution_mode=MODES[transfer.mode],
+        status_reason=transfer.status_reason,
+        return_code=transfer.return_code,
+        returned_at=show_moment_or_none(transfer.returned_at),
+        approval_expires_at=show_moment_or_none(transfer.approval_expires_at),
+    )
+
+
+def _leg(leg: Leg, transfer: Transfer) -> LegShown:
+    # A push goes to the destination; a pull takes from the source, and a reversal gives back to it.
+    return LegShown(
+        id=format_id(IdKind.TRANSFER, leg.id),
+        purpose=PURPOSES[leg.purpose],
+        account=_party(transfer.destination if leg.purpose is LegPurpose.PUSH else transfer.source),
+        amount_in_cents=leg.amount,
+        status=leg.status.value.lower(),
+        expected_at=show_moment_or_none(leg.expected_at),
+        settled_at=show_moment_or_none(leg.settled_at),
+        error_code=leg.error_code,
+        return_code=leg.return_code,
     )
 
 
@@ -167,4 +220,10 @@ DIRECTIONS: Final[dict[Direction, Literal["money_in", "money_out", "internal"]]]
     Direction.MONEY_IN: "money_in",
     Direction.MONEY_OUT: "money_out",
     Direction.INTERNAL: "internal",
+}
+
+PURPOSES: Final[dict[LegPurpose, Literal["pull", "push", "reversal"]]] = {
+    LegPurpose.PULL: "pull",
+    LegPurpose.PUSH: "push",
+    LegPurpose.REVERSAL: "reversal",
 }
