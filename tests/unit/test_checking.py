@@ -155,8 +155,8 @@ def scheduled(kind: str, start: str, zone: str = "UTC") -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("rule", "codes"),
     [
-        (scheduled("ONE_TIME", "2026-03-04T09:59:59.999999"), ["start_is_past"]),
-        (scheduled("ONE_TIME", "2026-03-04T10:00:00"), []),
+        (scheduled("ONE_TIME", "2026-03-04T10:00:00"), ["start_is_past"]),
+        (scheduled("ONE_TIME", "2026-03-04T10:00:00.000001"), []),
         (scheduled("ONE_TIME", "2026-03-04T10:00:00", "Europe/Berlin"), ["start_is_past"]),
         (scheduled("ONE_TIME", "2026-03-04T09:00:00", "America/New_York"), []),
         (scheduled("DAILY", "2001-01-01T09:00:00"), []),

@@ -109,7 +109,8 @@ def _start(rule: Rule, now: datetime) -> Iterator[Finding]:
     if not isinstance(rule.trigger, Scheduled):
         return
     schedule = rule.trigger.schedule
-    if schedule.type is ScheduleType.ONE_TIME and next_fire(schedule, now - datetime.resolution) is None:
+    if schedule.type is ScheduleType.ONE_TIME and next_fire(schedule, now) is None:
+        # Also when it is now: a schedule that is enabled fires after that.
         yield _error("start_is_past", "trigger", "the start lies in the past: it would never run")
     today, start = now.astimezone(UTC), schedule.start
     if (start.year - LONGEST_WAIT_YEARS, start.month, start.day) > (today.year, today.month, today.day):
