@@ -87,6 +87,8 @@ class LegState(NamedTuple):
 
     purpose: LegPurpose
     status: LegStatus
+    is_pull_returned: bool = False
+    """The transfer's pull has been returned: whatever its later legs had is no longer there to send back."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +101,7 @@ class Step:
     effects: tuple[Effect, ...] = ()
     next_leg: LegPurpose | None = None
     is_stranded: bool = False
-    """A reversal has failed: the money stays in the clearing account until a person sees to it."""
+    """A reversal has failed: its money stays in the clearing account until a person sees to it."""
 
 
 _RETURNS = {
@@ -127,16 +129,16 @@ def advance(path: Path, status: TransferStatus, leg: LegState, news: News) -> St
         case HandedOver():
             return _handed_over(status, leg)
         case LegSettled():
-            return _settled(path, status, leg) if is_open else None
+            return _settled(path, leg) if is_open else None
         case LegRefused(code):
             is_news = leg.status is LegStatus.PROCESSING
-            return _ended(path, status, leg, LegStatus.REFUSED, TransferStatus.ERROR, code) if is_news else None
+            return _ended(path, leg, LegStatus.REFUSED, TransferStatus.ERROR, code) if is_news else None
         case LegCancelled():
             is_news = leg.status is LegStatus.PROCESSING
-            return _ended(path, status, leg, LegStatus.CANCELLED, TransferStatus.CANCELLED, None) if is_news else None
+            return _ended(path, leg, LegStatus.CANCELLED, TransferStatus.CANCELLED, None) if is_news else None
         case LegReturned(_, code):
             if is_open:
-                return _ended(path, status, leg, LegStatus.RETURNED, *_RETURNS[code])
+                return _ended(path, leg, LegStatus.RETURNED, *_RETURNS[code])
             return _returned_late(path, status, leg, code) if leg.status is LegStatus.SETTLED else None
         case _:
             assert_never(news)
@@ -149,7 +151,7 @@ def _handed_over(status: TransferStatus, leg: LegState) -> Step | None:
     return Step(LegStatus.PENDING, TransferStatus.PENDING if moves_on else None)
 
 
-def _settled(path: Path, status: TransferStatus, leg: LegState) -> Step:
+def _settled(path: Path, leg: LegState) -> Step:
     match leg.purpose:
         case LegPurpose.PULL:
             arrived = Effect(EffectKind.POST, Role.WORLD, _RECEIVER[path])
@@ -161,8 +163,8 @@ def _settled(path: Path, status: TransferStatus, leg: LegState) -> Step:
             return Step(LegStatus.SETTLED, TransferStatus.PENDING, None, effects, LegPurpose.PUSH)
         case LegPurpose.PUSH:
             left = Effect(EffectKind.SETTLE, _SENDER[path], Role.WORLD)
-            if status not in _ON_THE_WAY:
-                # Its pull has been returned meanwhile: the money went out all the same.
+            if leg.is_pull_returned:
+                # The money went out all the same.
                 return Step(LegStatus.SETTLED, effects=(left,))
             return Step(LegStatus.SETTLED, TransferStatus.COMPLETE, None, (_UNEXPECT, left))
         case LegPurpose.REVERSAL:
@@ -171,24 +173,22 @@ def _settled(path: Path, status: TransferStatus, leg: LegState) -> Step:
             assert_never(leg.purpose)
 
 
-def _ended(
-    path: Path, now: TransferStatus, leg: LegState, to: LegStatus, status: TransferStatus, code: ErrorCode | None
-) -> Step:
+def _ended(path: Path, leg: LegState, to: LegStatus, status: TransferStatus, code: ErrorCode | None) -> Step:
     """End a leg that has moved nothing."""
     match leg.purpose:
         case LegPurpose.PULL:
             return Step(to, status, code, (_UNPULL, _UNEXPECT))
         case LegPurpose.PUSH:
             release = Effect(EffectKind.RELEASE, _SENDER[path], Role.WORLD)
-            if now not in _ON_THE_WAY:
-                # Its pull has been returned meanwhile: there is nothing to send back.
+            if leg.is_pull_returned:
                 return Step(to, effects=(release,))
             if path is Path.ACROSS:
                 # What is held in the clearing account stays held, for the way back.
                 return Step(to, status, code, (_UNEXPECT,), LegPurpose.REVERSAL)
             return Step(to, status, code, (_UNEXPECT, release))
         case LegPurpose.REVERSAL:
-            return Step(to, effects=(Effect(EffectKind.RELEASE, Role.CLEARING, Role.WORLD),), is_stranded=True)
+            release = Effect(EffectKind.RELEASE, Role.CLEARING, Role.WORLD)
+            return Step(to, effects=(release,), is_stranded=not leg.is_pull_returned)
         case _:
             assert_never(leg.purpose)
 
@@ -205,12 +205,13 @@ def _returned_late(path: Path, status: TransferStatus, leg: LegState, code: Retu
             return Step(LegStatus.RETURNED, to, told, (*unexpect, back))
         case LegPurpose.PUSH:
             back = Effect(EffectKind.REVERSE, Role.WORLD, _SENDER[path])
-            if path is Path.OUT:
+            if path is Path.OUT or leg.is_pull_returned:
+                # Where the pull came back first, its source has its money: a reversal would pay it twice.
                 return Step(LegStatus.RETURNED, to, told, (back,))
             hold = Effect(EffectKind.HOLD, Role.CLEARING, Role.WORLD)
             return Step(LegStatus.RETURNED, to, told, (back, hold), LegPurpose.REVERSAL)
         case LegPurpose.REVERSAL:
             back = Effect(EffectKind.REVERSE, Role.WORLD, Role.CLEARING)
-            return Step(LegStatus.RETURNED, effects=(back,), is_stranded=True)
+            return Step(LegStatus.RETURNED, effects=(back,), is_stranded=not leg.is_pull_returned)
         case _:
             assert_never(leg.purpose)

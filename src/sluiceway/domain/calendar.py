@@ -33,12 +33,12 @@ def names(schedule: Schedule, nominal: datetime) -> bool:
 
 
 def begins_at(schedule: Schedule, nominal: datetime, at: datetime) -> bool:
-    """Tell whether the zone's clock shows the local time at an instant, or has just skipped it."""
+    """Tell whether the zone's clock shows the local time at an instant, for the first time, or has just skipped it."""
     zone = UTC if schedule.zone == "UTC" else ZoneInfo(schedule.zone)
     shown = at.astimezone(zone).replace(tzinfo=None)
     just_before = (at - timedelta(seconds=1)).astimezone(zone).replace(tzinfo=None)
     is_skipped = just_before < nominal < shown <= nominal + _LONGEST_SKIP
-    return shown == nominal or is_skipped
+    return (shown == nominal and shown.fold == 0) or is_skipped
 
 
 def first_between(schedule: Schedule, after: datetime, before: datetime) -> datetime | None:

@@ -18,6 +18,7 @@ from sluiceway.domain.advancing import (
 )
 from sluiceway.domain.executions import Counts, ExecutionStatus, explain, status_of
 from sluiceway.domain.ids import AccountId, ExecutionId, LegId, OrganizationId, TransferId
+from sluiceway.domain.ledger import Book
 from sluiceway.domain.transfers import Leg, LegPurpose, LegStatus, TransferStatus
 from sluiceway.domain.transfers import Origin as TransferOrigin
 from sluiceway.services.engine import Engine
@@ -56,11 +57,14 @@ class Progress:
         self._apply(self.transfers[transfer_id], leg, news, status_reason)
 
     def _apply(self, transfer: OnTheWay, leg: Leg, news: News, status_reason: str | None) -> None:
-        step = advance(path_of(transfer), transfer.status, LegState(leg.purpose, leg.status), news)
+        is_pull_returned = any(
+            each.purpose is LegPurpose.PULL and each.status is LegStatus.RETURNED for each in self.legs[transfer.id]
+        )
+        state = LegState(leg.purpose, leg.status, is_pull_returned)
+        step = advance(path_of(transfer), transfer.status, state, news)
         if step is None:
             return
-        for effect in step.effects:
-            self._effect(transfer, effect)
+        self._book(transfer, step)
         self._step_leg(transfer, leg, step, news)
         if step.status is not None and step.status is not transfer.status:
             returned = news if isinstance(news, LegReturned) and leg.status is LegStatus.SETTLED else None
@@ -85,9 +89,10 @@ class Progress:
             self._call_back(transfer.id)
 
     def _call_back(self, transfer_id: TransferId) -> None:
-        """Do not send on what has just been taken back, as far as nobody has begun to."""
-        for leg in self.legs[transfer_id]:
-            if leg.purpose is LegPurpose.PUSH and leg.status is LegStatus.PROCESSING and leg.attempts == 0:
+        """Send neither on nor back what has just been taken back, as far as nobody has begun to."""
+        # Going through a copy: what is called back is replaced in the list.
+        for leg in list(self.legs[transfer_id]):
+            if leg.purpose is not LegPurpose.PULL and leg.status is LegStatus.PROCESSING and leg.attempts == 0:
                 self._apply(self.transfers[transfer_id], leg, LegCancelled(), None)
 
     def move_on(self, transfer: OnTheWay, moved: MovedOn) -> None:
@@ -154,10 +159,20 @@ class Progress:
             )
         )  # fmt: skip
 
+    def _book(self, transfer: OnTheWay, step: Step) -> None:
+        """Do in the ledger what a step says; tell of accounts that are deeper below their floor than before it."""
+        balances = self.movements.books[self.organization_id].balances
+        debits = sorted({self._account(transfer, effect.debit) for effect in step.effects})
+        before = {account_id: balances[account_id].overdrawn for account_id in debits}
+        for effect in step.effects:
+            self._effect(transfer, effect)
+        for account_id in debits:
+            if balances[account_id].overdrawn > before[account_id]:
+                self.movements.tell(self.organization_id, EventKind.ACCOUNT_OVERDRAWN, account_id)
+
     def _effect(self, transfer: OnTheWay, effect: Effect) -> None:
         book = self.movements.books[self.organization_id]
         debit, credit = self._account(transfer, effect.debit), self._account(transfer, effect.credit)
-        before = book.balances[debit].overdrawn
         if effect.kind is EffectKind.REVERSE:
             self._reopen(debit, credit)
         match effect.kind:
@@ -177,8 +192,6 @@ class Progress:
                 book.hold_outside(debit, -transfer.amount)
             case _:
                 assert_never(effect.kind)
-        if book.balances[debit].overdrawn > before:
-            self.movements.tell(self.organization_id, EventKind.ACCOUNT_OVERDRAWN, debit)
 
     def _reopen(self, *account_ids: AccountId) -> None:
         """Bring back an account that has been deleted since: what a bank sends back has to be somewhere."""
@@ -267,7 +280,7 @@ async def load_progress(
         accounts |= {transfer.source, transfer.destination}
     accounts |= {account_id for pair in own.values() for account_id in pair}
     books = await lock_accounts(tx, {(organization.id, account_id) for account_id in accounts})
-    book = books[organization.id]
+    book = books.setdefault(organization.id, Book({}, {}))
     book.next_sequences.update({transfer.id: transfer.postings for transfer in transfers.values()})
     arrivals = {transfer.destination for transfer in transfers.values()} | set(account_ids)
     fired = await fired_rules(tx, {(organization.id, account_id) for account_id in arrivals})

@@ -72,8 +72,11 @@ class Book:
         self._move(transfer_id, PostingKind.REVERSE, debit, credit, amount)
 
     def hold(self, transfer_id: TransferId, debit: AccountId, credit: AccountId, amount: Cents) -> None:
-        """Promise money of the debit account to a transfer on its way to the credit account."""
-        self._change(debit, held_out=amount)
+        """Promise money of the debit account to a transfer on its way to the credit account.
+
+        Money between banks is promised as it comes in: what returns have taken from others there is not its concern.
+        """
+        self._change(debit, held_out=amount, may_overdraw=self.accounts[debit].kind is AccountKind.CLEARING)
         self._record(transfer_id, PostingKind.HOLD, debit, credit, amount)
 
     def release(self, transfer_id: TransferId, debit: AccountId, credit: AccountId, amount: Cents) -> None:
