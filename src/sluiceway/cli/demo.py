@@ -1,31 +1,29 @@
 """`sluiceway demo`: a sample organization, served, with everything at hand to try it."""
 
 import json
-import os
 import socket
-import tempfile
+from collections.abc import Generator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
-import msgspec
-
+from sluiceway.cli.demo_file import FILE_NAME, read_demo_file, write_demo_file
 from sluiceway.cli.deployment import DatabaseUrl, DataDir, settings_of
-from sluiceway.cli.failures import CommandFailed
 from sluiceway.cli.output import say
 from sluiceway.cli.serving import Host, Port, listening, run_until_stopped, serve_until, stopping, with_address
+from sluiceway.cli.tax import allowing, choose_tax_port, serving_tax
 from sluiceway.domain.ids import IdKind, format_id
 from sluiceway.settings import Settings
 
 if TYPE_CHECKING:
     from sluiceway.services.seeding import Demo, Secrets
 
-FILE_NAME: Final = "demo.json"
-
 
 def demo(host: Host = None, port: Port = None, data_dir: DataDir = None, database_url: DatabaseUrl = None) -> None:
-    """Start a sample organization with the rule "Auto-save on deposit", and show how to use it.
+    """Start a sample organization, a household and a freelancer, and show how to use it.
 
-    Started again on the same data, it goes on where it stopped.
+    Its clock stands still until you turn it: `sluiceway clock advance 90d` makes three months of history, always the
+    same. Started again on the same data, it goes on where it stopped.
 
     What it prints is also in demo.json in the data folder, which only you can read.
     """
@@ -37,17 +35,32 @@ def demo(host: Host = None, port: Port = None, data_dir: DataDir = None, databas
 
 async def _run(settings: Settings, sock: socket.socket, base_url: str, known: "Secrets | None") -> None:
     from sluiceway.services.seeding import seed_demo
-    from sluiceway.wiring import open_database, running
+    from sluiceway.wiring import engine_of, open_database, running
 
     stop = stopping()
-    async with open_database(settings) as database, running(database, settings) as parts:
-        seeded = await seed_demo(parts.engine, known)
-        _write(settings.data_dir, describe_demo(seeded, base_url))
-        await serve_until(stop, parts, sock, lambda: _show(seeded, base_url, settings.data_dir / FILE_NAME))
+    async with open_database(settings) as database:
+        seeded = await seed_demo(engine_of(database), known, tax_port=choose_tax_port(sock.getsockname()[1]))
+        write_demo_file(settings.data_dir, describe_demo(seeded, base_url))
+        with _serving_tax(settings, seeded) as (widened, is_served):
+            async with running(database, widened) as parts:
+                file = settings.data_dir / FILE_NAME
+                await serve_until(stop, parts, sock, lambda: _show(seeded, base_url, file, is_served=is_served))
+
+
+@contextmanager
+def _serving_tax(settings: Settings, seeded: "Demo") -> Generator[tuple[Settings, bool]]:
+    """Serve what a rule asks and allow asking it; tell whether that could be."""
+    asked = seeded.tax_service
+    if asked is None:
+        yield settings, True
+        return
+    with serving_tax(asked.url, asked.secret) as is_served:
+        yield allowing(settings, asked.url), is_served
 
 
 def describe_demo(seeded: "Demo", base_url: str) -> dict[str, Any]:
     """Write what demo.json holds."""
+    asked = seeded.tax_service
     return {
         "base_url": base_url,
         "organization_id": seeded.organization_id,
@@ -55,6 +68,7 @@ def describe_demo(seeded: "Demo", base_url: str) -> dict[str, Any]:
         "person": {"email": seeded.email, "password": seeded.secrets.password},
         "accounts": {short: _id(IdKind.ACCOUNT, value) for short, value in seeded.accounts.items()},
         "rules": {short: _id(IdKind.RULE, value) for short, value in seeded.rules.items()},
+        "tax_service": None if asked is None else {"url": asked.url, "secret": asked.secret},
     }
 
 
@@ -62,44 +76,17 @@ def _id(kind: IdKind, value: str) -> dict[str, str]:
     return {"id": format_id(kind, value), "uuid": value}
 
 
-class _Person(msgspec.Struct):
-    password: str
-
-
-class _File(msgspec.Struct):
-    api_key: str
-    person: _Person
-
-
 def _read_secrets(data_dir: Path) -> "Secrets | None":
-    """Read the secrets of an earlier start; a file that is missing or cannot be understood has none."""
     from sluiceway.services.seeding import Secrets
 
-    try:
-        found = msgspec.json.decode((data_dir / FILE_NAME).read_bytes(), type=_File)
-    except (FileNotFoundError, NotADirectoryError, msgspec.DecodeError):
-        return None
-    except OSError as failure:
-        raise CommandFailed(f"{data_dir / FILE_NAME} cannot be read: {failure.strerror}.") from failure
-    return Secrets(found.api_key, found.person.password)
+    found = read_demo_file(data_dir)
+    return None if found is None else Secrets(found.api_key, found.person.password)
 
 
-def _write(data_dir: Path, content: dict[str, Any]) -> None:
-    """Write the file in one piece, readable by nobody else: a crash leaves the old one or the new one."""
-    try:
-        data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-        descriptor, unfinished = tempfile.mkstemp(prefix=f".{FILE_NAME}.", dir=data_dir)
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            json.dump(content, file, indent=2, ensure_ascii=False)
-            file.write("\n")
-            file.flush()
-            os.fsync(file.fileno())
-        Path(unfinished).replace(data_dir / FILE_NAME)
-    except OSError as failure:
-        raise CommandFailed(f"{data_dir} cannot be written to: {failure.strerror}.") from failure
-
-
-def _show(seeded: "Demo", base_url: str, file: Path) -> None:
+def _show(seeded: "Demo", base_url: str, file: Path, *, is_served: bool) -> None:
+    if seeded.tax_service is not None and not is_served:
+        say(f"{seeded.tax_service.url} is taken: the rule that sets tax aside asks whoever is there.")
+        say()
     if seeded.renewed:
         say(f"{file} did not have what the database knows, so there is a new {' and a new '.join(seeded.renewed)}.")
         say()

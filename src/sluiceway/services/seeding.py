@@ -1,37 +1,51 @@
-"""The sample organization of the demo: an income source, two pods, and the rule that saves 20 % of every deposit.
+"""Makes the demo: an organization whose clock stands still, with a sample household and a sample studio.
 
-Seeding again finds what is there and adds nothing; it only replaces credentials that no longer work.
+Seeding again finds what is there, goes on where a crash stopped it, and replaces credentials that no longer work. What
+the demo is made of is in `sample`.
 """
 
-from dataclasses import dataclass
-from typing import Any, Final
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Final
 
+from sluiceway.domain.accounts import AccountRecord
+from sluiceway.domain.clocks import Clock
 from sluiceway.domain.ids import AccountId, OrganizationId, PersonId, RuleId
-from sluiceway.domain.ledger import AccountKind
+from sluiceway.domain.ledger import AccountKind, ExternalKind
+from sluiceway.domain.money import NO_CENTS
 from sluiceway.domain.revisions import RuleRecord
-from sluiceway.domain.rules import read_rule
+from sluiceway.domain.rules import RemoteAmount
+from sluiceway.rails.sandbox import SandboxBank
 from sluiceway.services.accounts import NewAccount, insert_account
+from sluiceway.services.clock import advance, read_clock
 from sluiceway.services.engine import Engine
 from sluiceway.services.keys import create_key, every_grant, hash_secret
 from sluiceway.services.rules import SECRET_LENGTH, enable_rule
+from sluiceway.services.sample import ACCOUNTS, RULE_NAMES, SampleAccount, outside_events, sample_rules
 from sluiceway.storage.accounts import list_accounts
+from sluiceway.storage.bank_rows import BankAccount, BankAccountState, LiabilityFigures
 from sluiceway.storage.credentials import Person, find_people, insert_person, set_password
 from sluiceway.storage.database import ConstraintViolated, ReadTx, WriteTx
-from sluiceway.storage.organizations import find_organizations, insert_organization
-from sluiceway.storage.rules import insert_rule, list_rules
+from sluiceway.storage.feeds import hurry
+from sluiceway.storage.organizations import find_organizations, insert_organization, set_clock
+from sluiceway.storage.rules import insert_rule, list_rules, rule_secret
 
 DEMO_ORGANIZATION: Final = OrganizationId("01900000-0000-7000-8000-00000000de30")
 """Always the same id, so that the database itself refuses a second demo, whoever seeds at the same time."""
 
 EMAIL: Final = "demo@example.com"
+OPENED: Final = datetime(2026, 1, 5, 13, tzinfo=UTC)
+"""When everything was made: a while before the rules are enabled, so that one can be told from one that never was."""
+START: Final = datetime(2026, 1, 5, 14, tzinfo=UTC)
+"""Where the demo's clock stands until somebody turns it: a Monday, nine o'clock Eastern."""
+
+TAX_PORT: Final = 8089
+_NAME: Final = "Demo (sample data)"
 _PASSWORD_LENGTH: Final = 16
-_ACCOUNTS: Final = {
-    "income": NewAccount(AccountKind.INCOME_SOURCE, "Income", description="Sample data: where pay arrives"),
-    "savings": NewAccount(AccountKind.POD, "Savings", description="Sample data: a fifth of every deposit"),
-    "emergency": NewAccount(AccountKind.POD, "Emergency fund", description="Sample data: fills up slowly"),
-}
-_RULE: Final = "auto_save"
-_RULE_NAME: Final = "Auto-save on deposit"
+_ASKS_FOR_TAX: Final = "client_payment"
+_OURS: Final = re.compile(r"http://127\.0\.0\.1:[0-9]+/")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,34 +57,55 @@ class Secrets:
 
 
 @dataclass(frozen=True, slots=True)
+class TaxService:
+    """Where a rule of the demo asks how much of a payment is tax, and the secret that it signs with."""
+
+    url: str
+    secret: str
+
+
+@dataclass(frozen=True, slots=True)
 class Demo:
-    """The demo as it stands: its ids by short name, and secrets that work. `renewed` names those that are new."""
+    """The demo as it stands: its ids by short name, and secrets that work. `renewed` names those that are new.
+
+    `tax_service` is None where a person has let the rule ask somebody else, or deleted it.
+    """
 
     organization_id: OrganizationId
     email: str
     secrets: Secrets
     accounts: dict[str, AccountId]
     rules: dict[str, RuleId]
+    tax_service: TaxService | None
     is_new: bool
     renewed: tuple[str, ...]
 
 
-async def seed_demo(engine: Engine, known: Secrets | None = None) -> Demo:
-    """Make the demo, or find it. Secrets in `known` are kept for as long as they work, otherwise they are renewed."""
+def tax_url(port: int) -> str:
+    """Write the address of a tax service on this machine."""
+    return f"http://127.0.0.1:{port}/"
+
+
+async def seed_demo(engine: Engine, known: Secrets | None = None, *, tax_port: int = TAX_PORT) -> Demo:
+    """Make the demo, or find it. Secrets in `known` are kept for as long as they work, otherwise they are renewed.
+
+    `tax_port` is where the tax service of a new demo will be; one that is there already keeps its own.
+    """
     password = known.password if known is not None else engine.new_secret(_PASSWORD_LENGTH)
-    is_new = await _insert(engine, password)
+    is_new = await _insert(engine, password, tax_port)
     async with engine.database.read() as tx:
         [person] = await _people(tx)
         records = await list_accounts(tx, DEMO_ORGANIZATION, with_deleted=True)
-        rules = await list_rules(tx, DEMO_ORGANIZATION)
+        rules = _rules_by_short_name(await list_rules(tx, DEMO_ORGANIZATION))
     renewed: list[str] = []
     if not engine.verify_password(person.password_hash, password):
         person = await _renew_password(engine, person, password)
         renewed.append("password")
-    by_name = {record.name: record.account.id for record in reversed(records)}
-    rule = next((record for record in reversed(rules) if record.rule.name == _RULE_NAME), None)
-    if rule is not None and _was_never_enabled(rule):
-        await enable_rule(engine, person, password, rule.id, rule.fingerprint)
+    accounts = _accounts_by_short_name(records)
+    if waiting := [rule for rule in rules.values() if _was_never_enabled(rule)]:
+        await _plan_outside(engine, accounts)
+        for rule in sorted(waiting, key=lambda rule: rule.position):
+            await enable_rule(engine, person, password, rule.id, rule.fingerprint)
     api_key = await _working_key(engine, known)
     if api_key is None:
         _, api_key = await create_key(engine, DEMO_ORGANIZATION, "Demo", every_grant())
@@ -79,29 +114,31 @@ async def seed_demo(engine: Engine, known: Secrets | None = None) -> Demo:
         organization_id=DEMO_ORGANIZATION,
         email=EMAIL,
         secrets=Secrets(api_key, password),
-        accounts={short: by_name[new.name] for short, new in _ACCOUNTS.items() if new.name in by_name},
-        rules={} if rule is None else {_RULE: rule.id},
+        accounts=accounts,
+        rules={short: rule.id for short, rule in rules.items()},
+        tax_service=await _tax_service(engine, rules.get(_ASKS_FOR_TAX)),
         is_new=is_new,
         renewed=() if is_new else tuple(renewed),
     )
 
 
-async def _insert(engine: Engine, password: str) -> bool:
-    """Write organization, person, accounts and the rule in one transaction; False when they are there already."""
+async def _insert(engine: Engine, password: str, tax_port: int) -> bool:
+    """Write organization, person, accounts and rules in one transaction; False when they are there already."""
     person = Person(DEMO_ORGANIZATION, PersonId(engine.new_id()), EMAIL, engine.hash_password(password))
 
     async def work(tx: WriteTx) -> bool:
         if await find_organizations(tx, [DEMO_ORGANIZATION]):
             return False
-        at = engine.now()
-        await insert_organization(tx, DEMO_ORGANIZATION, "Demo (sample data)", is_sandbox=True, at=at)
-        await insert_person(tx, person, at)
+        await insert_organization(tx, DEMO_ORGANIZATION, _NAME, is_sandbox=True, at=OPENED)
+        await set_clock(tx, DEMO_ORGANIZATION, Clock(frozen_at=OPENED))
+        await insert_person(tx, person, OPENED)
         ids: dict[str, AccountId] = {}
-        for short, new in _ACCOUNTS.items():
+        for short, sample in ACCOUNTS.items():
+            new = _new_account(sample, ids)
             ids[short] = (await insert_account(engine, tx, DEMO_ORGANIZATION, new)).account.id
-        await insert_rule(
-            tx, DEMO_ORGANIZATION, RuleId(engine.new_id()), read_rule(_rule(ids)), engine.new_secret(SECRET_LENGTH), at
-        )
+        for rule in sample_rules(ids, tax_url(tax_port)).values():
+            secret = engine.new_secret(SECRET_LENGTH)
+            await insert_rule(tx, DEMO_ORGANIZATION, RuleId(engine.new_id()), rule, secret, OPENED)
         return True
 
     try:
@@ -111,6 +148,58 @@ async def _insert(engine: Engine, password: str) -> bool:
         async with engine.database.read() as tx:
             assert await find_organizations(tx, [DEMO_ORGANIZATION]), "the organization's key was what was violated"
         return False
+
+
+def _new_account(sample: SampleAccount, ids: Mapping[str, AccountId]) -> NewAccount:
+    new = sample.new
+    if new.kind is AccountKind.EXTERNAL_ACCOUNT:
+        available = None if new.external_kind is ExternalKind.LIABILITY else new.reported.balance
+        return replace(new, reported=replace(new.reported, available=available, updated_at=OPENED))
+    return new if sample.holds_for is None else replace(new, linked_account_id=ids[sample.holds_for])
+
+
+async def _plan_outside(engine: Engine, accounts: Mapping[str, AccountId]) -> None:
+    """Open the accounts at the sandbox bank, tell it what will happen, and let the clock come to where it waits.
+
+    What a crash has left done stays as it is.
+    """
+    bank = SandboxBank(engine.database)
+    for short, sample in ACCOUNTS.items():
+        if sample.new.kind is AccountKind.EXTERNAL_ACCOUNT:
+            problems = await bank.open_account(DEMO_ORGANIZATION, _at_the_bank(accounts[short], sample.new), OPENED)
+            assert not problems, problems
+    problems = await bank.plan(DEMO_ORGANIZATION, outside_events(accounts, START), OPENED)
+    assert not problems, problems
+
+    async def work(tx: WriteTx) -> None:
+        # Whoever asked the bank before it knew all this was told that there would be no news.
+        await hurry(tx, DEMO_ORGANIZATION, DEMO_ORGANIZATION, OPENED)
+
+    await engine.database.write(work)
+    if (await read_clock(engine, DEMO_ORGANIZATION)).now < START:
+        await advance(engine, DEMO_ORGANIZATION, START)
+
+
+def _at_the_bank(account_id: AccountId, new: NewAccount) -> BankAccount:
+    assert new.external_kind is not None, "the bank keeps external accounts"
+    reported = new.reported
+    return BankAccount(
+        id=account_id,
+        kind=new.external_kind,
+        holder_name=new.beneficiary_name,
+        currency=new.currency,
+        state=BankAccountState.OPEN,
+        balance=reported.balance or NO_CENTS,
+        available=reported.available,
+        figures=LiabilityFigures(
+            last_statement_balance=reported.last_statement_balance,
+            last_statement_date=reported.last_statement_date,
+            next_payment_minimum=reported.next_payment_minimum,
+            next_payment_due_date=reported.next_payment_due_date,
+            interest_rate=reported.interest_rate,
+            original_loan_amount=reported.original_loan_amount,
+        ),
+    )
 
 
 async def _people(tx: ReadTx) -> list[Person]:
@@ -136,44 +225,33 @@ async def _working_key(engine: Engine, known: Secrets | None) -> str | None:
     return known.api_key if is_ours else None
 
 
+async def _tax_service(engine: Engine, rule: RuleRecord | None) -> TaxService | None:
+    """Find out whom the rule asks, and with which secret."""
+    if rule is None:
+        return None
+    amounts = [action.amount for step in rule.rule.steps for action in step.actions]
+    urls = [amount.url for amount in amounts if isinstance(amount, RemoteAmount)]
+    url = next((url for url in urls if _OURS.fullmatch(url)), None)
+    if url is None:
+        return None
+
+    async def work(tx: WriteTx) -> str:
+        return await rule_secret(tx, DEMO_ORGANIZATION, rule.id, engine.new_secret(SECRET_LENGTH))
+
+    return TaxService(url, await engine.database.write(work))
+
+
+def _accounts_by_short_name(records: list[AccountRecord]) -> dict[str, AccountId]:
+    """Find the sample accounts by name; of two with one name the older is ours."""
+    by_name = {record.name: record.account.id for record in records}
+    return {short: by_name[one.new.name] for short, one in ACCOUNTS.items() if one.new.name in by_name}
+
+
+def _rules_by_short_name(records: list[RuleRecord]) -> dict[str, RuleRecord]:
+    by_name = {record.rule.name: record for record in records}
+    return {short: by_name[name] for short, name in RULE_NAMES.items() if name in by_name}
+
+
 def _was_never_enabled(rule: RuleRecord) -> bool:
     """Tell a rule that a crash kept from being enabled from one that a person has disabled, which stays disabled."""
     return not rule.is_enabled and rule.revision == 1 and rule.updated_at == rule.created_at
-
-
-def _rule(accounts: dict[str, AccountId]) -> dict[str, Any]:
-    """Write the rule of the API's own example over the demo's accounts."""
-    return {
-        "name": _RULE_NAME,
-        "description": "Saves 20% of every incoming deposit",
-        "trigger": {"type": "ON_FUNDS_TRANSFERRED", "account_id": accounts["income"]},
-        "steps": [
-            {
-                "conditions": {"condition": {"fact": "BALANCE", "operator": "GREATER_THAN", "value": 50000}},
-                "actions": [
-                    {
-                        "type": "PERCENTAGE",
-                        "percentage_value": 20,
-                        "percentage_target": "INCOMING_AMOUNT",
-                        "source": accounts["income"],
-                        "destination": accounts["savings"],
-                        "group_index": 0,
-                        "up_to_enabled": False,
-                    }
-                ],
-            },
-            {
-                "conditions": None,
-                "actions": [
-                    {
-                        "type": "FIXED",
-                        "amount_in_cents": 5000,
-                        "source": accounts["income"],
-                        "destination": accounts["emergency"],
-                        "group_index": 0,
-                        "up_to_enabled": True,
-                    }
-                ],
-            },
-        ],
-    }

@@ -1,0 +1,1 @@
+../../../examples/tax_service.py
