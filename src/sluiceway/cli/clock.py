@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(help="Read and move the clock of a sandbox organization.", no_args_is_help=True)
 
+_MINUTE: Final = timedelta(minutes=1)
 _REAL: Final = timedelta(seconds=1)
 """A clock that is less than this away from the real time is said to show it."""
 
@@ -170,6 +171,9 @@ def _day(at: datetime) -> str:
 def _show(told: _Told) -> None:
     moves = "stands still" if told.state.is_frozen else "runs"
     away = told.state.now - told.real
+    if abs(away) > _MINUTE:
+        # While it was being moved the real time went on, so that ten days on is a few seconds less ahead.
+        away = round(away / _MINUTE) * _MINUTE
     if abs(away) < _REAL:
         shift = "shows the real time"
     else:
