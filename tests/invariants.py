@@ -30,25 +30,36 @@ INVARIANTS: Final[dict[str, LiteralString]] = {
         ) AS p ON p.organization_id = a.organization_id AND p.debit_account_id = a.id
         WHERE a.kind <> 'EXTERNAL_ACCOUNT' AND a.held_out <> coalesce(p.held, 0)
     """,
-    "what is pulled from an outside account is in transfers on their way": """
+    "what is pulled from an outside account is in transfers whose pull has not ended": """
         SELECT a.organization_id, a.id, a.held_out, coalesce(t.pulled, 0) FROM account a
         LEFT JOIN (
-            SELECT organization_id, source_account_id, sum(amount) AS pulled FROM transfer
-            WHERE status IN ('PROCESSING', 'PENDING') AND mode = 'LIVE' GROUP BY organization_id, source_account_id
+            SELECT t.organization_id, t.source_account_id, sum(t.amount) AS pulled FROM transfer t
+            LEFT JOIN transfer_leg l ON l.organization_id = t.organization_id AND l.transfer_id = t.id
+                AND l.sequence = 0
+            WHERE t.status IN ('PENDING_APPROVAL', 'PROCESSING', 'PENDING') AND t.mode = 'LIVE'
+                AND coalesce(l.status, 'PROCESSING') IN ('PROCESSING', 'PENDING')
+            GROUP BY t.organization_id, t.source_account_id
         ) AS t ON t.organization_id = a.organization_id AND t.source_account_id = a.id
         WHERE a.kind = 'EXTERNAL_ACCOUNT' AND a.held_out <> coalesce(t.pulled, 0)
     """,
-    "what an account expects is in transfers on their way": """
+    "what an account expects is in transfers on their way, to it or to the debt that it is a pod for": """
         SELECT a.organization_id, a.id, a.expected_in, coalesce(t.coming, 0) FROM account a
         LEFT JOIN (
-            SELECT organization_id, destination_account_id, sum(amount) AS coming FROM transfer
-            WHERE status IN ('PROCESSING', 'PENDING') AND mode = 'LIVE' GROUP BY organization_id, destination_account_id
-        ) AS t ON t.organization_id = a.organization_id AND t.destination_account_id = a.id
+            SELECT organization_id, coalesce(staged_account_id, destination_account_id) AS arrival,
+                   sum(amount) AS coming FROM transfer
+            WHERE status IN ('PENDING_APPROVAL', 'PROCESSING', 'PENDING') AND mode = 'LIVE'
+            GROUP BY organization_id, arrival
+        ) AS t ON t.organization_id = a.organization_id AND t.arrival = a.id
         WHERE a.expected_in <> coalesce(t.coming, 0)
     """,
-    "no account is below its floor": """
-        SELECT organization_id, id, posted, held_out, floor FROM account
-        WHERE kind NOT IN ('EXTERNAL_ACCOUNT', 'WORLD') AND posted - held_out < floor
+    "an account is below its floor by what it says, and then never by more than came back from it": """
+        SELECT a.organization_id, a.id, a.posted, a.held_out, a.floor, a.overdrawn FROM account a
+        WHERE kind NOT IN ('EXTERNAL_ACCOUNT', 'WORLD') AND (
+            a.overdrawn <> greatest(0, a.floor - (a.posted - a.held_out)) OR a.overdrawn > coalesce((
+                SELECT sum(p.amount) FROM posting p
+                WHERE p.organization_id = a.organization_id AND p.debit_account_id = a.id AND p.kind = 'reverse'
+            ), 0)
+        )
     """,
     # Whatever their order, the balances after an account's postings are the balances before the next ones.
     "the running balances of an account form one chain": """
@@ -65,14 +76,15 @@ INVARIANTS: Final[dict[str, LiteralString]] = {
             UNION ALL SELECT organization_id, id, posted, -1 FROM account
         ) AS steps GROUP BY organization_id, account_id, figure HAVING sum(times) <> 0
     """,
-    "a transfer between our accounts is complete with one posting of its amount": """
+    "a transfer between our accounts is complete when its amount has moved once, and else has moved nothing": """
         SELECT t.organization_id, t.id, t.status FROM transfer t
         JOIN account s ON s.organization_id = t.organization_id AND s.id = t.source_account_id
-        JOIN account d ON d.organization_id = t.organization_id AND d.id = t.destination_account_id
+        JOIN account d ON d.organization_id = t.organization_id
+            AND d.id = coalesce(t.staged_account_id, t.destination_account_id)
         WHERE t.mode = 'LIVE' AND s.kind <> 'EXTERNAL_ACCOUNT' AND d.kind <> 'EXTERNAL_ACCOUNT'
-            AND (t.status NOT IN ('COMPLETE', 'INCOMPLETE', 'ERROR') OR (t.status = 'COMPLETE') <> (
-                SELECT count(*) = 1 AND bool_and(p.kind = 'post' AND p.amount = t.amount AND p.debit_account_id = s.id
-                                                 AND p.credit_account_id = d.id)
+            AND (t.status IN ('PROCESSING', 'PENDING') OR (t.status = 'COMPLETE') <> (
+                SELECT count(*) FILTER (WHERE p.kind IN ('post', 'settle')) = 1
+                   AND bool_and(p.amount = t.amount AND p.debit_account_id = s.id AND p.credit_account_id = d.id)
                 FROM posting p WHERE p.organization_id = t.organization_id AND p.transfer_id = t.id
             ))
     """,
@@ -91,12 +103,26 @@ INVARIANTS: Final[dict[str, LiteralString]] = {
                 AND w.kind = 'WORLD' AND p.credit_account_id = t.destination_account_id AND p.amount = t.amount
         )
     """,
-    "a transfer that failed, and a rehearsal, moved nothing": """
-        SELECT t.organization_id, t.id, t.status FROM transfer t
-        JOIN posting p ON p.organization_id = t.organization_id AND p.transfer_id = t.id
-        WHERE t.mode = 'SIMULATION' OR (
-            t.status IN ('INCOMPLETE', 'ERROR', 'CANCELLED', 'PENDING_APPROVAL') AND p.kind = 'post'
-        )
+    "a transfer has moved its amount once for every leg that has settled; without legs, a failed one nothing": """
+        SELECT t.organization_id, t.id, t.status, p.moved, l.settled FROM transfer t
+        JOIN (
+            SELECT organization_id, transfer_id, count(*) AS postings, coalesce(sum(
+                       CASE kind WHEN 'post' THEN amount WHEN 'settle' THEN amount WHEN 'reverse' THEN -amount END), 0)
+                       AS moved
+            FROM posting GROUP BY organization_id, transfer_id
+        ) AS p ON p.organization_id = t.organization_id AND p.transfer_id = t.id
+        LEFT JOIN (
+            SELECT organization_id, transfer_id, count(*) FILTER (WHERE status = 'SETTLED') AS settled
+            FROM transfer_leg GROUP BY organization_id, transfer_id
+        ) AS l ON l.organization_id = t.organization_id AND l.transfer_id = t.id
+        WHERE (t.mode = 'SIMULATION' AND p.postings > 0)
+            OR p.moved <> t.amount * coalesce(l.settled, (t.status = 'COMPLETE')::int)
+    """,
+    "every payment at the bank is one leg of ours, taken once": """
+        SELECT p.organization_id, p.key, p.amount, l.amount FROM bank_payment p
+        LEFT JOIN transfer_leg l ON l.organization_id = p.organization_id AND l.id = p.key
+        WHERE l.id IS NULL OR l.amount <> p.amount OR l.account_id <> p.account_id
+            OR (l.purpose = 'PULL') <> (p.kind = 'PULL') OR (l.status = 'CANCELLED' AND p.state <> 'CANCELLED')
     """,
     "money that leaves our account for the outside is held or has been settled": """
         SELECT t.organization_id, t.id, t.status FROM transfer t
