@@ -1,6 +1,6 @@
 """`sluiceway approvals`: transfers that wait for a person, who sees what will move, and signs or refuses."""
 
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
@@ -61,7 +61,7 @@ def list_(
         from sluiceway.services.approvals import list_waiting
 
         chosen = (await choose_organization(engine, organization)).id
-        return [await _tell(engine, chosen, waiting) for waiting in await list_waiting(engine, chosen)]
+        return await _tell(engine, chosen, await list_waiting(engine, chosen))
 
     found = ask(existing(settings_of(data_dir, database_url)), work)
     if as_json:
@@ -146,21 +146,26 @@ async def _review(engine: "Engine", organization_id: OrganizationId, spelling: s
     if parsed is None:
         raise NotFound(IdKind.TRANSFER, spelling)
     waiting = await find_waiting(engine, organization_id, TransferId(parsed))
-    for line in _story(await _tell(engine, organization_id, waiting)):
+    [told] = await _tell(engine, organization_id, [waiting])
+    for line in _story(told):
         say(line)
     return waiting
 
 
-async def _tell(engine: "Engine", organization_id: OrganizationId, waiting: "WaitingTransfer") -> _Told:
+async def _tell(engine: "Engine", organization_id: OrganizationId, found: "Sequence[WaitingTransfer]") -> list[_Told]:
     from sluiceway.services.clock import read_clock
     from sluiceway.services.executions import find_for_operator
     from sluiceway.services.rules import accounts_of
 
-    run_id = waiting.transfer.execution_id
-    run = None if run_id is None else await find_for_operator(engine, run_id, [organization_id])
+    now = (await read_clock(engine, organization_id)).now
     async with engine.database.read() as tx:
         accounts = await accounts_of(tx, organization_id)
-    return _Told(waiting, run, accounts, (await read_clock(engine, organization_id)).now)
+    told: list[_Told] = []
+    for waiting in found:
+        run_id = waiting.transfer.execution_id
+        run = None if run_id is None else await find_for_operator(engine, run_id, [organization_id])
+        told.append(_Told(waiting, run, accounts, now))
+    return told
 
 
 async def _read_again(engine: "Engine", transfer: Transfer) -> Transfer:
