@@ -18,6 +18,8 @@ class Settings:
     organizations_per_transaction: int | None = None
     """How many organizations one settlement may lock: no bound on PostgreSQL, 1 on Citus."""
     allow_unsafe_postgres: bool = False
+    lease_s: int = 30
+    """After how long without a word a worker that calls a bank or a remote service counts as dead, in seconds."""
     remote_allow: str = ""
     """Where remote services may be asked beside public https addresses (docs/reference/remote-amounts.md)."""
 
@@ -34,6 +36,7 @@ def read_settings(environment: Mapping[str, str] | None = None) -> Settings:
         max_connections=_whole(given, "MAX_CONNECTIONS", defaults.max_connections) or defaults.max_connections,
         organizations_per_transaction=_whole(given, "ORGANIZATIONS_PER_TRANSACTION", None),
         allow_unsafe_postgres=given.get("ALLOW_UNSAFE_POSTGRES") == "1",
+        lease_s=_whole(given, "LEASE_S", defaults.lease_s) or defaults.lease_s,
         remote_allow=given.get("REMOTE_ALLOW") or defaults.remote_allow,
     )
 

@@ -6,7 +6,7 @@ import string
 from collections.abc import AsyncGenerator, Callable, Generator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
@@ -116,7 +116,7 @@ async def working_engine(
 ) -> AsyncGenerator[Engine]:
     """Build an engine that may also ask remote services, as far as the deployment lets it."""
     async with Outbound(read_policy(settings.remote_allow)) as outbound:
-        yield engine_of(database, wake, outbound)
+        yield replace(engine_of(database, wake, outbound), lease=timedelta(seconds=settings.lease_s))
 
 
 @asynccontextmanager

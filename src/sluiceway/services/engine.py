@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from sluiceway.domain.access import Principal
@@ -103,5 +103,7 @@ class Engine:
     """Choose the bank that carries an organization's payments; None: there is none, and none are carried."""
     outbound: Outbound | None = None
     """The one way out, for remote amounts; None: nobody is asked."""
+    lease: timedelta = timedelta(seconds=30)
+    """How long whoever takes work that calls out is left alone with it. Then it counts as dead: others may take it."""
     revisions: RevisionCache = field(default_factory=RevisionCache)
     principals: PrincipalCache = field(default_factory=PrincipalCache)

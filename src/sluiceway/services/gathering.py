@@ -4,25 +4,25 @@ Lease, ask with no transaction open, record the answer if the lease still holds.
 """
 
 import asyncio
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Final, NamedTuple
 
-from sluiceway.domain.ids import AccountId, OrganizationId
+from sluiceway.domain.ids import AccountId, OrganizationId, RuleId
 from sluiceway.domain.money import Cents
 from sluiceway.domain.retries import delay_after
 from sluiceway.domain.revisions import RevisionKey
 from sluiceway.domain.rules import RemoteAmount, Rule
 from sluiceway.domain.transfers import Mode
-from sluiceway.outbound import AskedAmount, Outbound, Question, TryAgain, Unusable, ask_amount
+from sluiceway.outbound import Answered, AskedAmount, Outbound, Question, TryAgain, Unusable, ask_amount
 from sluiceway.services.engine import UNREADABLE, Engine
-from sluiceway.services.handover import LEASE
 from sluiceway.services.refreshing import refresh
 from sluiceway.services.rules import SECRET_LENGTH
 from sluiceway.storage import executions as stored
 from sluiceway.storage.accounts import external_accounts
 from sluiceway.storage.database import WriteTx
 from sluiceway.storage.executions import Gathering
-from sluiceway.storage.organizations import Organization, find_organizations, lock_organization
+from sluiceway.storage.organizations import find_organizations, lock_organization
 from sluiceway.storage.remote_amounts import RemoteAnswer, insert_remote_amount, remote_amounts
 from sluiceway.storage.rules import rule_secret, rule_states
 
@@ -38,9 +38,16 @@ class _Task(NamedTuple):
 
     gathering: Gathering
     rule: Rule
-    external: tuple[AccountId, ...]
+    external: frozenset[AccountId]
     unanswered: tuple[Place, ...]
-    secret: str
+    secret: str = ""
+
+
+class _Retry(NamedTuple):
+    """Another attempt: after how long, and why."""
+
+    delay: timedelta
+    problem: str
 
 
 async def waiting_organizations(engine: Engine) -> list[OrganizationId]:
@@ -51,25 +58,35 @@ async def waiting_organizations(engine: Engine) -> list[OrganizationId]:
 
 async def gather(engine: Engine, organization_id: OrganizationId) -> int:
     """Gather for executions of one organization, several at once; return how many were tried."""
-    organization, tasks = await _claim(engine, organization_id)
-    await asyncio.gather(*[_gather(engine, organization, task) for task in tasks])
+    tasks = await _claim(engine, organization_id)
+    ended = await asyncio.gather(
+        _refresh_for(engine, [task for task in tasks if task.gathering.is_refresh_due]),
+        *[_ask_for(engine, task) for task in tasks if not task.gathering.is_refresh_due],
+        return_exceptions=True,
+    )
+    # What goes wrong with one takes no answer away from the others.
+    for failure in ended:
+        if isinstance(failure, BaseException):
+            raise failure
     return len(tasks)
 
 
-async def _claim(engine: Engine, organization_id: OrganizationId) -> tuple[Organization, list[_Task]]:
-    async def work(tx: WriteTx) -> tuple[Organization, list[_Task]]:
+async def _claim(engine: Engine, organization_id: OrganizationId) -> list[_Task]:
+    async def work(tx: WriteTx) -> list[_Task]:
         organization = (await find_organizations(tx, [organization_id]))[organization_id]
         if organization.paused_at is not None:
-            return organization, []
+            return []
         now = engine.now()
         claimed = await stored.claim_gathering(
             tx,
             organization_id,
             at=organization.clock.read(now),
             now=now,
-            leased_until=now + LEASE,
+            leased_until=now + engine.lease,
             limit=AT_ONCE,
         )
+        if not claimed:
+            return []
         keys = {each.id: RevisionKey(organization_id, each.rule_id, each.revision) for each in claimed}
         compiled = await engine.revisions.get(tx, keys.values())
         states = await rule_states(tx, {(organization_id, each.rule_id) for each in claimed})
@@ -82,31 +99,76 @@ async def _claim(engine: Engine, organization_id: OrganizationId) -> tuple[Organ
             if each.mode is Mode.LIVE and states[organization_id, each.rule_id].approval_id is None:
                 places = []  # Disabled since: nobody is asked, and settlement will refuse it.
             left = tuple(place for place in places if place not in answers.get(each.id, {}))
-            secret = await rule_secret(tx, organization_id, each.rule_id, engine.new_secret(SECRET_LENGTH))
-            tasks.append(_Task(each, found.rule, tuple(sorted(external & found.needs.accounts)), left, secret))
-        return organization, tasks
+            tasks.append(_Task(each, found.rule, external & found.needs.accounts, left))
+        return await _with_secrets(engine, tx, tasks)
 
     return await engine.database.write(work)
 
 
-async def _gather(engine: Engine, organization: Organization, task: _Task) -> None:
-    problem = None
-    if task.gathering.is_refresh_due and await refresh(engine, organization.id, task.external):
-        problem = NO_BALANCES
-    answers: dict[Place, RemoteAnswer] = {}
-    # One after the other: a service is told the actions in the order in which they run.
+async def _with_secrets(engine: Engine, tx: WriteTx, tasks: Sequence[_Task]) -> list[_Task]:
+    """Add the secrets of the rules whose services are asked. In id order: a rule without one is locked to get it."""
+    secrets: dict[RuleId, str] = {}
+    for task in sorted(tasks, key=lambda each: each.gathering.rule_id):
+        rule_id = task.gathering.rule_id
+        if task.unanswered and rule_id not in secrets:
+            fresh = engine.new_secret(SECRET_LENGTH)
+            secrets[rule_id] = await rule_secret(tx, task.gathering.organization_id, rule_id, fresh)
+    return [task._replace(secret=secrets.get(task.gathering.rule_id, "")) for task in tasks]
+
+
+async def _refresh_for(engine: Engine, tasks: Sequence[_Task]) -> None:
+    """Fetch the accounts that these executions look at, each once; then let them be planned, or try again later."""
+    unanswered: set[AccountId] = set()
+    kept_since = engine.now()
+    for account_id in sorted({account_id for task in tasks for account_id in task.external}):
+        unanswered |= await refresh(engine, tasks[0].gathering.organization_id, [account_id])
+        if engine.now() > kept_since + engine.lease / 2:
+            kept_since = engine.now()
+            await _keep(engine, tasks)
+    for task in tasks:
+        delay = delay_after(task.gathering.attempts) if unanswered & task.external else None
+        if delay is None:
+            await _write(engine, task)
+        else:
+            await _write(engine, task, retry=_Retry(delay, NO_BALANCES))
+
+
+async def _keep(engine: Engine, tasks: Sequence[_Task]) -> None:
+    """Make the leases begin anew, of those that are still ours."""
+
+    async def work(tx: WriteTx) -> None:
+        leased_until = engine.now() + engine.lease
+        for task in sorted(tasks, key=lambda each: each.gathering.id):
+            await stored.keep_gathering(tx, task.gathering, leased_until, task.gathering.attempts)
+
+    await engine.database.write(work)
+
+
+async def _ask_for(engine: Engine, task: _Task) -> None:
+    """Ask for the amounts of one execution, one after the other, in the order in which its actions run.
+
+    Each answer is recorded as soon as it is there, and the lease begins anew: however many there are, and however slow
+    they are, none is lost and none is asked for again.
+    """
+    if not task.unanswered:
+        await _write(engine, task)
+        return
+    attempts = task.gathering.attempts
     for place in task.unanswered:
         answer = await _ask(engine, task, place)
-        if isinstance(answer, TryAgain):
-            problem = answer.reason
-            if delay_after(task.gathering.attempts) is not None:
-                break
-            answers[place] = RemoteAnswer(None, answer.reason)
-        elif isinstance(answer, Unusable):
-            answers[place] = RemoteAnswer(None, answer.reason)
-        else:
-            answers[place] = RemoteAnswer(Cents(answer.amount), None)
-    await _write(engine, organization.id, task, answers, problem)
+        delay = delay_after(attempts) if isinstance(answer, TryAgain) else None
+        if isinstance(answer, TryAgain) and delay is not None:
+            await _write(engine, task, retry=_Retry(delay, answer.reason))
+            return
+        known = RemoteAnswer(Cents(answer.amount), None) if isinstance(answer, Answered) else _none(answer)
+        is_last = place == task.unanswered[-1]
+        if not await _write(engine, task, answered=(place, known), is_more=not is_last):
+            return  # Somebody else is at it by now.
+        attempts = 1  # Every action has all its attempts.
+
+
+def _none(answer: Unusable | TryAgain) -> RemoteAnswer:
+    return RemoteAnswer(None, answer.reason)
 
 
 async def _ask(engine: Engine, task: _Task, place: Place) -> AskedAmount:
@@ -137,35 +199,30 @@ async def _ask(engine: Engine, task: _Task, place: Place) -> AskedAmount:
 
 async def _write(
     engine: Engine,
-    organization_id: OrganizationId,
     task: _Task,
-    answers: dict[Place, RemoteAnswer],
-    problem: str | None,
-) -> None:
-    """Record the answers and let the execution be planned, or wait for another attempt."""
+    *,
+    answered: tuple[Place, RemoteAnswer] | None = None,
+    is_more: bool = False,
+    retry: _Retry | None = None,
+) -> bool:
+    """Record an answer; then let the execution be planned, go on with it, or let it wait. False: not ours any more."""
+    organization_id = task.gathering.organization_id
 
-    async def work(tx: WriteTx) -> None:
+    async def work(tx: WriteTx) -> bool:
         organization = await lock_organization(tx, organization_id)
         if not await stored.holds_gathering(tx, task.gathering):
-            return
+            return False
         at = organization.clock.read(engine.now())
-        for place, answer in answers.items():
-            await insert_remote_amount(tx, organization_id, task.gathering.id, place, answer, at)
-        delay = _delay(task, answers, problem)
-        if delay is None:
-            await stored.end_gathering(tx, task.gathering)
+        if answered is not None:
+            await insert_remote_amount(tx, organization_id, task.gathering.id, *answered, at)
+        if retry is not None:
+            await stored.retry_gathering(tx, task.gathering, at + retry.delay, retry.problem)
+        elif is_more:
+            await stored.keep_gathering(tx, task.gathering, engine.now() + engine.lease, 1)
         else:
-            assert problem is not None, "whoever tries again knows why"
-            await stored.retry_gathering(tx, task.gathering, at + delay, problem)
+            await stored.end_gathering(tx, task.gathering)
+        return True
 
-    await engine.database.write(work)
+    is_ours = await engine.database.write(work)
     engine.wake()
-
-
-def _delay(task: _Task, answers: dict[Place, RemoteAnswer], problem: str | None) -> timedelta | None:
-    """Tell how long to wait for another attempt; None: everything is there, or there is no other attempt."""
-    if problem is None:
-        return None
-    if all(place in answers for place in task.unanswered) and not task.gathering.is_refresh_due:
-        return None
-    return delay_after(task.gathering.attempts)
+    return is_ours

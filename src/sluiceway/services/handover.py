@@ -3,7 +3,6 @@
 A bank that did not answer is asked what became of the payment before it is given it again.
 """
 
-from datetime import timedelta
 from typing import Final
 
 from sluiceway.domain.advancing import HandedOver, LegRefused
@@ -20,8 +19,8 @@ from sluiceway.storage.feeds import hurry
 from sluiceway.storage.legs import ClaimedLeg
 from sluiceway.storage.organizations import Organization, find_organizations, lock_organization
 
-LEASE: Final = timedelta(seconds=30)
-LONGEST_CALL: Final = timedelta(seconds=10)
+LONGEST_CALL: Final = 1 / 3
+"""How much of a lease one call may take."""
 AT_ONCE: Final = 10
 MOST_ATTEMPTS: Final = len(DELAYS) + 1
 
@@ -43,7 +42,7 @@ async def hand_over(engine: Engine, organization_id: OrganizationId) -> int:
             organization_id,
             at=organization.clock.read(now),
             now=now,
-            leased_until=now + LEASE,
+            leased_until=now + engine.lease,
             is_paused=organization.paused_at is not None,
             limit=AT_ONCE,
         )
@@ -51,7 +50,7 @@ async def hand_over(engine: Engine, organization_id: OrganizationId) -> int:
     began = engine.now()
     organization, claimed = await engine.database.write(claim)
     for leg in claimed:
-        if engine.now() > began + LEASE - LONGEST_CALL:
+        if engine.now() > began + engine.lease * (1 - LONGEST_CALL):
             break  # The lease would end during the call. Whoever comes next asks the bank first.
         await _hand_over(engine, organization, leg)
     return len(claimed)

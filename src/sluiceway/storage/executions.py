@@ -228,6 +228,18 @@ async def retry_gathering(tx: WriteTx, gathering: Gathering, retry_at: datetime,
     await execute(tx, QUERIES["retry_gathering"], row)
 
 
+async def keep_gathering(tx: WriteTx, gathering: Gathering, leased_until: datetime, attempts: int) -> None:
+    """Make the lease begin anew, if it is still ours; `attempts` is how many there were of what is asked now."""
+    row = {
+        "organization_id": gathering.organization_id,
+        "id": gathering.id,
+        "fence": gathering.fence,
+        "leased_until": leased_until,
+        "attempts": attempts,
+    }
+    await execute(tx, QUERIES["keep_gathering"], row)
+
+
 async def lock_executions(
     tx: WriteTx, organization_id: OrganizationId, execution_ids: Collection[ExecutionId]
 ) -> dict[ExecutionId, Tally]:

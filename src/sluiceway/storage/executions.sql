@@ -103,6 +103,11 @@ WHERE organization_id = %(organization_id)s::uuid AND id = %(id)s::uuid AND fenc
 ORDER BY id
 FOR NO KEY UPDATE;
 
+-- name: keep_gathering
+-- Something has come of it, and more is to be asked: nobody else begins meanwhile.
+UPDATE execution SET leased_until = %(leased_until)s, attempts = %(attempts)s
+WHERE organization_id = %(organization_id)s::uuid AND id = %(id)s::uuid AND fence = %(fence)s AND stage = 'GATHER';
+
 -- name: end_gathering
 -- Everything is there: plan it.
 UPDATE execution SET stage = 'SETTLE', is_refresh_due = false, gather_step = NULL, leased_until = NULL, attempts = 0,

@@ -40,6 +40,12 @@ async def delete_feed(tx: WriteTx, organization_id: OrganizationId, subject_id: 
     await execute(tx, QUERIES["delete_feed"], {"organization_id": organization_id, "subject_id": subject_id})
 
 
+async def has_feed(tx: ReadTx, organization_id: OrganizationId, subject_id: str) -> bool:
+    """Tell whether something is fetched at all."""
+    row = {"organization_id": organization_id, "subject_id": subject_id}
+    return await fetch_one(tx, QUERIES["has_feed"], row) is not None
+
+
 async def feeds_due(tx: ReadTx, now: datetime) -> list[OrganizationId]:
     """Find organizations with something to fetch that nobody is at; `now` is the real time."""
     return [row[0] for row in await fetch_all(tx, QUERIES["feeds_due"], {"now": now})]

@@ -4,6 +4,10 @@ INSERT INTO feed (organization_id, subject_id, due_at)
 VALUES (%(organization_id)s::uuid, %(subject_id)s::uuid, '-infinity')
 ON CONFLICT DO NOTHING;
 
+-- name: has_feed
+-- Of a deleted account nothing is fetched any more.
+SELECT subject_id FROM feed WHERE organization_id = %(organization_id)s::uuid AND subject_id = %(subject_id)s::uuid;
+
 -- name: feeds_due
 -- Organizations with something to fetch that nobody is at.
 SELECT o.id FROM organization o
