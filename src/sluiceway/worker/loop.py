@@ -22,6 +22,9 @@ ERRAND_POLL_S: Final = 0.25
 """As much for what banks, clocks and remote services wait for: nobody waits for it with a connection open."""
 ERRANDS_AT_ONCE: Final = 8
 
+GOODBYE_S: Final = 3.0
+"""How long an errand may go on when the worker is stopped. What is cut off is done again once its lease has ended."""
+
 AFTER_FAILURE_S: Final = 1.0
 
 SET_ASIDE: Final = timedelta(minutes=1)
@@ -41,7 +44,7 @@ class Worker:
         self._engine = engine
         self._organizations_at_once = organizations_at_once
         self._hint = asyncio.Event()
-        self._is_stopping = False
+        self._stopped = asyncio.Event()
         self._set_aside: dict[OrganizationId, float] = {}
 
     def wake(self) -> None:
@@ -49,8 +52,8 @@ class Worker:
         self._hint.set()
 
     def stop(self) -> None:
-        """End after the batch at hand."""
-        self._is_stopping = True
+        """End after the batch at hand; a bank or service that takes long over its answer is not waited for."""
+        self._stopped.set()
         self._hint.set()
 
     async def run(self) -> None:
@@ -58,47 +61,17 @@ class Worker:
         async with asyncio.TaskGroup() as loops:
             loops.create_task(self._settle_forever())
             for errand in ERRANDS:
-                loops.create_task(self._run_forever(errand))
-
-    async def _run_forever(self, errand: Errand) -> None:
-        """Do one kind of work, for several organizations at once; for those in which it fails, later again."""
-        failed: dict[OrganizationId, float] = {}
-        while not self._is_stopping:
-            now = asyncio.get_running_loop().time()
-            failed = {key: until for key, until in failed.items() if until > now}
-            try:
-                waiting = [key for key in await errand.waiting(self._engine) if key not in failed]
-                runs = [self._run_errand(errand, key, failed) for key in waiting[:ERRANDS_AT_ONCE]]
-                done = sum(await asyncio.gather(*runs))
-            except Exception:
-                log.exception("errand_failed", errand=errand.name)
-                await asyncio.sleep(AFTER_FAILURE_S)
-                continue
-            if not done:
-                await asyncio.sleep(ERRAND_POLL_S)
-
-    async def _run_errand(
-        self, errand: Errand, organization_id: OrganizationId, failed: dict[OrganizationId, float]
-    ) -> int:
-        try:
-            return await errand.run(self._engine, organization_id)
-        except Exception as failure:
-            if _is_everybodys(failure):
-                raise
-            wait = WHILE_LOCKED if isinstance(failure, Locked) else SET_ASIDE
-            log.exception("errand_failed", errand=errand.name, organization_id=organization_id)
-            failed[organization_id] = asyncio.get_running_loop().time() + wait.total_seconds()
-            return 0
+                loops.create_task(_ErrandLoop(self._engine, errand, self._stopped).run())
 
     async def _settle_forever(self) -> None:
-        while not self._is_stopping:
+        while not self._stopped.is_set():
             self._hint.clear()
             try:
                 settled = await self._settle()
             except Exception:
                 log.exception("settlement_failed")
                 # Not a sleep that a hint ends: under load there is always a hint, and this would spin.
-                await asyncio.sleep(AFTER_FAILURE_S)
+                await _pause(self._stopped, AFTER_FAILURE_S)
                 continue
             if not settled:
                 await self._sleep(POLL_S)
@@ -138,6 +111,88 @@ class Worker:
             await asyncio.wait_for(self._hint.wait(), seconds)
         except TimeoutError:
             return
+
+
+class _ErrandLoop:
+    """Does one kind of work, for several organizations at once; where it fails, later again.
+
+    Whoever is done makes room for the next one, so that a slow service of one organization delays no other.
+    """
+
+    def __init__(self, engine: Engine, errand: Errand, stopped: asyncio.Event) -> None:
+        """Work for an engine until `stopped` is set."""
+        self._engine = engine
+        self._errand = errand
+        self._stopped = stopped
+        self._running: dict[OrganizationId, asyncio.Task[int]] = {}
+        self._set_aside: dict[OrganizationId, float] = {}
+        self._turns: dict[OrganizationId, float] = {}
+        """When those that wait had their last turn."""
+
+    async def run(self) -> None:
+        try:
+            while not self._stopped.is_set():
+                try:
+                    await self._start()
+                    pause_s = await self._finish()
+                except Exception:
+                    log.exception("errand_failed", errand=self._errand.name)
+                    pause_s = AFTER_FAILURE_S
+                if pause_s:
+                    await _pause(self._stopped, pause_s)
+            if self._running:
+                await asyncio.wait(self._running.values(), timeout=GOODBYE_S)
+        finally:
+            for task in self._running.values():
+                task.cancel()
+            await asyncio.gather(*self._running.values(), return_exceptions=True)
+
+    async def _start(self) -> None:
+        """Begin with those that wait, as far as there is room; whoever has waited longest for a turn first."""
+        waiting = await self._errand.waiting(self._engine)
+        now = asyncio.get_running_loop().time()
+        self._set_aside = {key: until for key, until in self._set_aside.items() if until > now}
+        self._turns = {key: self._turns.get(key, 0) for key in {*waiting, *self._running}}
+        free = [key for key in waiting if key not in self._set_aside and key not in self._running]
+        for key in sorted(free, key=self._turns.__getitem__)[: ERRANDS_AT_ONCE - len(self._running)]:
+            self._turns[key] = now
+            self._running[key] = asyncio.create_task(self._run(key))
+
+    async def _finish(self) -> float:
+        """Wait until one has ended, or it is time to look again; tell how long to sleep."""
+        if not self._running:
+            return ERRAND_POLL_S
+        stopping = asyncio.create_task(self._stopped.wait())
+        await asyncio.wait(
+            {*self._running.values(), stopping}, timeout=ERRAND_POLL_S, return_when=asyncio.FIRST_COMPLETED
+        )
+        stopping.cancel()
+        done = [self._running.pop(key) for key, task in list(self._running.items()) if task.done()]
+        ended = await asyncio.gather(*done, return_exceptions=True)
+        for failure in ended:
+            if isinstance(failure, BaseException):
+                raise failure
+        # Where there was something to do, there may be more.
+        return ERRAND_POLL_S if done and not any(ended) else 0
+
+    async def _run(self, organization_id: OrganizationId) -> int:
+        try:
+            return await self._errand.run(self._engine, organization_id)
+        except Exception as failure:
+            if _is_everybodys(failure):
+                raise
+            wait = WHILE_LOCKED if isinstance(failure, Locked) else SET_ASIDE
+            log.exception("errand_failed", errand=self._errand.name, organization_id=organization_id)
+            self._set_aside[organization_id] = asyncio.get_running_loop().time() + wait.total_seconds()
+            return 0
+
+
+async def _pause(stopped: asyncio.Event, seconds: float) -> None:
+    """Sleep, but not longer than until the worker is stopped."""
+    try:
+        await asyncio.wait_for(stopped.wait(), seconds)
+    except TimeoutError:
+        return
 
 
 def _is_everybodys(failure: Exception) -> bool:
