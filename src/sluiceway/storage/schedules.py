@@ -76,7 +76,7 @@ async def due_now(
 async def is_unfinished(
     tx: ReadTx, organization_id: OrganizationId, *, at: datetime, now: datetime, is_paused: bool
 ) -> bool:
-    """Tell whether somebody is at something that is due by `at`; `now` is the real time."""
+    """Tell whether anything is due by `at`, free or with somebody at it; `now` is the real time."""
     row = {"organization_id": organization_id, "at": at, "now": now, "is_paused": is_paused}
     found = await fetch_one(tx, QUERIES["is_unfinished"], row)
     assert found is not None, "a question gives a row"

@@ -64,16 +64,22 @@ SELECT EXISTS (
 );
 
 -- name: is_unfinished
--- Somebody is at something that is due by now: a clock must not move on before that has ended. A run that is to be
--- settled is one too: whoever has the gate is at it.
+-- Something is due by now, or somebody is still at it: a clock must not move on before that has ended. Not only what is
+-- leased: a worker may just have ended what makes something else due.
 SELECT EXISTS (
     SELECT FROM execution
     WHERE organization_id = %(organization_id)s::uuid AND due_at <= %(at)s
-        AND (leased_until > %(now)s OR stage = 'SETTLE') AND NOT %(is_paused)s::boolean
+        AND (leased_until > %(now)s OR NOT %(is_paused)s::boolean)
+) OR EXISTS (
+    SELECT FROM rule
+    WHERE organization_id = %(organization_id)s::uuid AND next_fire_at <= %(at)s AND NOT %(is_paused)s::boolean
 ) OR EXISTS (
     SELECT FROM transfer_leg
-    WHERE organization_id = %(organization_id)s::uuid AND due_at <= %(at)s AND leased_until > %(now)s
+    WHERE organization_id = %(organization_id)s::uuid AND due_at <= %(at)s
+        AND (leased_until > %(now)s OR NOT (is_automatic AND %(is_paused)s::boolean))
 ) OR EXISTS (
-    SELECT FROM feed
-    WHERE organization_id = %(organization_id)s::uuid AND due_at <= %(at)s AND leased_until > %(now)s
+    SELECT FROM feed WHERE organization_id = %(organization_id)s::uuid AND due_at <= %(at)s
+) OR EXISTS (
+    SELECT FROM transfer
+    WHERE organization_id = %(organization_id)s::uuid AND status = 'PENDING_APPROVAL' AND approval_expires_at <= %(at)s
 );
