@@ -25,6 +25,12 @@ from tests.support import new_world
         ("/transfers", "account_id=x&origin=DIRECT_DEPOSIT", "origin: must be one of paycheck"),
         ("/transfers", "account_id=x&origin=unknown", "origin: must be one of paycheck"),
         ("/transfers", "account_id=x&status=done", "status: must be one of"),
+        (
+            "/transfers",
+            "account_id=x&execution_mode=SIMULATION",
+            "execution_mode: must be one of live, simulation, all",
+        ),
+        ("/rule-executions", "rule_id=x&execution_mode=", "execution_mode: must be one of live, simulation, all"),
         ("/transfers", "account_id=x&account_role=owner", "account_role: must be one of"),
         ("/transfers", "account_id=x&first=101", "first: must be a whole number from 1 to 100"),
         ("/transfers", "account_id=x&first=1.0", "first: must be a whole number"),

@@ -12,7 +12,10 @@ from sluiceway.domain.ids import AccountId, IdKind, TransferId, format_id, parse
 from sluiceway.services.keys import revoke_key
 from sluiceway.storage.credentials import list_keys
 from tests.api.client import Api, assert_refused, digest, only
+from tests.api.outside import connect, on_monday, told, work
+from tests.api.outside import transfer as transfer_of
 from tests.api.test_story import body_003, deposit
+from tests.support import new_world
 
 P = Permission
 
@@ -40,9 +43,11 @@ TABLE = (
         "create_external_account", "POST", "/accounts/external-accounts", P.CREATE_AND_EDIT_ACCOUNTS, None, "card", 201
     ),
     Row("delete_account", "DELETE", "/accounts/{spare}", P.CREATE_AND_EDIT_ACCOUNTS),
+    Row("refresh_account", "POST", "/accounts/{account}/refresh", P.READ_ACCOUNTS, "account", "nothing"),
     Row("list_transfers", "GET", "/transfers?account_id={account}", P.READ_TRANSFERS, "account"),
     Row("create_transfer", "POST", "/transfers", P.MANUAL_TRANSFER, None, "transfer", 201),
     Row("get_transfer", "GET", "/transfers/{transfer}", P.READ_TRANSFERS, "account"),
+    Row("cancel_transfer", "POST", "/transfers/{waiting}/cancel", P.MANUAL_TRANSFER, None, "nothing"),
     Row("list_rules", "GET", "/rules", P.LIST_RULES),
     Row("create_rule", "POST", "/rules", P.CREATE_AND_EDIT_RULES, EVERY, "rule", 201),
     Row("get_rule", "GET", "/rules/{rule}", P.READ_RULES, "rule"),
@@ -52,7 +57,19 @@ TABLE = (
     Row("list_executions", "GET", "/rule-executions?rule_id={rule}", P.READ_RULE_EXECUTIONS, "rule"),
     Row("get_execution", "GET", "/rule-executions/{execution}", P.READ_RULE_EXECUTIONS, "rule"),
     Row("get_trace", "GET", "/rule-executions/{execution}/trace", P.READ_RULE_EXECUTIONS, "rule"),
+    Row("read_clock", "GET", "/sandbox/clock", P.SANDBOX),
+    Row("freeze_clock", "POST", "/sandbox/clock/freeze", P.SANDBOX, None, "nothing"),
+    Row("resume_clock", "POST", "/sandbox/clock/resume", P.SANDBOX, None, "nothing"),
+    Row("advance_clock", "POST", "/sandbox/clock/advance", P.SANDBOX, None, "days"),
+    Row("create_external_account", "POST", "/sandbox/external-accounts", P.SANDBOX, None, "connect", 201),
+    Row("set_statement", "POST", "/sandbox/accounts/{card}/statement", P.SANDBOX, None, "statement"),
+    Row("create_transaction", "POST", "/sandbox/accounts/{card}/transactions", P.SANDBOX, None, "transaction", 201),
+    Row("set_account_state", "POST", "/sandbox/accounts/{card}/state", P.SANDBOX, None, "state"),
     Row("create_deposit", "POST", "/sandbox/deposits", P.SANDBOX, None, "deposit", 201),
+    Row("create_withdrawal", "POST", "/sandbox/withdrawals", P.SANDBOX, None, "deposit", 201),
+    Row("settle_transfer", "POST", "/sandbox/transfers/{handed_over}/settle", P.SANDBOX, None, "nothing"),
+    Row("return_transfer", "POST", "/sandbox/transfers/{handed_over}/return", P.SANDBOX, None, "return"),
+    Row("create_failure", "POST", "/sandbox/failures", P.SANDBOX, None, "failure", 201),
 )
 ROWS = pytest.mark.parametrize("row", TABLE, ids=[row.name for row in TABLE])
 
@@ -78,9 +95,14 @@ class Scene:
 
 @pytest.fixture
 async def scene(api: Api) -> Scene:
-    """Let money arrive, so that there is an execution and a transfer."""
+    """Let money arrive, so that there is an execution and a transfer; hand one to the bank, and keep one waiting."""
+    await on_monday(api)
+    card = await connect(api, "Card", external_account_type="LIABILITY")
     await deposit(api, 100_000)
-    await api.world.settle()
+    await work(api)
+    handed_over = await transfer_of(api, api.account("income"), card, 2_000)
+    await work(api)
+    waiting = await transfer_of(api, api.account("income"), card, 3_000)
     [execution] = (await api.get("/rule-executions", rule_id=api.rule())).json()["data"]
     transfer = TransferId(parse_id(IdKind.TRANSFER, execution["transfer_ids"][0]) or "")
     income, savings = api.account("income"), api.account("savings")
@@ -92,6 +114,9 @@ async def scene(api: Api) -> Scene:
             "rule": api.world.rules["auto_save"].id,
             "execution": execution["id"],
             "transfer": transfer,
+            "card": card,
+            "handed_over": handed_over,
+            "waiting": waiting,
         },
         {
             "name": {"nickname": "New"},
@@ -100,6 +125,13 @@ async def scene(api: Api) -> Scene:
             "rule": body_003(api),
             "nothing": {},
             "deposit": {"account_id": income, "amount_in_cents": 100},
+            "days": {"days": 1},
+            "connect": {"name": "Bank", "external_account_type": "DEPOSITORY"},
+            "statement": {"next_payment_minimum_in_cents": 5},
+            "transaction": {"amount_in_cents": 5},
+            "state": {"state": "frozen"},
+            "return": {"code": "R02"},
+            "failure": {"call": "reports", "fault": "unavailable"},
         },
     )
 
@@ -211,9 +243,27 @@ async def test_permission_comes_before_replay(api: Api) -> None:
     assert (await again.post(f"/rules/{api.rule()}/trigger", {}, key="mine")).content == first.content
 
 
-async def test_live_organizations_refuse_the_sandbox(live: Api) -> None:
-    before = await digest(live.world.engine.database)
-    refused = await live.post("/sandbox/deposits", {"account_id": live.account("income"), "amount_in_cents": 100})
+SANDBOX_ROWS = [row for row in TABLE if row.path.startswith("/sandbox")]
 
-    assert_refused(refused, 403, "sandbox_only")
+
+async def test_live_organizations_refuse_the_sandbox(scene: Scene, live: Api) -> None:
+    before = await digest(live.world.engine.database)
+    for row in SANDBOX_ROWS:
+        for key in (None, "mine"):
+            headers = {} if key is None or row.method == "GET" else {"Idempotency-Key": key}
+            body = None if row.body is None else scene.bodies[row.body]
+            path = row.path.format(**scene.ids | {"card": live.account("income")})
+            assert_refused(await live.send(row.method, path, json=body, headers=headers), 403, "sandbox_only")
     assert await digest(live.world.engine.database) == before
+
+
+async def test_what_belongs_to_others_is_not_found_in_the_sandbox(scene: Scene) -> None:
+    other = await new_world(scene.api.world.engine, email="other@example.com")
+    caller = await scene.api.with_grants(P.SANDBOX, world=other)
+    await told(caller, "/sandbox/clock/freeze")
+    before = await digest(scene.api.world.engine.database)
+
+    for row in SANDBOX_ROWS:
+        if "{" in row.path or row.body == "deposit":
+            assert_refused(await scene.call(caller, row), 404, "resource_not_found")
+    assert await digest(scene.api.world.engine.database) == before

@@ -20,6 +20,7 @@ from tests.api.client import Api, assert_refused, digest
                 "simulation": True,
             },
         ),
+        ("/rules/{rule}/trigger", {"manual_execute_amount": 1_000, "simulate": True}),
         ("/sandbox/deposits", {"account_id": "income", "amount_in_cents": 1_000, "currency": "USD"}),
         ("/accounts/pods", {"nickname": "Holiday", "colour": "blue"}),
         ("/accounts/income-sources", {"nickname": "Pay", "colour": "blue"}),
