@@ -1,6 +1,7 @@
 """Where a command finds its data, and on whose behalf it asks: the options that all commands share."""
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from pathlib import Path
@@ -97,6 +98,9 @@ def ask(settings: Settings, work: "Callable[[Engine], Awaitable[T]]") -> T:
 def ask_and_run(settings: Settings, work: "Callable[[Engine], Awaitable[T]]") -> T:
     """Open the data that is there, do work in which rules may run and ask remote services, close it."""
     from sluiceway.wiring import open_database, running
+
+    # Ctrl-C closes connections in the middle of a statement, which is of no interest to who pressed it.
+    logging.getLogger("psycopg.pool").setLevel(logging.ERROR)
 
     async def main() -> T:
         async with open_database(settings) as database, running(database, settings, with_worker=False) as parts:
