@@ -4,6 +4,7 @@ import pytest
 
 from sluiceway.domain.ach import ReturnCode
 from sluiceway.domain.executions import ExecutionStatus
+from sluiceway.domain.ids import AccountId
 from sluiceway.domain.ledger import AccountKind
 from sluiceway.storage.bank_rows import BankAccountState, EventKind
 from tests.services.town import Town, eastern
@@ -204,7 +205,7 @@ async def test_a_deposit_for_somebody_of_another_name_is_not_ours(home: Town):
 
 
 async def test_what_is_told_of_an_account_that_nobody_has_changes_nothing(town: Town):
-    town.accounts["nobody's"] = town.organization_id
+    town.accounts["nobody's"] = AccountId(town.engine.new_id())
 
     await town.outside(EventKind.DEPOSIT, "nobody's", 60_000)
 
