@@ -14,6 +14,7 @@ from openapi_spec_validator import validate
 from sluiceway.api.sandbox.app import DOCUMENT as SANDBOX
 from sluiceway.api.v1.app import DOCUMENT as V1
 from tests.api.client import Api
+from tests.api.outside import connect, on_monday, transfer, work
 from tests.api.test_story import BODY_003, body_003, deposit
 
 COMMITTED = Path(__file__).parents[2] / "docs" / "api"
@@ -85,12 +86,12 @@ def schema_of(document: dict[str, Any], schema: dict[str, Any]) -> dict[str, Any
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", "components": document["components"], **schema}
 
 
-def check(path: str, method: str, answer: Any) -> None:
+def check(path: str, method: str, answer: Any, document: dict[str, Any] = V1) -> None:
     """Compare an answer with what the document says of its status."""
-    responses = V1["paths"][path][method]["responses"]
+    responses = document["paths"][path][method]["responses"]
     assert str(answer.status_code) in responses, f"{answer.status_code} is not documented"
     schema = responses[str(answer.status_code)]["content"]["application/json"]["schema"]
-    jsonschema.Draft202012Validator(schema_of(V1, schema)).validate(answer.json())
+    jsonschema.Draft202012Validator(schema_of(document, schema)).validate(answer.json())
 
 
 async def test_what_is_answered_is_what_is_documented(api: Api) -> None:
@@ -125,6 +126,43 @@ async def test_what_is_answered_is_what_is_documented(api: Api) -> None:
     ):
         check(template, method, await api.send(method.upper(), path, json=body))
     check("/rules", "post", await api.with_secret(None).post("/rules", {}))
+
+
+async def test_what_the_sandbox_answers_is_what_is_documented(api: Api) -> None:
+    await on_monday(api)
+    card = await connect(api, "Card", 50_000, external_account_type="LIABILITY")
+    await deposit(api, 500_000)
+    pushed = await transfer(api, api.account("income"), card, 2_000)
+    waiting = await transfer(api, api.account("income"), card, 3_000)
+    check("/transfers/{id}/cancel", "post", await api.post(f"/transfers/{waiting}/cancel"))
+    check("/transfers/{id}/cancel", "post", await api.post(f"/transfers/{waiting}/cancel"))
+    check("/accounts/{id}/refresh", "post", await api.post(f"/accounts/{card}/refresh"))
+    await work(api)
+    check("/transfers/{id}", "get", await api.get(f"/transfers/{pushed}"))
+    money = {"account_id": api.account("income"), "amount_in_cents": 1}
+    bank = {"name": "Bank", "external_account_type": "DEPOSITORY"}
+    for template, path, body in (
+        ("/clock/advance", "/clock/advance", {"days": 1}),
+        ("/clock/advance", "/clock/advance", {"to": "2000-01-01T00:00:00Z"}),
+        ("/clock/freeze", "/clock/freeze", {}),
+        ("/clock/resume", "/clock/resume", {}),
+        ("/external-accounts", "/external-accounts", bank),
+        ("/accounts/{id}/statement", f"/accounts/{card}/statement", {"interest_rate_percentage": 5.5}),
+        ("/accounts/{id}/state", f"/accounts/{card}/state", {"state": "disconnected"}),
+        ("/accounts/{id}/state", f"/accounts/{api.account('income')}/state", {"state": "open"}),
+        ("/accounts/{id}/state", "/accounts/nobody/state", {"state": "open"}),
+        ("/accounts/{id}/transactions", f"/accounts/{card}/transactions", {"amount_in_cents": -5}),
+        ("/deposits", "/deposits", money),
+        ("/deposits", "/deposits", money | {"payee_name": "Ada"}),
+        ("/withdrawals", "/withdrawals", money),
+        ("/transfers/{id}/settle", f"/transfers/{pushed}/settle", {}),
+        ("/transfers/{id}/settle", f"/transfers/{pushed}/settle", {}),
+        ("/transfers/{id}/return", f"/transfers/{pushed}/return", {"code": "R02"}),
+        ("/failures", "/failures", {"call": "reports", "fault": "twice"}),
+    ):
+        check(template, "post", await api.post(f"/sandbox{path}", body), SANDBOX)
+    check("/clock", "get", await api.send("GET", "/sandbox/clock"), SANDBOX)
+    check("/clock", "get", await api.with_secret(None).send("GET", "/sandbox/clock"), SANDBOX)
 
 
 async def test_the_documented_body_of_a_rule_is_valid_and_accepted(api: Api) -> None:

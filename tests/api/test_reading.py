@@ -224,3 +224,10 @@ async def test_rules_are_listed_with_their_source(api: Api) -> None:
         "created_at": shown["created_at"],
         "updated_at": shown["updated_at"],
     }
+
+
+async def test_a_live_account_that_no_bank_reports_keeps_what_was_typed_in(live: Api) -> None:
+    body = {"nickname": "Bank", "external_account_type": "DEPOSITORY", "balance_in_cents": 5}
+    made = (await live.post("/accounts/external-accounts", body)).json()["data"]
+
+    assert (await live.post(f"/accounts/{made['id']}/refresh")).json()["data"] == made

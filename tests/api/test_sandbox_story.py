@@ -1,17 +1,11 @@
 """What the sandbox's controls do, seen through /api/v1: payments settle, come back and get lost; money is counted."""
 
-import asyncio
 from datetime import timedelta
 from typing import Any
 
 from sluiceway.domain.ids import IdKind, LegId, parse_id
-from sluiceway.domain.money import Cents
-from sluiceway.domain.transfers import Transfer
 from sluiceway.rails.sandbox import SandboxBank
-from sluiceway.services.idempotency import Idempotency
 from sluiceway.services.organizations import set_waits
-from sluiceway.services.outside import move_from_outside
-from sluiceway.storage.bank_rows import EventKind
 from sluiceway.storage.organizations import find_organizations
 from tests.api.client import Api, assert_refused
 from tests.api.outside import available, balance, connect, on_monday, read, told, transfer, work
@@ -385,66 +379,6 @@ async def test_a_new_account_begins_with_what_is_in_it(api: Api) -> None:
     assert shown["institution_name"] == "First Bank"
     assert (shown["balance"]["balance_in_cents"], shown["balance"]["available_balance_in_cents"]) == (50_000, 40_000)
     assert shown["linked_account_id"] is None
-
-
-async def test_every_control_takes_a_key(api: Api) -> None:
-    await on_monday(api)
-    card = await connect(api, "Card", 50_000, external_account_type="LIABILITY")
-    savings = api.account("savings")
-    await deposit(api, 100_000, "savings")
-    pushed = await transfer(api, savings, card, 2_000)
-    await work(api)
-    money = {"account_id": savings, "amount_in_cents": 10_000}
-    posts: list[tuple[str, Any]] = [
-        ("/sandbox/external-accounts", {"name": "Bank", "external_account_type": "DEPOSITORY"}),
-        (f"/sandbox/accounts/{card}/transactions", {"amount_in_cents": 500}),
-        (f"/sandbox/accounts/{card}/statement", {"interest_rate_percentage": 5}),
-        (f"/sandbox/accounts/{card}/state", {"state": "open"}),
-        (f"/accounts/{card}/refresh", {}),
-        ("/sandbox/withdrawals", money),
-        ("/sandbox/deposits", money | {"payee_name": "Ada"}),
-        (f"/sandbox/transfers/{pushed}/settle", {}),
-        (f"/sandbox/transfers/{pushed}/return", {"code": "R02"}),
-        ("/sandbox/failures", {"call": "submit", "fault": "unavailable"}),
-        ("/sandbox/clock/advance", {"days": 1}),
-        ("/sandbox/clock/freeze", {}),
-        ("/sandbox/clock/resume", {}),
-    ]
-    for path, body in posts:
-        answers = await asyncio.gather(*(api.post(path, body, key="same") for _ in range(3)))
-        answers += [await api.post(path, body, key="same")]
-        other = await api.post(path, body | {"description": "x"}, key="same")
-
-        assert {answer.status_code for answer in answers} <= {200, 201}, answers[0].text
-        assert len({answer.content for answer in answers}) == 1
-        assert sum("idempotent-replayed" not in answer.headers for answer in answers) == 1
-        assert other.status_code in (400, 422)
-    assert await balance(api, savings) == 100_000
-    assert await balance(api, card) == 49_500
-
-
-async def test_a_control_that_died_before_its_answer_does_not_happen_twice(api: Api) -> None:
-    await on_monday(api)
-    await deposit(api, 100_000, "savings")
-    engine, organization_id, savings = api.world.engine, api.world.organization_id, api.world.accounts["savings"]
-    key = Idempotency("POST /sandbox/withdrawals", "mine", b"the body")
-
-    async def collect() -> Transfer | None:
-        return await move_from_outside(
-            engine,
-            organization_id,
-            EventKind.WITHDRAWAL,
-            savings,
-            savings,
-            amount=Cents(30_000),
-            idempotency=key,
-        )
-
-    first, again = await collect(), await collect()
-
-    assert first is not None
-    assert first == again
-    assert await balance(api, api.account("savings")) == 70_000
 
 
 async def test_what_the_bank_cannot_tell_now_has_no_transfer_yet(api: Api) -> None:

@@ -14,13 +14,13 @@ from sluiceway.services import clock as clocks
 from sluiceway.services.accounts import NewAccount, insert_account
 from sluiceway.services.clock import LAST_YEAR, ClockState
 from sluiceway.services.engine import Engine
-from sluiceway.services.idempotency import Answer, Idempotency, run_idempotently
+from sluiceway.services.idempotency import Answer, Idempotency, KeyTaken, run_idempotently
 from sluiceway.services.looking import look
 from sluiceway.services.once import claim_plan
 from sluiceway.storage.accounts import find_account
 from sluiceway.storage.bank_rows import BankAccount, BankAccountState, BankCall, Fault, LiabilityFigures
 from sluiceway.storage.database import WriteTx
-from sluiceway.storage.organizations import Organization, find_organizations
+from sluiceway.storage.organizations import Organization, find_organizations, lock_organization
 
 _MILLISECOND = timedelta(milliseconds=1)
 
@@ -91,6 +91,10 @@ async def connect(engine: Engine, command: ConnectAccount) -> Answer:
     told = replace(new.reported, balance=account.balance, available=available, updated_at=at)
 
     async def effect(tx: WriteTx, _: Sequence[ConnectAccount]) -> list[Answer | Refusal]:
+        # Inside the gate: whoever has connected it under the same key has answered too.
+        await lock_organization(tx, organization.id)
+        if await find_account(tx, organization.id, account_id) is not None:
+            raise KeyTaken
         record = await insert_account(engine, tx, organization.id, replace(new, reported=told), account_id)
         pod = None
         if command.holding_pod_name is not None:
