@@ -1,6 +1,7 @@
 """Clocks and schedules of a small world: set its time, move it forward, and read when its rules ran."""
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -55,3 +56,12 @@ def scheduled(
 def runs(executions: Sequence[Execution]) -> list[str | None]:
     """Tell which occurrences executions stand for."""
     return [shown(each.scheduled_for) for each in executions]
+
+
+async def until(holds: Callable[[], Awaitable[bool]], within_s: float = 10) -> None:
+    """Wait until something holds."""
+    async with asyncio.timeout(within_s):
+        while True:
+            if await holds():
+                return
+            await asyncio.sleep(0.002)
