@@ -10,7 +10,7 @@ from sluiceway.domain.ids import LegId, OrganizationId, TransferId
 from sluiceway.domain.ledger import AccountKind, ExternalKind, ReportedBalance
 from sluiceway.domain.money import Cents
 from sluiceway.domain.retries import DELAYS
-from sluiceway.rails import Answer, Reports, Submission
+from sluiceway.rails import Answer, Rail, Reports, Submission
 from sluiceway.rails.sandbox import SandboxBank
 from sluiceway.services.engine import Engine
 from sluiceway.services.handover import hand_over
@@ -18,6 +18,7 @@ from sluiceway.services.refreshing import fetch
 from sluiceway.storage.bank_rows import BankCall, Fault
 from sluiceway.storage.database import Database
 from sluiceway.storage.feeds import hurry
+from sluiceway.storage.organizations import Organization
 from tests.invariants import violations
 from tests.services.town import Town
 from tests.support import fixed, new_world, on_demand
@@ -198,9 +199,18 @@ class Slow(SandboxBank):
         return told
 
 
+def only(rail: Rail | None) -> Callable[[Organization], Rail | None]:
+    """Choose this bank for everybody."""
+
+    def rail_of(_: Organization) -> Rail | None:
+        return rail
+
+    return rail_of
+
+
 def over_a_slow_line(town: Town, call: BankCall, meanwhile: Callable[[], Awaitable[object]]) -> Engine:
     bank = Slow(town.engine.database, meanwhile, call)
-    return replace(town.engine, rail_of=lambda _: bank)
+    return replace(town.engine, rail_of=only(bank))
 
 
 async def test_whoever_was_slower_than_the_lease_writes_nothing(home: Town):
@@ -344,7 +354,7 @@ async def test_a_rule_of_a_live_organization_without_a_bank_says_why_it_failed(h
     answer = await home.trigger("rent")
     await home.settle()
 
-    await hand_over(replace(home.engine, rail_of=lambda _: None), home.organization_id)
+    await hand_over(replace(home.engine, rail_of=only(None)), home.organization_id)
 
     run = await home.run(answer)
     assert (run.status, run.error_message) == ("FAILED", "The bank does not carry payments of this kind.")
