@@ -2,6 +2,7 @@
 
 import json
 import signal
+import socket
 import stat
 import subprocess
 import time
@@ -16,7 +17,7 @@ pytestmark = [pytest.mark.e2e, pytest.mark.timeout(180)]
 
 
 def paste(line: str) -> dict:
-    ran = subprocess.run(["sh", "-c", line], capture_output=True, text=True, check=False, timeout=20)
+    ran = subprocess.run(["sh", "-c", line], capture_output=True, text=True, check=False, timeout=120)
     assert ran.returncode == 0, ran.stderr
     return json.loads(ran.stdout)
 
@@ -26,7 +27,7 @@ def test_the_demo_from_its_first_start_to_its_second():
         commands = [line for line in demo.output.splitlines() if line.lstrip().startswith("curl")]
         said = demo.demo()
 
-        assert len(commands) == 3
+        assert len(commands) == 4
         assert paste(commands[0])["data"]["amount_in_cents"] == 150_000
         time.sleep(1)
         [execution] = paste(commands[1])["data"]
@@ -50,7 +51,7 @@ def test_the_demo_from_its_first_start_to_its_second():
         headers = {"Authorization": f"ApiKey {said['api_key']}"}
         rules = httpx.get(f"{demo.url}/api/v1/rules", headers=headers).json()["data"]
         accounts = httpx.get(f"{demo.url}/api/v1/accounts", headers=headers).json()["data"]
-        assert [rule["id"] for rule in rules] == [said["rules"]["auto_save"]["id"]]
+        assert {rule["id"] for rule in rules} == {rule["id"] for rule in said["rules"].values()}
         assert {account["id"] for account in accounts} == {account["id"] for account in said["accounts"].values()}
         assert "new" not in demo.output
 
@@ -104,3 +105,44 @@ def test_a_demo_on_a_database_of_ones_own_keeps_its_file_in_the_data_folder():
             assert sorted(path.name for path in data_dir.iterdir()) == ["demo.json"]
             assert demo.stop() == 0
         assert is_postgres_running(server_dir), "it is not ours to stop"
+
+
+def test_three_months_pass_and_the_tax_service_is_asked():
+    with data_folder() as data_dir, Serving("demo", data_dir, free_port()) as demo:
+        said = demo.demo()
+        turn = [line for line in demo.output.splitlines() if line.lstrip().startswith("curl")][3]
+
+        moved = paste(turn)
+
+        assert moved["data"]["now"].startswith("2026-04-05T14:00:00")
+        # As in tests/services/test_demo_history.py, where no worker was at it too.
+        assert {short: balance(demo, short) for short in ("savings", "tax", "bills")} == {
+            "savings": 4_726_52,
+            "tax": 6_554_99,
+            "bills": 2_498_60,
+        }
+        assert run("audit", "--data-dir", str(data_dir)).returncode == 0
+        # It goes on where it stopped, and is asked at the address that the rule was signed with.
+        assert demo.stop() == 0
+        demo.start()
+        assert demo.demo() == said
+        paste(turn.replace('"days": 90', '"days": 3'))
+        assert balance(demo, "tax") == 6_554_99 + 540_00
+
+
+def balance(demo: Serving, short: str) -> int:
+    said = demo.demo()
+    headers = {"Authorization": f"ApiKey {said['api_key']}"}
+    account = httpx.get(f"{demo.url}/api/v1/accounts/{said['accounts'][short]['id']}", headers=headers).json()["data"]
+    return account["balance"]["balance_in_cents"]
+
+
+def test_a_tax_service_that_cannot_be_where_it_was_is_said():
+    with data_folder() as data_dir, Serving("demo", data_dir, free_port()) as demo:
+        url = demo.demo()["tax_service"]["url"]
+        assert demo.stop() == 0
+        with socket.create_server(("127.0.0.1", int(url.rstrip("/").rpartition(":")[2]))):
+            demo.start()
+
+            assert f"{url} is taken" in demo.output
+            assert demo.stop() == 0

@@ -108,18 +108,19 @@ def _show(seeded: "Demo", base_url: str, file: Path, *, is_served: bool) -> None
 
 
 def curl_commands(seeded: "Demo", base_url: str) -> list[tuple[str, str]]:
-    """Write three commands that work when pasted into a shell: let money arrive, see why it moved, see where it is."""
+    """Write commands that work when pasted into a shell: let money arrive, see why it went where, turn the clock."""
     income, rule = seeded.accounts.get("income"), seeded.rules.get("auto_save")
     savings = seeded.accounts.get("savings")
     if income is None or rule is None or savings is None:
         return []
     curl = f"curl -sS -H 'Authorization: ApiKey {seeded.secrets.api_key}'"
+    posting = f"{curl} -X POST -H 'Content-Type: application/json'"
     income_id, rule_id = format_id(IdKind.ACCOUNT, income), format_id(IdKind.RULE, rule)
     body = json.dumps({"account_id": income_id, "amount_in_cents": 150_000})
     return [
         (
             "$1,500.00 arrives in Income",
-            f"{curl} -X POST -H 'Content-Type: application/json' -d '{body}' '{base_url}/sandbox/deposits'",
+            f"{posting} -d '{body}' '{base_url}/sandbox/deposits'",
         ),
         (
             "The rule has run: what did it do, and why?",
@@ -128,5 +129,9 @@ def curl_commands(seeded: "Demo", base_url: str) -> list[tuple[str, str]]:
         (
             "A fifth is in Savings",
             f"{curl} '{base_url}/api/v1/accounts/{format_id(IdKind.ACCOUNT, savings)}'",
+        ),
+        (
+            "Three months pass: pay, bills, a card, a loan, clients and their tax",
+            f"{posting} -d '{json.dumps({'days': 90})}' '{base_url}/sandbox/clock/advance'",
         ),
     ]
