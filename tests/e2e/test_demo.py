@@ -6,11 +6,17 @@ import socket
 import stat
 import subprocess
 import time
+from datetime import timedelta
 
 import httpx
 import pytest
 
+from sluiceway.cli.tax import beside_the_demo
+from sluiceway.services.clock import advance
+from sluiceway.services.seeding import DEMO_ORGANIZATION, START
+from sluiceway.settings import Settings
 from sluiceway.storage.embedded import EmbeddedPostgres
+from sluiceway.wiring import open_database, running
 from tests.e2e.processes import Serving, data_folder, free_port, is_postgres_running, run
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(180)]
@@ -146,3 +152,26 @@ def test_a_tax_service_that_cannot_be_where_it_was_is_said():
 
             assert f"{url} is taken" in demo.output
             assert demo.stop() == 0
+
+
+async def test_without_the_demo_running_a_command_serves_what_its_rules_ask():
+    with data_folder() as data_dir:
+        with Serving("demo", data_dir, free_port()) as demo:
+            assert demo.stop() == 0
+
+        with beside_the_demo(Settings(data_dir=data_dir)) as settings:
+            async with open_database(settings) as database, running(database, settings, with_worker=False) as parts:
+                await advance(parts.engine, DEMO_ORGANIZATION, START + timedelta(days=3))
+
+        demo.start()
+        assert balance(demo, "tax") == 540_00
+        # The demo runs now, so a command leaves its service alone, and may ask it.
+        with beside_the_demo(Settings(data_dir=data_dir, remote_allow="https://tax.example.com")) as settings:
+            allowed = settings.remote_allow
+        assert allowed == f"https://tax.example.com, {demo.demo()['tax_service']['url'].rstrip('/')}"
+        assert demo.stop() == 0
+
+
+def test_where_there_is_no_demo_nothing_more_is_allowed():
+    with data_folder() as data_dir, beside_the_demo(Settings(data_dir=data_dir)) as settings:
+        assert settings == Settings(data_dir=data_dir)
