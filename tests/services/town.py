@@ -13,6 +13,7 @@ from sluiceway.domain.money import Cents
 from sluiceway.domain.transfers import Leg, Transfer
 from sluiceway.rails.sandbox import SandboxBank
 from sluiceway.services.accounts import NewAccount
+from sluiceway.services.approvals import approve, find_waiting, list_waiting
 from sluiceway.services.audit import run_audit
 from sluiceway.services.clock import advance, freeze
 from sluiceway.services.engine import Engine
@@ -25,7 +26,7 @@ from sluiceway.storage.bank_rows import BankAccountState, BankCall, BankEvent, E
 from sluiceway.storage.database import fetch_all
 from sluiceway.storage.executions import find_execution
 from tests.invariants import violations
-from tests.support import World, new_world
+from tests.support import PASSWORD, World, new_world
 
 TUESDAY = "2026-07-07 09:00"
 _TICK = timedelta(microseconds=1)
@@ -196,9 +197,33 @@ class Town(World):
         if at is None:
             await self.hear()
 
+    async def waiting(self) -> list[TransferId]:
+        """List the transfers that wait for a person."""
+        return [one.transfer.id for one in await list_waiting(self.engine, self.organization_id)]
+
+    async def let_go(self, transfer_id: TransferId) -> None:
+        """Approve a transfer as it is shown."""
+        found = await find_waiting(self.engine, self.organization_id, transfer_id)
+        await approve(self.engine, self.person, PASSWORD, transfer_id, found.digest)
+
     async def failures(self) -> Sequence[str]:
         """Tell which checks of the audit find something."""
         return [result.name for result in await run_audit(self.engine) if result.violations]
+
+
+ENDS = {
+    "internal": ("income", "savings"),
+    "out": ("income", "landlord"),
+    "in": ("salary", "savings"),
+    "across": ("salary", "landlord"),
+}
+"""Between which accounts at home money goes each way."""
+
+
+async def asked(home: Town, way: str, amount: int = 20_000) -> TransferId:
+    """Ask for a transfer with a key whose transfers of more than $100 wait for a person."""
+    source, destination = ENDS[way]
+    return await home.send(source, destination, amount, approval_above=Cents(10_000))
 
 
 async def new_town(engine: Engine) -> Town:

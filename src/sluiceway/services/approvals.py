@@ -71,7 +71,12 @@ async def approve(engine: Engine, person: Person, password: str, transfer_id: Tr
         shown = await stored.find_transfer(tx, organization.id, transfer_id)
         progress = await load_progress(engine, tx, organization, transfer_ids=[transfer_id])
         transfer = _waiting(progress, transfer_id)
-        if shown is None or digest_of(shown) != digest or not await _is_rule_as_it_was(tx, organization, shown):
+        assert shown is not None, "what waits has been recorded"
+        assert shown.approval_expires_at is not None, "approvals end"
+        if shown.approval_expires_at <= progress.movements.clocks[organization.id]:
+            # Its time has come, though nobody has got round to cancelling it yet.
+            raise NotFound(IdKind.TRANSFER, transfer_id)
+        if digest_of(shown) != digest or not await _is_rule_as_it_was(tx, organization, shown):
             raise TransferChanged
         await _approve(tx, progress, transfer, person)
         await progress.write(tx)
