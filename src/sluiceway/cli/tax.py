@@ -33,8 +33,8 @@ def choose_tax_port(demo_port: int) -> int:
 
 
 def allowing(settings: Settings, url: str) -> Settings:
-    """Let rules ask the service at a URL, beside what the environment allows."""
-    here = f"http://{urlsplit(url).netloc}"
+    """Let rules ask the service at a URL of this machine, beside what the environment allows."""
+    here = f"http://{HOST}:{urlsplit(url).port}"
     return replace(settings, remote_allow=", ".join(filter(None, (settings.remote_allow, here))))
 
 
