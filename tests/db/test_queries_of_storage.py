@@ -27,7 +27,7 @@ _NAMES_IT = re.compile(
     rf"organization_id = ANY \({_ORGANIZATION}\[\]\)|organization_id = {_ORGANIZATION}"
     r"|INSERT INTO (?!organization\b)\w+ \(organization_id,"
     r"|organization WHERE id = ANY \(%\(ids\)s::uuid\[\]\)|INSERT INTO organization \(id,"
-    r"|UPDATE organization SET [^()]+(\(\w+\)[^()]+)*WHERE id = %\(id\)s::uuid"
+    r"|UPDATE organization SET [^()]+(\(\w+\)[^()]+)*WHERE id = %\(id\)s::uuid"  # noqa: S608 -- a pattern, not a query
 )
 
 _ROWS = 50_000
