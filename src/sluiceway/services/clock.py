@@ -4,14 +4,14 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
+from typing import Final, NamedTuple
 
 from sluiceway.domain.clocks import Clock
 from sluiceway.domain.errors import ClockRefused, SandboxOnly
 from sluiceway.domain.ids import OrganizationId
 from sluiceway.services.engine import Engine
 from sluiceway.services.errands import work_off
-from sluiceway.storage.database import WriteTx
+from sluiceway.storage.database import ReadTx, WriteTx
 from sluiceway.storage.organizations import Organization, find_organizations, lock_organization, set_clock
 from sluiceway.storage.schedules import is_unfinished, next_due
 
@@ -28,6 +28,13 @@ class ClockState:
     now: datetime
     is_frozen: bool
     stops: int = 0
+
+
+class _Move(NamedTuple):
+    """How far a clock was moved: to an instant at which something is due, to the end, or not at all."""
+
+    stop: datetime | None
+    is_there: bool
 
 
 async def read_clock(engine: Engine, organization_id: OrganizationId) -> ClockState:
@@ -66,12 +73,10 @@ async def advance(
         raise ClockRefused(f"the clock goes no further than the year {LAST_YEAR}")
     await freeze(engine, organization_id)
     stops = await _work_off(engine, organization_id)
-    while (following := await _next(engine, organization_id, to)) is not None:
-        await _move(engine, organization_id, following)
-        if watch is not None:
-            watch(following)
+    while not (move := await _move_on(engine, organization_id, to)).is_there:
+        if watch is not None and move.stop is not None:
+            watch(move.stop)
         stops += await _work_off(engine, organization_id)
-    await _move(engine, organization_id, to)
     state = await read_clock(engine, organization_id) if was_frozen else await resume(engine, organization_id)
     return ClockState(state.now, state.is_frozen, stops)
 
@@ -91,28 +96,33 @@ async def _work_off(engine: Engine, organization_id: OrganizationId) -> int:
 async def _is_busy(engine: Engine, organization_id: OrganizationId) -> bool:
     async with engine.database.read() as tx:
         organization = (await find_organizations(tx, [organization_id]))[organization_id]
-        now = engine.now()
-        is_paused = organization.paused_at is not None
-        return await is_unfinished(tx, organization_id, at=organization.clock.read(now), now=now, is_paused=is_paused)
+        return await _is_anything_due(engine, tx, organization)
 
 
-async def _next(engine: Engine, organization_id: OrganizationId, to: datetime) -> datetime | None:
-    async with engine.database.read() as tx:
-        organization = (await find_organizations(tx, [organization_id]))[organization_id]
+async def _is_anything_due(engine: Engine, tx: ReadTx, organization: Organization) -> bool:
+    now = engine.now()
+    is_paused = organization.paused_at is not None
+    return await is_unfinished(tx, organization.id, at=organization.clock.read(now), now=now, is_paused=is_paused)
+
+
+async def _move_on(engine: Engine, organization_id: OrganizationId, to: datetime) -> _Move:
+    """Move the clock to the next instant at which something is due, or to where it shall go.
+
+    In one turn inside the gate: somebody else may be moving it too, and what they have reached is not done yet.
+    """
+
+    async def work(tx: WriteTx) -> _Move:
+        organization = await lock_organization(tx, organization_id)
+        if await _is_anything_due(engine, tx, organization):
+            return _Move(None, is_there=False)
         now = organization.clock.read(engine.now())
         found = await next_due(tx, organization_id, now, is_paused=organization.paused_at is not None)
-    return None if found is None or found > to else found
+        stop = None if found is None or found > to else found
+        # Somebody else may have moved it further: it never goes back.
+        await set_clock(tx, organization_id, Clock(frozen_at=max(now, stop or to)))
+        return _Move(stop, is_there=stop is None)
 
-
-async def _move(engine: Engine, organization_id: OrganizationId, to: datetime) -> None:
-    """Set a clock that stands still. Somebody else may have moved it further: it never goes back."""
-
-    async def work(tx: WriteTx) -> None:
-        organization = await lock_organization(tx, organization_id)
-        now = organization.clock.read(engine.now())
-        await set_clock(tx, organization_id, Clock(frozen_at=max(now, to)))
-
-    await engine.database.write(work)
+    return await engine.database.write(work)
 
 
 async def _set(
