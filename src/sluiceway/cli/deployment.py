@@ -96,17 +96,22 @@ def ask(settings: Settings, work: "Callable[[Engine], Awaitable[T]]") -> T:
 
 
 def ask_and_run(settings: Settings, work: "Callable[[Engine], Awaitable[T]]") -> T:
-    """Open the data that is there, do work in which rules may run and ask remote services, close it."""
+    """Open the data that is there, do work in which rules may run and ask remote services, close it.
+
+    The demo's rules ask a service of the demo; it is there too, whether the demo is running or not.
+    """
+    from sluiceway.cli.tax import beside_the_demo
     from sluiceway.wiring import open_database, running
 
     # Ctrl-C closes connections in the middle of a statement, which is of no interest to who pressed it.
     logging.getLogger("psycopg.pool").setLevel(logging.ERROR)
 
-    async def main() -> T:
-        async with open_database(settings) as database, running(database, settings, with_worker=False) as parts:
+    async def main(widened: Settings) -> T:
+        async with open_database(widened) as database, running(database, widened, with_worker=False) as parts:
             return await work(parts.engine)
 
-    return asyncio.run(main())
+    with beside_the_demo(settings) as widened:
+        return asyncio.run(main(widened))
 
 
 def refuse_options_before(context: typer.Context) -> None:

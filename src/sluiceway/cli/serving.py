@@ -52,8 +52,10 @@ def serve(
 
     Several processes may serve one database. What was answered is safe: after a crash, starting again goes on.
     """
-    settings = with_address(settings_of(data_dir, database_url), host, port)
-    with listening(settings) as (sock, base_url):
+    from sluiceway.cli.tax import beside_the_demo
+
+    given = with_address(settings_of(data_dir, database_url), host, port)
+    with beside_the_demo(given) as settings, listening(settings) as (sock, base_url):
         run_until_stopped(_serve(settings, sock, lambda: say(f"Sluiceway is at {base_url}"), with_worker=worker))
 
 
@@ -70,7 +72,10 @@ def worker(data_dir: DataDir = None, database_url: DatabaseUrl = None) -> None:
 
     Any number of workers may share one database; each execution is settled by one of them.
     """
-    run_until_stopped(_work(settings_of(data_dir, database_url)))
+    from sluiceway.cli.tax import beside_the_demo
+
+    with beside_the_demo(settings_of(data_dir, database_url)) as settings:
+        run_until_stopped(_work(settings))
 
 
 async def _work(settings: Settings) -> None:
