@@ -9,7 +9,7 @@ from datetime import datetime
 
 from sluiceway.domain.executions import Counts, ExecutionStatus, explain, status_of
 from sluiceway.domain.ids import AccountId, ExecutionId, OrganizationId, RuleId, derive_transfer_id
-from sluiceway.domain.ledger import Balance
+from sluiceway.domain.ledger import Account, Balance
 from sluiceway.domain.money import Cents
 from sluiceway.domain.revisions import RevisionKey, RuleState
 from sluiceway.domain.rules import CapKey, ErrorCode, Event, Plan, PlannedTransfer, Rule, Snapshot, local_date, plan
@@ -173,6 +173,15 @@ def _cap_keys(execution: Claimed, compiled: Compiled) -> list[CapKey]:
     return compiled.needs.cap_keys(execution.rule_id, local_date(compiled.rule, _event(execution)))
 
 
+def _as_if(account: Account, amount: Cents, movements: Movements, organization_id: OrganizationId) -> Account:
+    """Give an account as if so much were in it; for one that we keep, its balance says that."""
+    if account.is_kept:
+        return account
+    at = movements.clocks[organization_id]
+    reported = replace(account.reported, balance=amount, available=amount, updated_at=at, error=None)
+    return replace(account, reported=reported)
+
+
 class _Batch:
     """A batch on its way: running balances and caps, and what is to be written."""
 
@@ -229,13 +238,15 @@ class _Batch:
         """
         organization_id = execution.organization_id
         book = self.movements.books[organization_id]
+        accounts: Mapping[AccountId, Account] = book.accounts
         balances: Mapping[AccountId, Balance] = book.balances
         account_id, amount = compiled.rule.account_id, execution.transfer_amount
         is_what_if = execution.mode is Mode.SIMULATION and execution.stands_in
         if is_what_if and amount is not None and account_id is not None and account_id in balances:
             balances = {**balances, account_id: Balance(amount, 0, balances[account_id].expected_in)}
+            accounts = {**accounts, account_id: _as_if(accounts[account_id], amount, self.movements, organization_id)}
         return Snapshot(
-            book.accounts,
+            accounts,
             balances,
             self._used.setdefault(organization_id, {}),
             {place: answer.amount for place, answer in answered.items() if answer.amount is not None},
