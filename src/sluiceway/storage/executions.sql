@@ -83,14 +83,16 @@ WHERE o.paused_at IS NULL AND EXISTS (
 
 -- name: claim_gathering
 -- A lease and a new fencing token; whoever had it before can no longer write.
-UPDATE execution e SET leased_until = %(leased_until)s, fence = e.fence + 1, attempts = e.attempts + 1
-FROM (
+-- Chosen in a WITH, once: as a subquery it may be run again for every row of a join, past its limit.
+WITH chosen AS (
     SELECT organization_id, id FROM execution
     WHERE organization_id = %(organization_id)s::uuid AND stage = 'GATHER' AND due_at <= %(at)s
         AND (leased_until IS NULL OR leased_until <= %(now)s)
     ORDER BY due_at, id LIMIT %(limit)s
     FOR NO KEY UPDATE SKIP LOCKED
-) AS chosen
+)
+UPDATE execution e SET leased_until = %(leased_until)s, fence = e.fence + 1, attempts = e.attempts + 1
+FROM chosen
 WHERE e.organization_id = chosen.organization_id AND e.id = chosen.id
     AND e.organization_id = %(organization_id)s::uuid
 RETURNING e.organization_id, e.id, e.rule_id, e.revision, e.mode, e.transfer_amount, e.is_refresh_due, e.gather_step,

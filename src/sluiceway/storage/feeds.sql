@@ -19,8 +19,8 @@ WHERE EXISTS (
 
 -- name: claim_feeds
 -- A lease and a new fencing token; whoever had it before can no longer write. With `subject_ids`, these, due or not.
-UPDATE feed f SET leased_until = %(leased_until)s, fence = f.fence + 1, attempts = f.attempts + 1, hurried_to = NULL
-FROM (
+-- Chosen in a WITH, once: as a subquery it may be run again for every row of a join, past its limit.
+WITH chosen AS (
     SELECT organization_id, subject_id FROM feed
     WHERE organization_id = %(organization_id)s::uuid
         AND (due_at <= %(at)s OR subject_id = ANY (%(subject_ids)s::uuid[]))
@@ -28,7 +28,9 @@ FROM (
         AND (leased_until IS NULL OR leased_until <= %(now)s)
     ORDER BY due_at, subject_id LIMIT %(limit)s
     FOR NO KEY UPDATE SKIP LOCKED
-) AS chosen
+)
+UPDATE feed f SET leased_until = %(leased_until)s, fence = f.fence + 1, attempts = f.attempts + 1, hurried_to = NULL
+FROM chosen
 WHERE f.organization_id = chosen.organization_id AND f.subject_id = chosen.subject_id
     AND f.organization_id = %(organization_id)s::uuid
 RETURNING f.subject_id, f.cursor, f.fence, f.attempts;

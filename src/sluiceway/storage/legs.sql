@@ -45,15 +45,17 @@ WHERE EXISTS (
 
 -- name: claim_legs
 -- A lease and a new fencing token; whoever had it before can no longer write. The oldest first.
-UPDATE transfer_leg l SET leased_until = %(leased_until)s, fence = l.fence + 1, attempts = l.attempts + 1
-FROM (
+-- Chosen in a WITH, once: as a subquery it may be run again for every row of a join, past its limit.
+WITH chosen AS (
     SELECT organization_id, id FROM transfer_leg
     WHERE organization_id = %(organization_id)s::uuid AND due_at <= %(at)s
         AND (leased_until IS NULL OR leased_until <= %(now)s)
         AND NOT (is_automatic AND %(is_paused)s::boolean)
     ORDER BY due_at, id LIMIT %(limit)s
     FOR NO KEY UPDATE SKIP LOCKED
-) AS chosen
+)
+UPDATE transfer_leg l SET leased_until = %(leased_until)s, fence = l.fence + 1, attempts = l.attempts + 1
+FROM chosen
 JOIN account a ON a.organization_id = %(organization_id)s::uuid
 JOIN transfer t ON t.organization_id = %(organization_id)s::uuid
 LEFT JOIN account s ON s.organization_id = t.organization_id AND s.id = t.source_account_id
