@@ -163,10 +163,12 @@ class _ErrandLoop:
         if not self._running:
             return ERRAND_POLL_S
         stopping = asyncio.create_task(self._stopped.wait())
-        await asyncio.wait(
-            {*self._running.values(), stopping}, timeout=ERRAND_POLL_S, return_when=asyncio.FIRST_COMPLETED
-        )
-        stopping.cancel()
+        try:
+            await asyncio.wait(
+                {*self._running.values(), stopping}, timeout=ERRAND_POLL_S, return_when=asyncio.FIRST_COMPLETED
+            )
+        finally:
+            stopping.cancel()
         done = [self._running.pop(key) for key, task in list(self._running.items()) if task.done()]
         ended = await asyncio.gather(*done, return_exceptions=True)
         for failure in ended:
