@@ -7,6 +7,7 @@ from sluiceway.domain.calendar import begins_at, first_between, names
 from sluiceway.domain.errors import InvalidParameters
 from sluiceway.domain.ids import IdKind
 from sluiceway.domain.rules import Scheduled, fingerprint, read_rule
+from sluiceway.domain.schedule import Schedule
 from sluiceway.services.engine import Engine
 from sluiceway.services.schedules import LATE
 from sluiceway.storage import audit as stored
@@ -141,10 +142,9 @@ async def _check_occurrences(tx: ReadTx, examined: Examined) -> CheckResult:
 
 
 def _wrong_with(ran: Ran, before: Ran | None) -> str | None:
-    trigger = read_rule(ran.definition).trigger
-    if not isinstance(trigger, Scheduled):
+    schedule = _schedule(ran.definition)
+    if schedule is None:
         return "a rule that runs on schedule"
-    schedule = trigger.schedule
     if not names(schedule, ran.nominal):
         return "a time that the schedule names"
     if not begins_at(schedule, ran.nominal, ran.scheduled_for):
@@ -153,6 +153,14 @@ def _wrong_with(ran: Ran, before: Ran | None) -> str | None:
     if before is not None and not is_late and (left_out := first_between(schedule, before.nominal, ran.nominal)):
         return f"a run for {left_out.isoformat()} before it"
     return None
+
+
+def _schedule(definition: object) -> Schedule | None:
+    try:
+        trigger = read_rule(definition).trigger
+    except InvalidParameters:
+        return None
+    return trigger.schedule if isinstance(trigger, Scheduled) else None
 
 
 async def _check_definitions(tx: ReadTx, examined: Examined) -> CheckResult:

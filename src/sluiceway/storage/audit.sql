@@ -172,26 +172,31 @@ FROM judged WHERE expected IS NOT NULL ORDER BY organization_id, id LIMIT %(limi
 
 -- name: legs_unlike_their_transfer
 -- A transfer is on its way while a leg of it is, and complete when the last of its pull and push has settled. After an
--- end only money that goes back, or a payment that had left, is still on its way.
+-- end only money that goes back, or a payment that had left when its pull came back, is still on its way.
 WITH carried AS (
     SELECT organization_id, transfer_id,
            count(*) FILTER (WHERE status IN ('PROCESSING', 'PENDING')) AS open,
+           count(*) FILTER (WHERE status IN ('PROCESSING', 'PENDING') AND sequence = 0) AS first_open,
            count(*) FILTER (WHERE status = 'PROCESSING' AND sequence = 0) AS waiting,
-           bool_and(status = 'SETTLED') AS is_settled, count(*) AS legs
+           bool_and(status = 'SETTLED') AS is_settled, bool_and(status = 'CANCELLED') AS is_cancelled,
+           count(*) AS legs
     FROM transfer_leg GROUP BY organization_id, transfer_id
 )
 SELECT t.organization_id, t.id,
-       CASE t.status WHEN 'PROCESSING' THEN 'one leg, not handed over' WHEN 'PENDING' THEN 'one open leg'
-                     WHEN 'COMPLETE' THEN 'settled legs' ELSE 'at most one open leg' END,
+       CASE t.status WHEN 'PROCESSING' THEN 'one leg, not handed over'
+                     WHEN 'PENDING' THEN 'one open leg, the first one handed over'
+                     WHEN 'COMPLETE' THEN 'settled legs' WHEN 'CANCELLED' THEN 'cancelled legs'
+                     ELSE 'one leg that failed, and at most one that is open' END,
        format('%%s with %%s legs, %%s open, %%s to be handed over', t.status, c.legs, c.open, c.waiting),
        count(*) OVER ()
 FROM carried c
 JOIN transfer t ON t.organization_id = c.organization_id AND t.id = c.transfer_id
 WHERE CASE t.status WHEN 'PROCESSING' THEN NOT (c.legs = 1 AND c.waiting = 1)
-                    WHEN 'PENDING' THEN c.open <> 1
+                    WHEN 'PENDING' THEN c.open <> 1 OR c.waiting > 0
                     WHEN 'COMPLETE' THEN NOT c.is_settled
+                    WHEN 'CANCELLED' THEN NOT c.is_cancelled
                     WHEN 'PENDING_APPROVAL' THEN true
-                    ELSE c.open > 1 END
+                    ELSE c.open > 1 OR c.first_open > 0 OR c.is_settled END
 ORDER BY t.organization_id, t.id LIMIT %(limit)s;
 
 -- name: legs_unlike_the_bank
