@@ -12,7 +12,13 @@ from sluiceway.storage.database import ConstraintViolated, Database, WriteTx, ex
 from tests.support import PASSWORD, World, first_story, fixed, on_demand, plain_engine
 
 # Small tables that are looked up before the organization is known, and the history of migrations.
-_WITHOUT_ORGANIZATION = {"organization_pkey", "api_key_secret_hash_key", "schema_migration_pkey"}
+_WITHOUT_ORGANIZATION = {
+    "organization_pkey",
+    "api_key_secret_hash_key",
+    "access_token_secret_hash_key",
+    "rule_secret_secret_hash_key",
+    "schema_migration_pkey",
+}
 
 
 def ask(url: str, query: str) -> list[tuple]:

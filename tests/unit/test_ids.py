@@ -73,6 +73,8 @@ def test_every_spelling_of_an_id_is_the_same_id(kind: IdKind, uuid: str):
         (IdKind.CARD, "card"),
         (IdKind.KEY, "key"),
         (IdKind.REQUEST, "req"),
+        (IdKind.TOKEN, "token"),
+        (IdKind.RULE_SECRET, "secret"),
     ],
 )
 def test_each_kind_has_its_prefixes_and_refuses_those_of_others(kind: IdKind, prefix: str):

@@ -38,6 +38,10 @@ _KINDS = {
     IdKind.CARD: "card",
     IdKind.KEY: "API key",
     IdKind.REQUEST: "request",
+    IdKind.ENDPOINT: "webhook endpoint",
+    IdKind.DELIVERY: "delivery",
+    IdKind.TOKEN: "access token",
+    IdKind.RULE_SECRET: "rule secret",
 }
 
 

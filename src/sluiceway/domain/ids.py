@@ -10,12 +10,16 @@ from typing import NewType
 OrganizationId = NewType("OrganizationId", str)
 PersonId = NewType("PersonId", str)
 KeyId = NewType("KeyId", str)
+TokenId = NewType("TokenId", str)
+RuleSecretId = NewType("RuleSecretId", str)
 AccountId = NewType("AccountId", str)
 RuleId = NewType("RuleId", str)
 ApprovalId = NewType("ApprovalId", str)
 ExecutionId = NewType("ExecutionId", str)
 TransferId = NewType("TransferId", str)
 LegId = NewType("LegId", str)
+EndpointId = NewType("EndpointId", str)
+DeliveryId = NewType("DeliveryId", str)
 
 
 class IdKind(Enum):
@@ -28,6 +32,10 @@ class IdKind(Enum):
     CARD = ("card",)
     KEY = ("key",)
     REQUEST = ("req",)
+    ENDPOINT = ("ep",)
+    DELIVERY = ("dlv",)
+    TOKEN = ("token",)
+    RULE_SECRET = ("secret",)
 
 
 _ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"

@@ -39,8 +39,7 @@ async def create_key(
 
     What the key moves above `approval_above` waits for a person (None: nothing does).
     """
-    body = engine.new_secret(SECRET_LENGTH)
-    secret = f"{PREFIX}{body}{checksum(body)}"
+    secret = make_secret(engine, PREFIX)
     key = ApiKey(organization_id, KeyId(engine.new_id()), name, grants, engine.now(), None, approval_above)
 
     async def work(tx: WriteTx) -> None:
@@ -96,6 +95,12 @@ async def identify(engine: Engine, secrets: Sequence[str]) -> list[Principal | R
     return [Unauthenticated() if digest is None else known.get(digest) or Unauthenticated() for digest in hashes]
 
 
+def make_secret(engine: Engine, prefix: str) -> str:
+    """Make a secret that says what it is and can be told from a mistyped one."""
+    body = engine.new_secret(SECRET_LENGTH)
+    return f"{prefix}{body}{checksum(body)}"
+
+
 def hash_secret(secret: str) -> bytes:
     """Hash a secret for keeping. It is long and random, so a fast hash is enough."""
     return sha256(secret.encode()).digest()
@@ -110,7 +115,7 @@ def checksum(body: str) -> str:
     return letters
 
 
-def is_well_formed(secret: str) -> bool:
+def is_well_formed(secret: str, prefix: str = PREFIX) -> bool:
     """Tell whether a secret could be one of ours."""
-    body, check = secret[len(PREFIX) : -CHECKSUM_LENGTH], secret[-CHECKSUM_LENGTH:]
-    return secret.isascii() and secret.startswith(PREFIX) and len(body) == SECRET_LENGTH and checksum(body) == check
+    body, check = secret[len(prefix) : -CHECKSUM_LENGTH], secret[-CHECKSUM_LENGTH:]
+    return secret.isascii() and secret.startswith(prefix) and len(body) == SECRET_LENGTH and checksum(body) == check
