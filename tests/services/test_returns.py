@@ -6,6 +6,7 @@ from sluiceway.domain.ach import ReturnCode
 from sluiceway.domain.executions import ExecutionStatus
 from sluiceway.domain.ids import AccountId
 from sluiceway.domain.ledger import AccountKind
+from sluiceway.services.accounts import delete_account
 from sluiceway.storage.bank_rows import BankAccountState, EventKind
 from tests.services.town import Town, eastern
 from tests.support import fixed, on_demand, whenever_money_arrives
@@ -210,3 +211,26 @@ async def test_what_is_told_of_an_account_that_nobody_has_changes_nothing(town: 
     await town.outside(EventKind.DEPOSIT, "nobody's", 60_000)
 
     assert await town.transfers() == []
+
+
+async def test_money_for_an_account_that_was_deleted_brings_it_back(home: Town):
+    await delete_account(home.engine, home.organization_id, home.accounts["savings"], "")
+
+    await home.outside(EventKind.WITHDRAWAL, "savings", 1_000)
+    assert await home.events("account.reopened") == []
+    await home.outside(EventKind.DEPOSIT, "savings", 60_000)
+
+    assert (await home.balances())["savings"] == 60_000
+    assert await home.events("account.reopened") == [home.accounts["savings"]]
+
+
+async def test_a_push_that_comes_back_to_an_account_that_was_deleted_brings_it_back(home: Town):
+    await home.send("income", "savings", 10_000)
+    rent = await home.send("savings", "landlord", 10_000)
+    await home.until("2026-07-07 13:00")
+    await delete_account(home.engine, home.organization_id, home.accounts["savings"], "")
+
+    await home.send_back(await home.leg(rent), ReturnCode.R03)
+
+    assert await home.figures("savings") == (10_000, 0, 0)
+    assert await home.events("account.reopened") == [home.accounts["savings"]]

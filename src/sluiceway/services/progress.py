@@ -174,7 +174,7 @@ class Progress:
         book = self.movements.books[self.organization_id]
         debit, credit = self._account(transfer, effect.debit), self._account(transfer, effect.credit)
         if effect.kind is EffectKind.REVERSE:
-            self._reopen(debit, credit)
+            self.reopen(debit, credit)
         match effect.kind:
             case EffectKind.POST:
                 book.post(transfer.id, debit, credit, transfer.amount)
@@ -193,8 +193,8 @@ class Progress:
             case _:
                 assert_never(effect.kind)
 
-    def _reopen(self, *account_ids: AccountId) -> None:
-        """Bring back an account that has been deleted since: what a bank sends back has to be somewhere."""
+    def reopen(self, *account_ids: AccountId) -> None:
+        """Bring back an account that has been deleted since: what a bank sends, or sends back, has to be somewhere."""
         accounts = self.movements.books[self.organization_id].accounts
         for account_id in account_ids:
             if accounts[account_id].is_deleted and account_id not in self.reopened:

@@ -99,13 +99,14 @@ async def _deposit(tx: WriteTx, progress: Progress, report: Deposited) -> None:
     """Post money that somebody outside has sent; under another name than the owner's it goes back."""
     book = progress.movements.books[progress.organization_id]
     account = book.accounts.get(report.account_id)
-    if account is None or not account.is_kept or account.is_deleted:
+    if account is None or not account.is_kept:
         return
     record = await find_account(tx, progress.organization_id, report.account_id)
     owner = None if record is None else record.beneficiary_name
     is_mismatch = owner is not None and report.payee_name is not None and _folded(owner) != _folded(report.payee_name)
     transfer_id = TransferId(progress.movements.engine.new_id())
     if not is_mismatch:
+        progress.reopen(account.id)
         world = progress.own[progress.organization_id, account.currency].world
         book.post(transfer_id, world, account.id, report.amount)
     transfer = _outside(progress, transfer_id, report, is_deposit=True)
