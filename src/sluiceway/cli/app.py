@@ -15,6 +15,7 @@ from sluiceway.cli import (
     executions,
     keys,
     organizations,
+    remote,
     rules,
     schema,
     serving,
@@ -43,6 +44,7 @@ app.add_typer(clock.app, name="clock")
 app.add_typer(organizations.organizations, name="organizations")
 app.add_typer(organizations.people, name="people")
 app.add_typer(keys.app, name="keys")
+app.add_typer(remote.app, name="remote")
 rules.app.command()(backtest)
 rules.app.command()(simulate)
 app.add_typer(rules.app, name="rules")

@@ -14,6 +14,7 @@ from sluiceway.services.engine import Engine
 from sluiceway.services.idempotency import Answer, Idempotency
 from sluiceway.services.keys import identify
 from sluiceway.services.once import Effect, answer_once
+from sluiceway.services.remote_access import identify_rule_secrets, identify_tokens
 from sluiceway.services.transfers import CreateTransfer, transfer
 
 
@@ -27,6 +28,12 @@ class Edge:
         async def run_identify(secrets: Sequence[str]) -> Sequence[Principal | Refusal]:
             return await identify(engine, secrets)
 
+        async def run_identify_token(secrets: Sequence[str]) -> Sequence[Principal | Refusal]:
+            return await identify_tokens(engine, secrets)
+
+        async def run_identify_rule_secret(secrets: Sequence[str]) -> Sequence[Principal | Refusal]:
+            return await identify_rule_secrets(engine, secrets)
+
         async def run_admit(commands: Sequence[TriggerRule]) -> Sequence[Answer | Refusal]:
             return await admit(engine, commands)
 
@@ -37,6 +44,8 @@ class Edge:
             return await deposit(engine, commands)
 
         self._identify = Batcher(run_identify)
+        self._identify_token = Batcher(run_identify_token)
+        self._identify_rule_secret = Batcher(run_identify_rule_secret)
         self._admit = Batcher(run_admit)
         self._transfer = Batcher(run_transfer)
         self._deposit = Batcher(run_deposit)
@@ -45,6 +54,14 @@ class Edge:
     async def identify(self, secret: str) -> Principal:
         """Find who is calling. Raises Unauthenticated."""
         return await self._identify.submit(secret)
+
+    async def identify_token(self, secret: str) -> Principal:
+        """Find who is calling with an access token. Raises Unauthenticated."""
+        return await self._identify_token.submit(secret)
+
+    async def identify_rule_secret(self, secret: str) -> Principal:
+        """Find who is calling with a rule's secret. Raises Unauthenticated."""
+        return await self._identify_rule_secret.submit(secret)
 
     async def trigger(self, command: TriggerRule) -> Answer:
         """Admit a trigger. Raises its refusal."""
@@ -84,5 +101,12 @@ class Edge:
 
     async def close(self) -> None:
         """Answer what has been submitted."""
-        for batcher in (self._identify, self._admit, self._transfer, self._deposit):
+        for batcher in (
+            self._identify,
+            self._identify_token,
+            self._identify_rule_secret,
+            self._admit,
+            self._transfer,
+            self._deposit,
+        ):
             await batcher.close()
