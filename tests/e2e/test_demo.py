@@ -75,9 +75,14 @@ def test_a_demo_that_lost_its_file_makes_new_secrets_and_says_so():
 
         after = demo.demo()
         assert after["accounts"] == before["accounts"]
-        assert after["rules"] == before["rules"]
+        assert [rule | {"secret": ""} for rule in after["rules"].values()] == [
+            rule | {"secret": ""} for rule in before["rules"].values()
+        ]
+        for short, rule in after["rules"].items():
+            assert rule["secret"] != before["rules"][short]["secret"]
         assert after["api_key"] != before["api_key"]
-        assert "a new password and a new API key" in demo.output
+        assert after["access_token"] != before["access_token"]
+        assert "a new password and a new API key and a new access token and a new secret for 10 rules" in demo.output
         headers = {"Authorization": f"ApiKey {after['api_key']}"}
         assert httpx.get(f"{demo.url}/api/v1/accounts", headers=headers).status_code == 200
         rule = after["rules"]["auto_save"]["id"]

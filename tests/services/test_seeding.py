@@ -7,9 +7,11 @@ from itertools import count
 
 import pytest
 
+from sluiceway.domain.access import Principal
 from sluiceway.domain.ids import RuleId
 from sluiceway.domain.ledger import AccountKind, ExternalKind
 from sluiceway.domain.rules import describe, fingerprint, read_rule, write_rule
+from sluiceway.services import remote_access
 from sluiceway.services.clock import advance, read_clock
 from sluiceway.services.engine import Engine
 from sluiceway.services.keys import identify, list_keys, revoke_key
@@ -155,7 +157,7 @@ async def test_lost_secrets_are_renewed_and_named(engine: Engine):
     await seed_demo(engine)
     again = await seed_demo(engine, None)
 
-    assert again.renewed == ("password", "API key")
+    assert again.renewed == ("password", "API key", "access token", "secret for 10 rules")
     person = await find_person(engine, EMAIL)
     assert engine.verify_password(person.password_hash, again.secrets.password)
 
@@ -170,6 +172,58 @@ async def test_a_revoked_key_alone_is_renewed(engine: Engine):
     assert again.renewed == ("API key",)
     assert again.secrets.password == first.secrets.password
     assert again.secrets.api_key != first.secrets.api_key
+
+
+async def test_programs_may_read_the_households_accounts_and_run_every_rule(engine: Engine):
+    demo = await seed_demo(engine)
+
+    [token] = await remote_access.identify_tokens(engine, [demo.secrets.access_token])
+    assert isinstance(token, Principal)
+    seen = await remote_access.accounts_of(engine, token)
+    assert {record.beneficiary_name for record in seen} == {"Sample Household"}
+    assert len(seen) == 10
+    assert demo.secrets.rule_secrets.keys() == demo.rules.keys()
+    found = await remote_access.find_rule_secrets(engine, list(demo.secrets.rule_secrets.values()))
+    assert [one and one.rule_id for one in found] == list(demo.rules.values())
+
+
+async def test_what_is_revoked_is_made_again_and_the_rest_is_kept(engine: Engine):
+    first = await seed_demo(engine)
+    [token] = await remote_access.list_tokens(engine, DEMO_ORGANIZATION)
+    await remote_access.revoke_token(engine, DEMO_ORGANIZATION, token.id, "")
+    secret = (await remote_access.list_rule_secrets(engine, DEMO_ORGANIZATION))[0]
+    await remote_access.revoke_rule_secret(engine, DEMO_ORGANIZATION, secret.id, "")
+    revoked = next(short for short, rule_id in first.rules.items() if rule_id == secret.rule_id)
+
+    again = await seed_demo(engine, first.secrets)
+
+    assert again.renewed == ("access token", "secret for 1 rule")
+    assert again.secrets.access_token != first.secrets.access_token
+    changed = {short for short, one in again.secrets.rule_secrets.items() if first.secrets.rule_secrets[short] != one}
+    assert changed == {revoked}
+
+
+async def test_a_secret_of_another_rule_is_not_taken_for_the_rules_own(engine: Engine):
+    first = await seed_demo(engine)
+    secrets = first.secrets.rule_secrets
+    mixed = replace(first.secrets, rule_secrets={**secrets, "bills": secrets["auto_save"]})
+
+    again = await seed_demo(engine, mixed)
+
+    assert again.renewed == ("secret for 1 rule",)
+    assert again.secrets.rule_secrets["auto_save"] == secrets["auto_save"]
+
+
+async def test_a_remote_api_that_a_person_switched_off_stays_off(engine: Engine):
+    first = await seed_demo(engine)
+    assert await remote_access.is_enabled(engine, DEMO_ORGANIZATION)
+    await remote_access.disable(engine, DEMO_ORGANIZATION)
+
+    again = await seed_demo(engine, first.secrets)
+    await seed_demo(engine, None)
+
+    assert again.secrets == first.secrets
+    assert not await remote_access.is_enabled(engine, DEMO_ORGANIZATION)
 
 
 async def test_a_rule_that_a_person_disabled_stays_disabled(engine: Engine):

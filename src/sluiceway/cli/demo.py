@@ -65,9 +65,13 @@ def describe_demo(seeded: "Demo", base_url: str) -> dict[str, Any]:
         "base_url": base_url,
         "organization_id": seeded.organization_id,
         "api_key": seeded.secrets.api_key,
+        "access_token": seeded.secrets.access_token,
         "person": {"email": seeded.email, "password": seeded.secrets.password},
         "accounts": {short: _id(IdKind.ACCOUNT, value) for short, value in seeded.accounts.items()},
-        "rules": {short: _id(IdKind.RULE, value) for short, value in seeded.rules.items()},
+        "rules": {
+            short: {**_id(IdKind.RULE, value), "secret": seeded.secrets.rule_secrets[short]}
+            for short, value in seeded.rules.items()
+        },
         "tax_service": None if asked is None else {"url": asked.url, "secret": asked.secret},
     }
 
@@ -80,7 +84,10 @@ def _read_secrets(data_dir: Path) -> "Secrets | None":
     from sluiceway.services.seeding import Secrets
 
     found = read_demo_file(data_dir)
-    return None if found is None else Secrets(found.api_key, found.person.password)
+    if found is None:
+        return None
+    rule_secrets = {short: rule.secret for short, rule in found.rules.items()}
+    return Secrets(found.api_key, found.person.password, found.access_token, rule_secrets)
 
 
 def _show(seeded: "Demo", base_url: str, file: Path, *, is_served: bool) -> None:

@@ -17,6 +17,10 @@ class _Person(msgspec.Struct):
     password: str
 
 
+class _Rule(msgspec.Struct):
+    secret: str = ""
+
+
 class RemoteService(msgspec.Struct):
     """A service that a rule of the demo asks: where it is, and the secret that questions are signed with."""
 
@@ -29,6 +33,8 @@ class DemoFile(msgspec.Struct):
 
     api_key: str
     person: _Person
+    access_token: str = ""
+    rules: dict[str, _Rule] = msgspec.field(default_factory=dict[str, _Rule])
     tax_service: RemoteService | None = None
 
 

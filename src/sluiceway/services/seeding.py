@@ -6,7 +6,7 @@ the demo is made of is in `sample`.
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Final
 
@@ -18,12 +18,13 @@ from sluiceway.domain.money import NO_CENTS
 from sluiceway.domain.revisions import RuleRecord
 from sluiceway.domain.rules import RemoteAmount
 from sluiceway.rails.sandbox import SandboxBank
+from sluiceway.services import remote_access
 from sluiceway.services.accounts import NewAccount, insert_account
 from sluiceway.services.clock import advance, read_clock
 from sluiceway.services.engine import Engine
 from sluiceway.services.keys import create_key, every_grant, hash_secret
 from sluiceway.services.rules import SECRET_LENGTH, enable_rule
-from sluiceway.services.sample import ACCOUNTS, RULE_NAMES, SampleAccount, outside_events, sample_rules
+from sluiceway.services.sample import ACCOUNTS, HOUSEHOLD, RULE_NAMES, SampleAccount, outside_events, sample_rules
 from sluiceway.storage.accounts import list_accounts
 from sluiceway.storage.bank_rows import BankAccount, BankAccountState, LiabilityFigures
 from sluiceway.storage.credentials import Person, find_people, insert_person, set_password
@@ -54,6 +55,9 @@ class Secrets:
 
     api_key: str
     password: str
+    access_token: str = ""
+    rule_secrets: Mapping[str, str] = field(default_factory=dict[str, str])
+    """By the rule's short name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,14 +110,12 @@ async def seed_demo(engine: Engine, known: Secrets | None = None, *, tax_port: i
         await _plan_outside(engine, accounts)
         for rule in sorted(waiting, key=lambda rule: rule.position):
             await enable_rule(engine, person, password, rule.id, rule.fingerprint)
-    api_key = await _working_key(engine, known)
-    if api_key is None:
-        _, api_key = await create_key(engine, DEMO_ORGANIZATION, "Demo", every_grant())
-        renewed.append("API key")
+    secrets, others = await _working_secrets(engine, known, password, rules)
+    renewed += others
     return Demo(
         organization_id=DEMO_ORGANIZATION,
         email=EMAIL,
-        secrets=Secrets(api_key, password),
+        secrets=secrets,
         accounts=accounts,
         rules={short: rule.id for short, rule in rules.items()},
         tax_service=await _tax_service(engine, rules.get(_ASKS_FOR_TAX)),
@@ -216,6 +218,26 @@ async def _renew_password(engine: Engine, person: Person, password: str) -> Pers
     return renewed
 
 
+async def _working_secrets(
+    engine: Engine, known: Secrets | None, password: str, rules: Mapping[str, RuleRecord]
+) -> tuple[Secrets, list[str]]:
+    """Keep what works, make what is missing, and name what was made."""
+    renewed: list[str] = []
+    api_key = await _working_key(engine, known)
+    if api_key is None:
+        _, api_key = await create_key(engine, DEMO_ORGANIZATION, "Demo", every_grant())
+        renewed.append("API key")
+    access_token = await _working_token(engine, known)
+    if access_token is None:
+        access_token = await _new_token(engine)
+        renewed.append("access token")
+    rule_secrets = await _working_rule_secrets(engine, known, rules)
+    if missing := {short: rule.id for short, rule in rules.items() if short not in rule_secrets}:
+        rule_secrets |= await _new_rule_secrets(engine, missing)
+        renewed.append(f"secret for {len(missing)} rule{'s' if len(missing) > 1 else ''}")
+    return Secrets(api_key, password, access_token, rule_secrets), renewed
+
+
 async def _working_key(engine: Engine, known: Secrets | None) -> str | None:
     if known is None:
         return None
@@ -223,6 +245,42 @@ async def _working_key(engine: Engine, known: Secrets | None) -> str | None:
         found = await engine.principals.get(tx, {hash_secret(known.api_key)})
     is_ours = any(principal.organization_id == DEMO_ORGANIZATION for principal in found.values())
     return known.api_key if is_ours else None
+
+
+async def _working_token(engine: Engine, known: Secrets | None) -> str | None:
+    """Keep a token that would work if the remote API is on; whether it is, a person decides."""
+    if known is None:
+        return None
+    [found] = await remote_access.find_tokens(engine, [known.access_token])
+    return known.access_token if found is not None and found.organization_id == DEMO_ORGANIZATION else None
+
+
+async def _new_token(engine: Engine) -> str:
+    if not await remote_access.list_tokens(engine, DEMO_ORGANIZATION):
+        # The first one: from then on, a person may have switched it off.
+        await remote_access.enable(engine, DEMO_ORGANIZATION)
+    _, token = await remote_access.create_token(engine, DEMO_ORGANIZATION, "Demo", HOUSEHOLD)
+    return token
+
+
+async def _working_rule_secrets(
+    engine: Engine, known: Secrets | None, rules: Mapping[str, RuleRecord]
+) -> dict[str, str]:
+    if known is None:
+        return {}
+    shorts = [short for short in rules if short in known.rule_secrets]
+    found = await remote_access.find_rule_secrets(engine, [known.rule_secrets[short] for short in shorts])
+    return {
+        short: known.rule_secrets[short]
+        for short, one in zip(shorts, found, strict=True)
+        if one is not None and (one.organization_id, one.rule_id) == (DEMO_ORGANIZATION, rules[short].id)
+    }
+
+
+async def _new_rule_secrets(engine: Engine, rules: Mapping[str, RuleId]) -> dict[str, str]:
+    named = [(rule_id, rule_id) for rule_id in rules.values()]
+    made = await remote_access.create_rule_secrets(engine, DEMO_ORGANIZATION, named)
+    return {short: secret for short, (_, secret) in zip(rules, made, strict=True)}
 
 
 async def _tax_service(engine: Engine, rule: RuleRecord | None) -> TaxService | None:

@@ -3,8 +3,8 @@
 Tables and simple arithmetic, no chance and no clock: the same history every time. `seeding` writes it down.
 """
 
-from sluiceway.services.sample.accounts import ACCOUNTS, SampleAccount
+from sluiceway.services.sample.accounts import ACCOUNTS, HOUSEHOLD, SampleAccount
 from sluiceway.services.sample.outside import outside_events
 from sluiceway.services.sample.rules import RULE_NAMES, sample_rules
 
-__all__ = ["ACCOUNTS", "RULE_NAMES", "SampleAccount", "outside_events", "sample_rules"]
+__all__ = ["ACCOUNTS", "HOUSEHOLD", "RULE_NAMES", "SampleAccount", "outside_events", "sample_rules"]
