@@ -5,6 +5,7 @@ import json
 from dataclasses import replace
 from datetime import timedelta
 
+import psycopg
 import pytest
 import pytest_asyncio
 
@@ -16,6 +17,7 @@ from sluiceway.services.engine import Engine
 from sluiceway.services.gathering import NOT_ALLOWED, gather, waiting_organizations
 from sluiceway.services.organizations import pause, resume
 from sluiceway.services.rules import disable_rule
+from sluiceway.storage.database import Database, DatabaseOptions
 from tests.api.client import open_api
 from tests.clocks import go_to, shown, until
 from tests.outbound.servers import replying, serving
@@ -240,3 +242,24 @@ async def test_one_service_that_hangs_does_not_keep_the_answers_of_others(taxed:
         for gate in service.gates:
             gate.set()
         await gathering
+
+
+async def test_an_answer_outlasts_somebody_who_keeps_the_organization_locked(taxed: World, database_url: str):
+    gate = "SELECT FROM organization WHERE id = %s FOR UPDATE"
+    async with (
+        asking(taxed, amount(700)) as (world, server),
+        Database(database_url, DatabaseOptions(lock_timeout_s=0.2)) as hasty,
+    ):
+        engine = replace(world.engine, database=hasty)
+        await world.rule("tax", on_demand("income", remote(server)))
+        await world.trigger("tax")
+        await world.settle()
+        async with await psycopg.AsyncConnection.connect(database_url) as holder:
+            gathering = asyncio.create_task(gather(engine, world.organization_id))
+            await holder.execute(gate, (world.organization_id,))
+            await asyncio.sleep(0.4)
+            await holder.rollback()
+            await gathering
+        await world.settle()
+
+        assert (await moved(world), len(server.requests)) == ([700], 1)

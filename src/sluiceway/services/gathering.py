@@ -4,7 +4,8 @@ Lease, ask with no transaction open, record the answer if the lease still holds.
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from datetime import timedelta
 from typing import Final, NamedTuple
 
@@ -20,13 +21,15 @@ from sluiceway.services.refreshing import refresh
 from sluiceway.services.rules import SECRET_LENGTH
 from sluiceway.storage import executions as stored
 from sluiceway.storage.accounts import external_accounts
-from sluiceway.storage.database import WriteTx
+from sluiceway.storage.database import Locked, WriteTx
 from sluiceway.storage.executions import Gathering
 from sluiceway.storage.organizations import find_organizations, lock_organization
 from sluiceway.storage.remote_amounts import RemoteAnswer, insert_remote_amount, remote_amounts
 from sluiceway.storage.rules import rule_secret, rule_states
 
 AT_ONCE: Final = 8
+MOST_WRITES: Final = 3
+"""How often to try to write an answer while somebody keeps the organization locked; each waits for the lock."""
 NO_BALANCES: Final = "The bank did not answer when asked for balances."
 NOT_ALLOWED: Final = "This server asks no remote services."
 
@@ -223,6 +226,14 @@ async def _write(
             await stored.end_gathering(tx, task.gathering)
         return True
 
-    is_ours = await engine.database.write(work)
+    is_ours = await _patiently(engine, work)
     engine.wake()
     return is_ours
+
+
+async def _patiently(engine: Engine, work: Callable[[WriteTx], Awaitable[bool]]) -> bool:
+    """Write, although somebody may keep the organization locked: an answer that is lost has to be asked for again."""
+    for _ in range(MOST_WRITES - 1):
+        with suppress(Locked):
+            return await engine.database.write(work)
+    return await engine.database.write(work)
