@@ -108,6 +108,7 @@ def with_parameters(world: World, name: str) -> dict[str, Any]:
         "at": _NOW + timedelta(days=30),
         "id": executions[0],
         "limit": 20,
+        "offset": 0,
         "account_ids": [world.accounts["income"], world.accounts["savings"]],
         "as_source": True,
         "as_destination": True,

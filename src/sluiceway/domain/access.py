@@ -25,6 +25,7 @@ class Permission(StrEnum):
     CREATE_AND_EDIT_RULES = "CREATE_AND_EDIT_RULES"
     CREATE_AND_EDIT_ACCOUNTS = "CREATE_AND_EDIT_ACCOUNTS"
     READ_AUDIT_LOGS = "READ_AUDIT_LOGS"
+    READ_ACCOUNT_NUMBERS = "READ_ACCOUNT_NUMBERS"
     SANDBOX = "SANDBOX"
 
 
@@ -36,6 +37,7 @@ WITHOUT_RESOURCES: Final = frozenset(
         Permission.LIST_RULES,
         Permission.CREATE_AND_EDIT_ACCOUNTS,
         Permission.READ_AUDIT_LOGS,
+        Permission.READ_ACCOUNT_NUMBERS,
         Permission.SANDBOX,
     }
 )
@@ -98,6 +100,11 @@ def visible(principal: Principal, permission: Permission) -> frozenset[str] | No
     if grant is None:
         raise PermissionDenied
     return None if permission in WITHOUT_RESOURCES or grant.is_for_every else grant.resources
+
+
+def holds(principal: Principal, permission: Permission) -> bool:
+    """Tell whether the principal holds the permission for anything at all."""
+    return permission in principal.grants
 
 
 def require_transfer(principal: Principal, source: AccountId | None, target: AccountId | None, amount: Cents) -> None:

@@ -131,6 +131,8 @@ class BankRefused(Refusal):
 
 @dataclass(eq=False)
 class RateLimited(Refusal):
-    """Too many requests; try again at the given instant."""
+    """More than `limit` requests in a minute; try again at the given instant, which is `wait_s` seconds away."""
 
     retry_at: datetime
+    limit: int = 100
+    wait_s: int = 60

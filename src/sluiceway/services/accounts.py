@@ -1,6 +1,6 @@
 """Accounts: create pods, income sources and external accounts, delete them softly, read them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -129,15 +129,15 @@ async def delete_account(
 
 
 async def get_account(
-    engine: Engine, principal: Principal, account_id: AccountId | None, spelling: str
+    engine: Engine, principal: Principal, account_id: AccountId | None, spelling: str, *, with_deleted: bool = False
 ) -> AccountRecord:
-    """Read an account that is not deleted. Raises PermissionDenied and NotFound."""
+    """Read an account, a deleted one only when that is asked for. Raises PermissionDenied and NotFound."""
     require(principal, Permission.READ_ACCOUNTS, account_id)
     record = None
     if account_id is not None:
         async with engine.database.read() as tx:
             record = await stored.find_account(tx, principal.organization_id, account_id)
-    if record is None or record.deleted_at is not None:
+    if record is None or (record.deleted_at is not None and not with_deleted):
         raise NotFound(IdKind.ACCOUNT, spelling)
     return record
 
@@ -146,13 +146,37 @@ async def list_accounts(
     engine: Engine,
     principal: Principal,
     *,
+    permission: Permission = Permission.LIST_ACCOUNTS,
     kind: AccountKind | None = None,
+    with_deleted: bool = False,
     before_id: AccountId | None = None,
+    offset: int = 0,
     limit: int,
 ) -> list[AccountRecord]:
-    """List accounts that are not deleted, newest first. Raises PermissionDenied."""
-    ids = visible(principal, Permission.LIST_ACCOUNTS)
+    """List the accounts that the permission covers, newest first. Raises PermissionDenied."""
+    ids = visible(principal, permission)
     async with engine.database.read() as tx:
         return await stored.list_accounts(
-            tx, principal.organization_id, kind=kind, ids=ids, before_id=before_id, limit=limit
+            tx,
+            principal.organization_id,
+            kind=kind,
+            ids=ids,
+            with_deleted=with_deleted,
+            before_id=before_id,
+            offset=offset,
+            limit=limit,
         )
+
+
+async def linked_accounts(
+    engine: Engine, principal: Principal, records: Collection[AccountRecord]
+) -> dict[AccountId, AccountRecord]:
+    """Read the liabilities whose payments wait in these pods, as far as the principal may read them."""
+    ids = {record.account.linked_account_id for record in records} - {None}
+    seen = visible(principal, Permission.READ_ACCOUNTS)
+    wanted = {each for each in ids if each is not None and (seen is None or each in seen)}
+    if not wanted:
+        return {}
+    async with engine.database.read() as tx:
+        found = await stored.list_accounts(tx, principal.organization_id, ids=wanted, with_deleted=True)
+    return {record.account.id: record for record in found}

@@ -44,6 +44,7 @@ async def list_executions(
     from_at: datetime | None = None,
     to_at: datetime | None = None,
     before_id: ExecutionId | None = None,
+    offset: int = 0,
     limit: int,
 ) -> list[Execution]:
     """List the executions of a rule, newest first, without their traces. Raises PermissionDenied.
@@ -64,6 +65,7 @@ async def list_executions(
             from_at=from_at,
             to_at=to_at,
             before_id=before_id,
+            offset=offset,
             limit=limit,
         )
 

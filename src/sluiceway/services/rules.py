@@ -86,11 +86,27 @@ async def revise_rule(
 
     Executions that were admitted under the former revision and have not run yet end without moving anything.
     """
+    return await amend_rule(engine, organization_id, rule_id, spelling, lambda _: (rule, typed_accounts))
+
+
+async def amend_rule(
+    engine: Engine,
+    organization_id: OrganizationId,
+    rule_id: RuleId | None,
+    spelling: str,
+    amend: Callable[[Rule], tuple[Rule, Sequence[TypedAccount]]],
+) -> tuple[RuleRecord, dict[AccountId, Account]]:
+    """Make a new, disabled revision of what the rule says now; give it with the organization's accounts.
+
+    `amend` is called inside the gate, so that nobody's change gets lost. What it raises is passed on and changes
+    nothing. Raises NotFound and InvalidParameters.
+    """
 
     async def work(tx: WriteTx) -> tuple[RuleRecord, dict[AccountId, Account]]:
         at = (await lock_organization(tx, organization_id)).clock.read(engine.now())
         record = await _get(tx, organization_id, rule_id, spelling)
         accounts = await accounts_of(tx, organization_id)
+        rule, typed_accounts = amend(record.rule)
         if problems := _problems(engine, rule, accounts, typed_accounts, at):
             raise InvalidParameters(problems)
         await stored.revise_rule(tx, organization_id, record.id, record.revision + 1, rule, at)
@@ -204,15 +220,26 @@ async def list_rules(
     engine: Engine,
     principal: Principal,
     *,
+    permission: Permission = Permission.LIST_RULES,
     source_id: AccountId | None = None,
     before_id: RuleId | None = None,
+    offset: int = 0,
     limit: int,
 ) -> tuple[list[RuleRecord], dict[AccountId, Account]]:
-    """List rules, newest first, with the organization's accounts. Raises PermissionDenied."""
-    ids = visible(principal, Permission.LIST_RULES)
+    """List the rules that the permission covers, newest first, with the organization's accounts.
+
+    Raises PermissionDenied.
+    """
+    ids = visible(principal, permission)
     async with engine.database.read() as tx:
         records = await stored.list_rules(
-            tx, principal.organization_id, source_id=source_id, ids=ids, before_id=before_id, limit=limit
+            tx,
+            principal.organization_id,
+            source_id=source_id,
+            ids=ids,
+            before_id=before_id,
+            offset=offset,
+            limit=limit,
         )
         return records, await accounts_of(tx, principal.organization_id)
 

@@ -13,7 +13,7 @@ from sluiceway.domain.errors import (
     Refusal,
     TransferAccountNotFound,
 )
-from sluiceway.domain.ids import AccountId, IdKind, OrganizationId, TransferId
+from sluiceway.domain.ids import AccountId, ExecutionId, IdKind, OrganizationId, TransferId
 from sluiceway.domain.ledger import Account, Book
 from sluiceway.domain.money import Cents
 from sluiceway.domain.rules import ErrorCode
@@ -39,7 +39,7 @@ class CreateTransfer:
     """Move an amount between two accounts because somebody asked for it.
 
     The spellings are the ids as the caller wrote them; a malformed one is None. `show` writes the answer, which is
-    remembered under the key.
+    remembered under the key. A simulation ends at once, as the transfer would begin, and moves nothing.
     """
 
     principal: Principal
@@ -51,6 +51,7 @@ class CreateTransfer:
     description: str | None
     idempotency: Idempotency | None
     show: Callable[[Transfer], Answer]
+    mode: Mode = Mode.LIVE
 
     @property
     def organization_id(self) -> OrganizationId:
@@ -141,7 +142,7 @@ def _move(
         amount=command.amount,
         direction=direction,
         origin=TransferOrigin.USER_PULL if direction is Direction.MONEY_IN else TransferOrigin.USER,
-        mode=Mode.LIVE,
+        mode=command.mode,
         status=TransferStatus.PROCESSING,
         error_code=None,
         description=command.description,
@@ -152,6 +153,8 @@ def _move(
         is_lack = error_code is ErrorCode.INSUFFICIENT_FUNDS
         status = TransferStatus.INCOMPLETE if is_lack else TransferStatus.ERROR
         made = made._replace(status=status, error_code=error_code)
+    elif command.mode is Mode.SIMULATION:
+        made = made._replace(status=TransferStatus.COMPLETE)
     else:
         above = command.principal.approval_above
         needs_approval = above is not None and command.amount > above
@@ -215,7 +218,9 @@ async def list_transfers(
     status: TransferStatus | None = None,
     from_at: datetime | None = None,
     to_at: datetime | None = None,
+    execution_id: ExecutionId | None = None,
     before_id: TransferId | None = None,
+    offset: int = 0,
     limit: int,
 ) -> list[Transfer]:
     """List transfers of accounts, newest first; without a mode, live ones and simulations.
@@ -237,6 +242,8 @@ async def list_transfers(
             status=status,
             from_at=from_at,
             to_at=to_at,
+            execution_id=execution_id,
             before_id=before_id,
+            offset=offset,
             limit=limit,
         )

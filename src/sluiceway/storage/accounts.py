@@ -187,9 +187,10 @@ async def list_accounts(
     ids: Collection[str] | None = None,
     with_deleted: bool = False,
     before_id: str | None = None,
+    offset: int = 0,
     limit: int | None = None,
 ) -> list[AccountRecord]:
-    """List accounts, newest first; `ids` restricts them (None: all), `before_id` continues a list."""
+    """List accounts, newest first; `ids` restricts them (None: all), `before_id` or `offset` continues a list."""
     rows = await fetch_all(
         tx,
         QUERIES["list_accounts"],
@@ -199,6 +200,7 @@ async def list_accounts(
             "with_deleted": with_deleted,
             "ids": None if ids is None else sorted(ids),
             "before_id": before_id,
+            "offset": offset,
             "limit": limit,
         },
     )

@@ -110,4 +110,4 @@ WHERE organization_id = %(organization_id)s::uuid
     AND (%(ids)s::uuid[] IS NULL OR id = ANY (%(ids)s::uuid[]))
     AND (%(before_id)s::uuid IS NULL OR id < %(before_id)s::uuid)
 ORDER BY id DESC
-LIMIT %(limit)s;
+LIMIT %(limit)s OFFSET %(offset)s;

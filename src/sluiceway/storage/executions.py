@@ -308,6 +308,7 @@ async def list_executions(
     from_at: datetime | None = None,
     to_at: datetime | None = None,
     before_id: str | None = None,
+    offset: int = 0,
     limit: int,
 ) -> list[Execution]:
     """List a rule's executions, newest first, without their traces; both ends of the time range are inclusive."""
@@ -323,6 +324,7 @@ async def list_executions(
             "from_at": from_at,
             "to_at": to_at,
             "before_id": before_id,
+            "offset": offset,
             "limit": limit,
         },
     )

@@ -173,7 +173,7 @@ WHERE e.organization_id = %(organization_id)s::uuid AND e.rule_id = %(rule_id)s:
     AND (%(to_at)s::timestamptz IS NULL OR e.created_at <= %(to_at)s)
     AND e.id < coalesce(%(before_id)s::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff')
 ORDER BY e.id DESC
-LIMIT %(limit)s;
+LIMIT %(limit)s OFFSET %(offset)s;
 
 -- name: latest_executions
 -- Newest first along the primary key, of all rules of an organization; without traces.

@@ -146,6 +146,7 @@ async def list_rules(
     only_enabled: bool = False,
     ids: Collection[str] | None = None,
     before_id: str | None = None,
+    offset: int = 0,
     limit: int | None = None,
 ) -> list[RuleRecord]:
     """List rules that are not deleted, newest first; `ids` restricts them (None: all)."""
@@ -158,6 +159,7 @@ async def list_rules(
             "only_enabled": only_enabled,
             "ids": None if ids is None else sorted(ids),
             "before_id": before_id,
+            "offset": offset,
             "limit": limit,
         },
     )

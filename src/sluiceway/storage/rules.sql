@@ -94,4 +94,4 @@ WHERE r.organization_id = %(organization_id)s::uuid
     AND (%(ids)s::uuid[] IS NULL OR r.id = ANY (%(ids)s::uuid[]))
     AND (%(before_id)s::uuid IS NULL OR r.id < %(before_id)s::uuid)
 ORDER BY r.id DESC
-LIMIT %(limit)s;
+LIMIT %(limit)s OFFSET %(offset)s;

@@ -163,6 +163,7 @@ async def list_transfers(
     from_at: datetime | None = None,
     to_at: datetime | None = None,
     before_id: str | None = None,
+    offset: int = 0,
     limit: int,
 ) -> list[Transfer]:
     """List the transfers of accounts, newest first; both ends of the time range are inclusive."""
@@ -182,6 +183,7 @@ async def list_transfers(
             "from_at": from_at,
             "to_at": to_at,
             "before_id": before_id,
+            "offset": offset,
             "limit": limit,
         },
     )

@@ -86,7 +86,7 @@ LEFT JOIN account d ON d.organization_id = t.organization_id AND d.id = t.destin
 WHERE t.organization_id = %(organization_id)s::uuid AND t.id = %(id)s::uuid;
 
 -- name: list_transfers
--- Newest first. Each account and side walks its own index and stops at the limit; the page is cut from their union.
+-- Newest first. Each account and side walks its own index and stops where the page ends, which is cut from their union.
 -- An end for the first page, and not IS NULL OR: the index starts at the id even in a plan for any values.
 SELECT t.organization_id, t.id, t.source_account_id, s.name, s.kind, s.deleted_at IS NOT NULL,
        t.destination_account_id, d.name, d.kind, d.deleted_at IS NOT NULL, t.amount, coalesce(s.currency, d.currency),
@@ -107,7 +107,7 @@ FROM (
              AND (%(from_at)s::timestamptz IS NULL OR f.created_at >= %(from_at)s)
              AND (%(to_at)s::timestamptz IS NULL OR f.created_at <= %(to_at)s)
              AND f.id < coalesce(%(before_id)s::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff')
-         ORDER BY f.id DESC LIMIT %(limit)s)
+         ORDER BY f.id DESC LIMIT %(limit)s::bigint + coalesce(%(offset)s::bigint, 0))
         UNION ALL
         (SELECT * FROM transfer f
          WHERE f.organization_id = %(organization_id)s::uuid AND f.destination_account_id = wanted.account_id
@@ -120,10 +120,10 @@ FROM (
              AND (%(from_at)s::timestamptz IS NULL OR f.created_at >= %(from_at)s)
              AND (%(to_at)s::timestamptz IS NULL OR f.created_at <= %(to_at)s)
              AND f.id < coalesce(%(before_id)s::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff')
-         ORDER BY f.id DESC LIMIT %(limit)s)
+         ORDER BY f.id DESC LIMIT %(limit)s::bigint + coalesce(%(offset)s::bigint, 0))
     ) AS side
     ORDER BY side.id DESC
-    LIMIT %(limit)s
+    LIMIT %(limit)s OFFSET %(offset)s
 ) AS t
 LEFT JOIN account s ON s.organization_id = t.organization_id AND s.id = t.source_account_id
 LEFT JOIN account d ON d.organization_id = t.organization_id AND d.id = t.destination_account_id

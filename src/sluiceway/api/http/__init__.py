@@ -7,7 +7,18 @@ from sluiceway.api.http.generation import RETRY_AFTER_S, Generation, build, fail
 from sluiceway.api.http.headers import request_id_of
 from sluiceway.api.http.operations import Call, Operation, Reach, Reply, operation
 from sluiceway.api.http.pages import page
-from sluiceway.api.http.queries import After, Choice, First, Instant, Named, read_instant
+from sluiceway.api.http.queries import (
+    After,
+    Choice,
+    First,
+    Ids,
+    Instant,
+    Named,
+    Whole,
+    by_name,
+    read_instant,
+    read_pairs,
+)
 from sluiceway.api.http.refusals import (
     Failure,
     MethodNotAllowed,
@@ -28,6 +39,7 @@ __all__ = [
     "Failure",
     "First",
     "Generation",
+    "Ids",
     "Info",
     "Instant",
     "MethodNotAllowed",
@@ -42,12 +54,15 @@ __all__ = [
     "Send",
     "Table",
     "UnsupportedMediaType",
+    "Whole",
     "build",
+    "by_name",
     "document",
     "every_refusal",
     "failure_of",
     "operation",
     "page",
     "read_instant",
+    "read_pairs",
     "request_id_of",
 ]

@@ -1,8 +1,8 @@
 """The OpenAPI 3.1 document of a generation, made from its operations and the structures that they name."""
 
 import re
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any, cast
 
@@ -11,8 +11,11 @@ import msgspec
 from sluiceway.api.http.generation import Generation
 from sluiceway.api.http.operations import Operation
 from sluiceway.api.http.queries import Parameter
+from sluiceway.domain.access import Permission
 
 _REF = "#/components/schemas/{name}"
+_SCHEMES: Mapping[str, dict[str, str]] = {"Bearer": {"type": "http", "scheme": "bearer"}}
+"""Schemes of the Authorization header that OpenAPI knows by name."""
 Document = dict[str, Any]
 
 
@@ -26,6 +29,12 @@ class Info:
     """The word before the key in the Authorization header."""
     error: type
     """The structure of an error."""
+    key_refusals: tuple[int, ...] = (409, 422)
+    """Statuses of what can be wrong with an idempotency key."""
+    headers: Mapping[str, str] = field(default_factory=dict[str, str])
+    """Headers that every operation takes besides, each with what it is for."""
+    permissions: Mapping[Permission, str] = field(default_factory=dict[Permission, str])
+    """Permissions that this generation calls otherwise."""
 
 
 def document(generation: Generation, info: Info) -> Document:
@@ -46,9 +55,7 @@ def document(generation: Generation, info: Info) -> Document:
             "schemas": components,
             "securitySchemes": {
                 "key": {
-                    "type": "apiKey",
-                    "in": "header",
-                    "name": "Authorization",
+                    **_SCHEMES.get(info.scheme, {"type": "apiKey", "in": "header", "name": "Authorization"}),
                     "description": f"`{info.scheme} <key>`",
                 }
             },
@@ -71,8 +78,8 @@ def _operation(operation: Operation, known: dict[type, Any], info: Info) -> Docu
         "operationId": operation.name,
         "tags": [operation.path.split("/")[1]],
         "summary": operation.summary,
-        "description": f"{operation.description} Permission: `{operation.permission}`.",
-        "parameters": _parameters(operation),
+        "description": f"{operation.description} Permission: `{_permission(operation, info)}`.",
+        "parameters": _parameters(operation, info),
     }
     if operation.body is not None:
         shown["requestBody"] = {
@@ -81,14 +88,18 @@ def _operation(operation: Operation, known: dict[type, Any], info: Info) -> Docu
         }
     shown["responses"] = {
         str(operation.status): _response(operation.status, known[operation.answer], _replay(operation))
-    } | {str(status): _response(status, known[info.error], {}) for status in _refusals(operation)}
+    } | {str(status): _response(status, known[info.error], {}) for status in _refusals(operation, info)}
     return shown
 
 
-def _refusals(operation: Operation) -> list[int]:
+def _permission(operation: Operation, info: Info) -> str:
+    return info.permissions.get(operation.permission, operation.permission)
+
+
+def _refusals(operation: Operation, info: Info) -> list[int]:
     """List the statuses of what can go wrong: with every operation, with bodies, with keys, with this one."""
     body = (413, 415) if operation.body is not None else ()
-    keys = (409, 422) if operation.is_idempotent else ()
+    keys = info.key_refusals if operation.is_idempotent else ()
     return sorted({400, 401, 403, 429, 500, 503, *body, *keys, *operation.refusals})
 
 
@@ -108,10 +119,11 @@ def _replay(operation: Operation) -> Document:
     return {"Idempotent-Replayed": {"description": described, "schema": {"type": "string", "const": "true"}}}
 
 
-def _parameters(operation: Operation) -> list[Document]:
-    shown: list[Document] = []
-    if "{id}" in operation.path:
-        shown.append(_parameter("path", "id", "The id, in any spelling.", {"type": "string"}, is_required=True))
+def _parameters(operation: Operation, info: Info) -> list[Document]:
+    shown = [
+        _parameter("path", name, "The id, in any spelling.", {"type": "string"}, is_required=True)
+        for name in operation.path_ids
+    ]
     shown += [_query(parameter) for parameter in operation.parameters]
     text = {"type": "string", "minLength": 1, "pattern": "^[\\x21-\\x7e]+$"}
     if operation.is_idempotent:
@@ -119,6 +131,7 @@ def _parameters(operation: Operation) -> list[Document]:
         shown.append(_parameter("header", "Idempotency-Key", described, text | {"maxLength": 255}))
     described = "An id of your own for this request; it comes back in the answer."
     shown.append(_parameter("header", "X-Request-ID", described, {"type": "string"}))
+    shown += [_parameter("header", name, about, {"type": "string"}) for name, about in info.headers.items()]
     return shown
 
 
@@ -146,4 +159,4 @@ def _plain(value: Any) -> Any:  # noqa: ANN401 -- walks JSON
 
 def _name(text: str) -> str:
     """Turn `Page_RuleSummary_` into `PageOfRuleSummary`."""
-    return re.sub(r"\b(Page|Envelope)_(\w+)_(?!\w)", r"\1Of\2", text)
+    return re.sub(r"\b(Page|Envelope|Items)_(\w+)_(?!\w)", r"\1Of\2", text)

@@ -1,6 +1,7 @@
 """One API generation as a Litestar application: its operations, its words for refusals, its document."""
 
-from collections.abc import Callable, Sequence
+import re
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final, cast
@@ -12,8 +13,10 @@ from litestar.handlers import HTTPRouteHandler
 
 from sluiceway.api.http.asgi import App, Receive, Scope, Send
 from sluiceway.api.http.headers import request_id_of
-from sluiceway.api.http.operations import JSON, SAFE, Operation, Reply, run
+from sluiceway.api.http.operations import JSON, SAFE, WORDS, Operation, Reading, Reply, run
+from sluiceway.api.http.queries import read_query
 from sluiceway.api.http.refusals import Failure, MethodNotAllowed, PathUnknown, Table
+from sluiceway.domain.access import Principal
 from sluiceway.domain.errors import InvalidParameters, Problem, Refusal
 from sluiceway.services.edge import Edge
 from sluiceway.storage.database import DatabaseUnavailable
@@ -25,7 +28,16 @@ PAGE_HEADERS: Final = (
     (b"content-security-policy", b"default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'"),
 )
 
+TEXT: Final = (b"content-type", b"text/plain; charset=utf-8")
+NO_WORDS: Final[Table] = {}
+_PATH_ID: Final = re.compile(r"\{(\w+)\}")
+
 log = structlog.get_logger()
+
+
+def as_they_are(principal: Principal) -> Principal:
+    """See a caller with exactly the permissions that the key holds."""
+    return principal
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +53,10 @@ class Generation:
     """Write the error's envelope, given the request's id."""
     unavailable: Failure
     unexpected: Failure
+    see_as: Callable[[Principal], Principal] = as_they_are
+    """Tell what a caller may do in this generation, where a permission grants more or less than elsewhere."""
+    read_query: Callable[[bytes], Mapping[str, str]] = read_query
+    """Read the query string. Raises InvalidParameters."""
 
 
 def build(generation: Generation, edge: Edge, pages: Sequence[tuple[str, bytes, bytes]] = ()) -> App:
@@ -62,9 +78,10 @@ def build(generation: Generation, edge: Edge, pages: Sequence[tuple[str, bytes, 
 def _route(generation: Generation, edge: Edge, path: str, operations: dict[str, Operation]) -> HTTPRouteHandler:
     async def respond(request: Request[Any, Any, Any]) -> Reply:
         scope, receive = cast("Scope", request.scope), cast("Receive", request.receive)
-        return await run(operations, edge, generation.read_secret, generation.prefix, scope, receive)
+        return await run(operations, edge, reading, scope, receive)
 
-    return _handler(generation.prefix + path.replace("{id}", "{id:str}"), respond)
+    reading = Reading(generation.prefix, generation.read_secret, generation.see_as, generation.read_query)
+    return _handler(generation.prefix + _PATH_ID.sub(r"{\1:str}", path), respond)
 
 
 def _page(edge: Edge, path: str, kind: bytes, body: bytes) -> HTTPRouteHandler:
@@ -100,21 +117,23 @@ def _in_known_words(app: App) -> App:
 def _fail(generation: Generation, edge: Edge, request: Request[Any, Any, Any], problem: Exception) -> Response[bytes]:
     """Answer whatever was raised. This is the edge: nothing passes it without an envelope, and no internals do."""
     request_id = request_id_of(cast("Scope", request.scope), edge.engine.new_id)
-    failure = failure_of(generation, problem, request.scope["path"])
+    words: Table = cast("Scope", request.scope).get(WORDS, NO_WORDS)
+    failure = failure_of(generation, problem, request.scope["path"], words)
     if failure is generation.unexpected:
         log.error("unexpected_error", request_id=request_id, exc_info=problem)
     elif failure is generation.unavailable:
         log.warning("database_unavailable", request_id=request_id, reason=str(problem))
-    headers = {name.decode(): value.decode("latin-1") for name, value in (JSON, *SAFE, *failure.headers)}
+    kind = TEXT if failure.is_plain else JSON
+    headers = {name.decode(): value.decode("latin-1") for name, value in (kind, *SAFE, *failure.headers)}
     return Response(
-        generation.show_failure(failure, request_id),
+        failure.message.encode() if failure.is_plain else generation.show_failure(failure, request_id),
         status_code=failure.status,
         headers=headers | {"x-request-id": request_id},
     )
 
 
-def failure_of(generation: Generation, problem: Exception, path: str) -> Failure:
-    """Find a generation's words for what was raised."""
+def failure_of(generation: Generation, problem: Exception, path: str, words: Table = NO_WORDS) -> Failure:
+    """Find a generation's words for what was raised, or the operation's own."""
     refusal: Exception = problem
     if isinstance(problem, NotFoundException):
         refusal = PathUnknown(path)
@@ -122,6 +141,7 @@ def failure_of(generation: Generation, problem: Exception, path: str) -> Failure
         refusal = InvalidParameters((Problem("", problem.detail),))
     if isinstance(refusal, DatabaseUnavailable):
         return generation.unavailable
-    if isinstance(refusal, Refusal) and type(refusal) in generation.refusals:
-        return generation.refusals[type(refusal)](refusal)
+    for table in (words, generation.refusals):
+        if isinstance(refusal, Refusal) and type(refusal) in table:
+            return table[type(refusal)](refusal)
     return generation.unexpected

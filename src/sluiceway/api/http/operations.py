@@ -4,16 +4,17 @@ The order is always the same: path and method, who is calling, may they, then th
 gives a `Reply`; whatever refuses raises, and the generation's table answers.
 """
 
+import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
-from typing import Any, Final, TypeVar, cast
+from typing import Any, Final, NamedTuple, TypeVar, cast
 
 from sluiceway.api.http.asgi import Receive, Scope, Send
 from sluiceway.api.http.bodies import hash_of, parse, read_body, require_json
 from sluiceway.api.http.headers import read_headers, read_idempotency_key, request_id_of
-from sluiceway.api.http.queries import Choice, First, Instant, Named, Parameter, read_query, write_cursor
-from sluiceway.api.http.refusals import Header, MethodNotAllowed
+from sluiceway.api.http.queries import Choice, First, Instant, Named, Parameter, write_cursor
+from sluiceway.api.http.refusals import Header, MethodNotAllowed, Table
 from sluiceway.domain.access import Permission, Principal, require, visible
 from sluiceway.domain.ids import IdKind, parse_id
 from sluiceway.services.edge import Edge
@@ -25,6 +26,9 @@ T = TypeVar("T")
 JSON: Final = (b"content-type", b"application/json")
 SAFE: Final[tuple[Header, ...]] = ((b"cache-control", b"no-store"), (b"x-content-type-options", b"nosniff"))
 REPLAYED: Final[tuple[Header, ...]] = ((b"idempotent-replayed", b"true"),)
+WORDS: Final = "sluiceway.words"
+"""Where a request keeps its operation's own words for refusals."""
+_PATH_ID: Final = re.compile(r"\{(\w+)\}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,12 +62,14 @@ class Call:
     principal: Principal
     request_id: str
     id: str | None
-    """The id in the path as canonical text; None when it is malformed, and then nothing has it."""
+    """The last id in the path as canonical text; None when it is malformed, and then nothing has it."""
     spelling: str
-    """The id in the path as the caller wrote it."""
+    """That id as the caller wrote it."""
     query: Mapping[str, str]
     body: object
     idempotency: Idempotency | None
+    parent_id: str | None = None
+    """The id before it in the path, of what it belongs to, likewise."""
 
     def answer(self, answer: Answer) -> Reply:
         """Send an answer that a service gave or remembered."""
@@ -97,7 +103,7 @@ class Reach(Enum):
     EVERYTHING = "everything"
     """Hold it as a whole, or for `*`: the operation names no resource."""
     THE_ID = "the id"
-    """Hold it for the id in the path."""
+    """Hold it for the id in the path, the first one where there are two."""
 
 
 Handler = Callable[[Call], Awaitable[Reply]]
@@ -125,11 +131,20 @@ class Operation:
     parameters: tuple[Parameter, ...]
     refusals: tuple[int, ...]
     """Statuses of refusals beside those that every operation can give."""
+    parent_kind: IdKind | None = None
+    """What the first of two ids in the path names."""
+    words: Table = field(default_factory=dict[Any, Any])
+    """Words of its own for some refusals, instead of the generation's."""
 
     @property
     def is_idempotent(self) -> bool:
         """Tell whether the operation takes an idempotency key."""
         return self.method == "POST"
+
+    @property
+    def path_ids(self) -> list[str]:
+        """Name the ids in the path."""
+        return _PATH_ID.findall(self.path)
 
 
 def operation(
@@ -146,6 +161,8 @@ def operation(
     is_body_required: bool = True,
     parameters: Sequence[Parameter] = (),
     refusals: Sequence[int] = (),
+    parent_kind: IdKind | None = None,
+    words: Table | None = None,
 ) -> Callable[[Handler], Operation]:
     """Declare a handler's operation. The handler's docstring is its description."""
 
@@ -166,45 +183,53 @@ def operation(
             is_body_required=is_body_required,
             parameters=tuple(parameters),
             refusals=tuple(refusals),
+            parent_kind=parent_kind,
+            words=words or {},
         )
 
     return declare
 
 
+class Reading(NamedTuple):
+    """How a generation reads what every request has: who is calling, what they may in its words, the query string."""
+
+    prefix: str
+    read_secret: Callable[[bytes | None], str]
+    see_as: Callable[[Principal], Principal]
+    read_query: Callable[[bytes], Mapping[str, str]]
+
+
 async def run(
-    operations: Mapping[str, Operation],
-    edge: Edge,
-    read_secret: Callable[[bytes | None], str],
-    prefix: str,
-    scope: Scope,
-    receive: Receive,
+    operations: Mapping[str, Operation], edge: Edge, reading: Reading, scope: Scope, receive: Receive
 ) -> Reply:
     """Turn a request to one path into a call, and run it."""
     operation = operations.get(scope["method"])
     if operation is None:
         raise MethodNotAllowed(scope["method"], tuple(operations))
+    scope[WORDS] = operation.words
     request_id = request_id_of(scope, edge.engine.new_id)
     headers = read_headers(scope)
-    principal = await edge.identify(read_secret(headers.get(b"authorization")))
-    spelling: str = scope["path_params"].get("id", "")
+    principal = reading.see_as(await edge.identify(reading.read_secret(headers.get(b"authorization"))))
+    *parents, spelling = ["", *(scope["path_params"][name] for name in operation.path_ids)]
     found = None if operation.id_kind is None else parse_id(operation.id_kind, spelling)
-    _authorize(operation, principal, found)
+    parent = None if operation.parent_kind is None else parse_id(operation.parent_kind, parents[-1])
+    _authorize(operation, principal, found if operation.parent_kind is None else parent)
     body: object = None
     if operation.body is not None:
         body = await _read_body(operation, headers, receive)
     idempotency = None
     if operation.is_idempotent and (key := read_idempotency_key(headers)) is not None:
         path = operation.path if found is None else operation.path.replace("{id}", found)
-        idempotency = Idempotency(f"{operation.method} {prefix}{path}", key, hash_of(body))
-    query = read_query(scope["query_string"])
-    return await operation.handler(Call(edge, principal, request_id, found, spelling, query, body, idempotency))
+        idempotency = Idempotency(f"{operation.method} {reading.prefix}{path}", key, hash_of(body))
+    query = reading.read_query(scope["query_string"])
+    return await operation.handler(Call(edge, principal, request_id, found, spelling, query, body, idempotency, parent))
 
 
-def _authorize(operation: Operation, principal: Principal, found: str | None) -> None:
+def _authorize(operation: Operation, principal: Principal, resource: str | None) -> None:
     if operation.reach is Reach.SOMETHING:
         visible(principal, operation.permission)
     else:
-        require(principal, operation.permission, found if operation.reach is Reach.THE_ID else None)
+        require(principal, operation.permission, resource if operation.reach is Reach.THE_ID else None)
 
 
 async def _read_body(operation: Operation, headers: dict[bytes, bytes], receive: Receive) -> object:

@@ -23,12 +23,21 @@ T = TypeVar("T")
 
 def read_query(query: bytes) -> dict[str, str]:
     """Read a query string. Raises InvalidParameters; a parameter that is sent twice has no meaning here."""
+    return by_name(read_pairs(query))
+
+
+def read_pairs(query: bytes, most: int = MAX_PARAMETERS) -> list[tuple[str, str]]:
+    """Read a query string into at most so many parameters, in order. Raises InvalidParameters."""
     if not query:
-        return {}
+        return []
     try:
-        pairs = parse_qsl(query.decode("ascii"), keep_blank_values=True, max_num_fields=MAX_PARAMETERS, errors="strict")
+        return parse_qsl(query.decode("ascii"), keep_blank_values=True, max_num_fields=most, errors="strict")
     except ValueError:
         refuse("query", "cannot be read")
+
+
+def by_name(pairs: list[tuple[str, str]]) -> dict[str, str]:
+    """Give parameters by name. Raises InvalidParameters where one is there twice."""
     found = dict(pairs)
     if len(found) != len(pairs):
         refuse("query", "holds a parameter twice")
@@ -124,6 +133,63 @@ class Named:
 
 
 @dataclass(frozen=True, slots=True)
+class Ids:
+    """The ids of one to `most` things, in any spelling, the parameter repeated for each.
+
+    They are read under the names `name[0]`, `name[1]` and so on, to which a generation brings its own spellings.
+    """
+
+    name: str
+    kind: IdKind
+    most: int
+    description: str = ""
+
+    is_required = True
+
+    def read(self, query: Mapping[str, str]) -> list[str | None]:
+        """Read the ids; a malformed one is None, as it names nothing. Raises InvalidParameters."""
+        texts = [text for name, text in query.items() if name.startswith(f"{self.name}[")]
+        if not texts:
+            refuse(self.name, "is required")
+        if len(texts) > self.most:
+            refuse(self.name, f"must have at most {self.most} entries")
+        return list(dict.fromkeys(parse_id(self.kind, text) for text in texts))
+
+    def schema(self) -> dict[str, Any]:
+        """Describe the parameter."""
+        return {"type": "array", "items": {"type": "string"}, "minItems": 1, "maxItems": self.most}
+
+
+@dataclass(frozen=True, slots=True)
+class Whole:
+    """A whole number from 1 to a maximum."""
+
+    name: str
+    default: int
+    maximum: int
+    description: str = ""
+
+    is_required = False
+
+    def read(self, query: Mapping[str, str]) -> int:
+        """Read the parameter. Raises InvalidParameters."""
+        return _read_count(query.get(self.name), self.name, self.default, self.maximum)
+
+    def schema(self) -> dict[str, Any]:
+        """Describe the parameter."""
+        return {"type": "integer", "minimum": 1, "maximum": self.maximum, "default": self.default}
+
+
+def _read_count(text: str | None, name: str, default: int, maximum: int) -> int:
+    if text is None:
+        return default
+    is_number = text.isascii() and text.isdigit() and len(text) <= len(str(maximum))
+    if not is_number or not 1 <= int(text) <= maximum:
+        refuse(name, f"must be a whole number from 1 to {maximum}")
+    return int(text)
+
+
+@dataclass(frozen=True, slots=True)
 class First:
     """How many entries a page has at most."""
 
@@ -136,13 +202,7 @@ class First:
 
     def read(self, query: Mapping[str, str]) -> int:
         """Read the parameter. Raises InvalidParameters."""
-        text = query.get(self.name)
-        if text is None:
-            return self.default
-        is_number = text.isascii() and text.isdigit() and len(text) <= len(str(self.maximum))
-        if not is_number or not 1 <= int(text) <= self.maximum:
-            refuse(self.name, f"must be a whole number from 1 to {self.maximum}")
-        return int(text)
+        return _read_count(query.get(self.name), self.name, self.default, self.maximum)
 
     def schema(self) -> dict[str, Any]:
         """Describe the parameter."""
@@ -178,4 +238,4 @@ def write_cursor(last_id: str, owner: str) -> str:
     return mark + to_base32(last_id).lower()
 
 
-Parameter = Choice[Any] | Instant | Named | First | After
+Parameter = Choice[Any] | Instant | Named | Ids | Whole | First | After

@@ -43,6 +43,8 @@ class Failure(NamedTuple):
     code: str
     message: str
     headers: tuple[Header, ...] = ()
+    is_plain: bool = False
+    """Whether it is answered by the bare message as text, without an envelope."""
 
 
 Table = Mapping[type[Refusal], Callable[[Any], Failure]]

@@ -1,0 +1,1 @@
+"""The generation /platform/v1: camelCase, `Authorization: Bearer`, UUIDs, pages by number."""

@@ -1,0 +1,13 @@
+"""The operations of /platform/v1: read the words into a command, call the service, show the result."""
+
+from typing import Final
+
+from sluiceway.api.http import Operation
+from sluiceway.api.platform.routes import accounts, executions, rules, transfers
+
+OPERATIONS: Final[tuple[Operation, ...]] = (
+    *accounts.OPERATIONS,
+    *transfers.OPERATIONS,
+    *rules.OPERATIONS,
+    *executions.OPERATIONS,
+)
