@@ -85,6 +85,12 @@ class Customer:
         )
         return await self.bank.submit(replace(submission, **more), eastern(at))
 
+    async def cancel(self, key: str, at: str = TUESDAY) -> bool:
+        """Call a push of 100 to the checking account back."""
+        account_id = self.account_id("checking")
+        submission = Submission(self.organization_id, self.key(key), PaymentKind.PUSH, account_id, Cents(100), "USD")
+        return await self.bank.cancel(submission, eastern(at))
+
     async def push(self, key: str, account: str, amount: int, at: str = TUESDAY, **more: Any) -> Answer:
         """Hand a push over."""
         return await self.hand_over(key, PaymentKind.PUSH, account, amount, at, **more)

@@ -57,7 +57,7 @@ async def test_a_pull_settled_by_hand_without_funds_comes_back(customer: Custome
 async def test_only_what_the_bank_carries_can_be_settled_or_returned(customer: Customer):
     await customer.push("a", "checking", 100, currency="EUR")
     await customer.push("b", "checking", 100)
-    await customer.bank.cancel(customer.organization_id, customer.key("b"), eastern(TUESDAY))
+    await customer.cancel("b")
 
     for key, obstacle in {"a": NotDone.NOT_CARRIED, "b": NotDone.NOT_CARRIED, "c": NotDone.UNKNOWN_PAYMENT}.items():
         assert await settle_now(customer, key, TUESDAY) is obstacle

@@ -245,35 +245,46 @@ async def test_a_payment_is_called_back_until_two_hours_before_it_settles(custom
     for key in ("a", "b"):
         await customer.push(key, "checking", 100)
 
-    assert await bank.cancel(organization_id, customer.key("a"), eastern("2026-07-07 10:59:59"))
-    assert not await bank.cancel(organization_id, customer.key("b"), eastern("2026-07-07 11:00:00"))
+    assert await customer.cancel("a", "2026-07-07 10:59:59")
+    assert not await customer.cancel("b", "2026-07-07 11:00:00")
 
     assert await customer.told("2026-07-20 09:00") == ["2026-07-07 13:00 Settled b"]
     assert await customer.amounts("checking") == [100]
     assert (await customer.payment("a")).state is PaymentState.CANCELLED
     # Asked again because the answer was lost: it is still called back, and what was once answered stays true.
-    assert await bank.cancel(organization_id, customer.key("a"), eastern("2026-07-20 09:00"))
+    assert await customer.cancel("a", "2026-07-20 09:00")
     assert await bank.inquire(organization_id, customer.key("a"), eastern("2026-07-20 09:00")) == Accepted(
         customer.key("a"), eastern("2026-07-07 13:00")
     )
-    assert not await bank.cancel(organization_id, customer.key("b"), eastern("2026-07-20 09:00"))
+    assert not await customer.cancel("b", "2026-07-20 09:00")
 
 
 async def test_what_the_bank_never_had_it_does_not_know(customer: Customer):
     bank, organization_id, at = customer.bank, customer.organization_id, eastern(TUESDAY)
 
     assert await bank.inquire(organization_id, customer.key("a"), at) is None
-    assert not await bank.cancel(organization_id, customer.key("a"), at)
     assert await bank.balances(organization_id, [customer.account_id("checking")], at) == {}
     assert (await bank.transactions(organization_id, customer.account_id("checking"), None, at)).transactions == ()
     assert await bank.find_payment(organization_id, customer.key("a"), at) is None
     assert await bank.find_account(organization_id, customer.account_id("checking"), at) is None
 
 
-async def test_a_refused_payment_cannot_be_called_back(customer: Customer):
+async def test_a_refused_payment_may_be_called_back_since_it_moves_nothing(customer: Customer):
     await customer.push("a", "checking", 100, currency="EUR")
 
-    assert not await customer.bank.cancel(customer.organization_id, customer.key("a"), eastern(TUESDAY))
+    assert await customer.cancel("a")
+    assert (await customer.payment("a")).state is PaymentState.REFUSED
+
+
+async def test_a_payment_that_was_called_back_before_it_came_is_never_carried(customer: Customer):
+    await customer.open("checking", 1000)
+
+    assert await customer.cancel("a")
+    await customer.push("a", "checking", 100)
+
+    assert (await customer.payment("a")).state is PaymentState.CANCELLED
+    assert await customer.told("2026-07-20 09:00") == []
+    assert await customer.amounts("checking") == []
 
 
 async def test_what_was_handed_over_is_kept_for_the_audit(customer: Customer):

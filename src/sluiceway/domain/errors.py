@@ -97,7 +97,7 @@ class IdempotencyKeyInUse(Refusal):
 
 @dataclass(eq=False)
 class AccountNotEmpty(Refusal):
-    """An account that holds money, or has money on its way, cannot be deleted."""
+    """An account that holds or expects money, or in which payments to a liability wait, cannot be deleted."""
 
 
 @dataclass(eq=False)

@@ -138,8 +138,11 @@ class Rail(Protocol):
         """Tell what was answered to a submission; None: the bank has never accepted or refused this key."""
         ...
 
-    async def cancel(self, organization_id: OrganizationId, key: LegId, at: datetime) -> bool:
-        """Call a payment back before it is sent on. False: it is too late, or the bank does not know it."""
+    async def cancel(self, submission: Submission, at: datetime) -> bool:
+        """Call a payment back before it is sent on; one that the bank has never had it will never carry.
+
+        True: it will never move anything, whoever still hands it over. False: it is too late.
+        """
         ...
 
     async def reports(self, organization_id: OrganizationId, cursor: str | None, at: datetime) -> Reports:

@@ -107,17 +107,22 @@ class SandboxBank(Rail):
 
         return await self._call(BankCall.INQUIRE, organization_id, at, work)
 
-    async def cancel(self, organization_id: OrganizationId, key: LegId, at: datetime) -> bool:
-        """Call a payment back, up to two hours before it settles. One that was called back already: True again."""
+    async def cancel(self, submission: Submission, at: datetime) -> bool:
+        """Call a payment back, up to two hours before it settles; one that never came is remembered as called back."""
 
         async def work(turn: Turn) -> bool:
-            payment = await turn.payment(key)
-            if payment is not None and can_be_called_back(payment, turn.now):
+            payment = await turn.payment(submission.key)
+            if payment is None:
+                payment = judge(submission, await turn.account(submission.account_id), turn.now)
+            if can_be_called_back(payment, turn.now):
                 call_back(turn.book, payment)
-                return True
-            return payment is not None and payment.state is PaymentState.CANCELLED
+            elif payment.state is PaymentState.REFUSED:
+                turn.book.put_payment(payment)
+            else:
+                return payment.state is PaymentState.CANCELLED
+            return True
 
-        return await self._call(BankCall.CANCEL, organization_id, at, work)
+        return await self._call(BankCall.CANCEL, submission.organization_id, at, work)
 
     async def reports(self, organization_id: OrganizationId, cursor: str | None, at: datetime) -> Reports:
         """Tell what has happened since the cursor: at most 200 reports, and those that are told again."""

@@ -12,7 +12,7 @@ from sluiceway.domain.ledger import NOTHING, Account, AccountKind, ExternalKind,
 from sluiceway.services.engine import Engine
 from sluiceway.services.idempotency import Answer, Idempotency, run_idempotently
 from sluiceway.storage import accounts as stored
-from sluiceway.storage.database import WriteTx
+from sluiceway.storage.database import ReadTx, WriteTx
 from sluiceway.storage.feeds import delete_feed, insert_feed
 from sluiceway.storage.organizations import find_organizations, lock_organization
 
@@ -110,7 +110,10 @@ def _record(account_id: AccountId, organization_id: OrganizationId, new: NewAcco
 async def delete_account(
     engine: Engine, organization_id: OrganizationId, account_id: AccountId | None, spelling: str
 ) -> AccountRecord:
-    """Delete an account softly. Raises NotFound, and AccountNotEmpty while it holds or expects money."""
+    """Delete an account softly.
+
+    Raises NotFound, and AccountNotEmpty while it holds or expects money or is where payments to a liability wait.
+    """
 
     async def work(tx: WriteTx) -> AccountRecord:
         # The gate keeps settlement out, the row lock keeps transfers and deposits out.
@@ -119,13 +122,20 @@ async def delete_account(
         record = None if account_id is None else await stored.find_account(tx, organization_id, account_id)
         if record is None or record.deleted_at is not None:
             raise NotFound(IdKind.ACCOUNT, spelling)
-        if books[organization_id].balances[record.account.id] != NOTHING:
+        if books[organization_id].balances[record.account.id] != NOTHING or await _is_needed(tx, record):
             raise AccountNotEmpty
         await stored.delete_account(tx, organization_id, record.account.id, at)
         await delete_feed(tx, organization_id, record.account.id)
         return record
 
     return await engine.database.write(work)
+
+
+async def _is_needed(tx: ReadTx, record: AccountRecord) -> bool:
+    """Tell whether payments to a liability wait in the account: without it they would go another way."""
+    linked = record.account.linked_account_id
+    liability = None if linked is None else await stored.find_account(tx, record.organization_id, linked)
+    return liability is not None and liability.deleted_at is None
 
 
 async def get_account(

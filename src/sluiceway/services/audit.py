@@ -9,7 +9,6 @@ from sluiceway.domain.ids import IdKind
 from sluiceway.domain.rules import Scheduled, fingerprint, read_rule
 from sluiceway.domain.schedule import Schedule
 from sluiceway.services.engine import Engine
-from sluiceway.services.schedules import LATE
 from sluiceway.storage import audit as stored
 from sluiceway.storage.audit import Check, Examined, Ran
 from sluiceway.storage.bank import BankCheck, find_bank_mismatches
@@ -119,8 +118,8 @@ async def _check_bank(tx: ReadTx, promise: _BankPromise, examined: Examined) -> 
 async def _check_occurrences(tx: ReadTx, examined: Examined) -> CheckResult:
     """Hold every run of a schedule against a calendar that knows nothing of how the next occurrence is found.
 
-    Each must be one that the calendar names, and between two runs under one approval none may be left out, unless the
-    later one came late: after downtime only the latest runs.
+    Each must be one that the calendar names, and between a run and what the rule waited for next, under one approval,
+    none may be left out. After downtime it waited for an earlier one than the latest, which runs.
     """
     violations = 0
     examples: list[Violation] = []
@@ -149,8 +148,7 @@ def _wrong_with(ran: Ran, before: Ran | None) -> str | None:
         return "a time that the schedule names"
     if not begins_at(schedule, ran.nominal, ran.scheduled_for):
         return f"the instant at which the clock of {schedule.zone} reaches it"
-    is_late = ran.created_at - ran.scheduled_for > LATE
-    if before is not None and not is_late and (left_out := first_between(schedule, before.nominal, ran.nominal)):
+    if before is not None and (left_out := first_between(schedule, before.nominal, ran.awaited)):
         return f"a run for {left_out.isoformat()} before it"
     return None
 

@@ -3,9 +3,10 @@
 A bank that did not answer is asked what became of the payment before it is given it again.
 """
 
+from datetime import datetime
 from typing import Final
 
-from sluiceway.domain.advancing import HandedOver, LegRefused
+from sluiceway.domain.advancing import HandedOver, LegCancelled, LegRefused
 from sluiceway.domain.ids import LegId, OrganizationId
 from sluiceway.domain.retries import DELAYS, delay_after
 from sluiceway.domain.rules import ErrorCode
@@ -23,6 +24,8 @@ LONGEST_CALL: Final = 1 / 3
 """How much of a lease one call may take."""
 AT_ONCE: Final = 10
 MOST_ATTEMPTS: Final = len(DELAYS) + 1
+
+Outcome = Answer | LegCancelled
 
 
 async def waiting_organizations(engine: Engine) -> list[OrganizationId]:
@@ -52,8 +55,23 @@ async def hand_over(engine: Engine, organization_id: OrganizationId) -> int:
     for leg in claimed:
         if engine.now() > began + engine.lease * (1 - LONGEST_CALL):
             break  # The lease would end during the call. Whoever comes next asks the bank first.
-        await _hand_over(engine, organization, leg)
+        if leg.is_automatic and await _is_paused(engine, organization_id):
+            await _let_go(engine, organization_id, leg)
+        else:
+            await _hand_over(engine, organization, leg)
     return len(claimed)
+
+
+async def _is_paused(engine: Engine, organization_id: OrganizationId) -> bool:
+    async with engine.database.read() as tx:
+        return (await find_organizations(tx, [organization_id]))[organization_id].paused_at is not None
+
+
+async def _let_go(engine: Engine, organization_id: OrganizationId, leg: ClaimedLeg) -> None:
+    async def work(tx: WriteTx) -> None:
+        await stored.let_go_of_leg(tx, organization_id, leg)
+
+    await engine.database.write(work)
 
 
 async def _hand_over(engine: Engine, organization: Organization, leg: ClaimedLeg) -> None:
@@ -62,38 +80,47 @@ async def _hand_over(engine: Engine, organization: Organization, leg: ClaimedLeg
         await _write(engine, organization.id, leg, Refused(leg.id, ErrorCode.PAYMENT_NOT_SUPPORTED))
         return
     try:
-        answer: Answer | None = None
-        if leg.attempts > 1:
-            answer = await rail.inquire(organization.id, leg.id, organization.clock.read(engine.now()))
-        if answer is None and leg.attempts <= MOST_ATTEMPTS:
-            answer = await _submit(engine, rail, organization, leg)
+        outcome = await _ask(rail, organization, leg, organization.clock.read(engine.now()))
     except RailUnavailable:
         await _retry(engine, organization, leg)
         return
-    # No answer means here: the bank has just said that it never had the payment, and all attempts are used up.
-    await _write(engine, organization.id, leg, answer or Refused(leg.id, ErrorCode.PAYMENT_FAILED))
+    await _write(engine, organization.id, leg, outcome)
 
 
-async def _submit(engine: Engine, rail: Rail, organization: Organization, leg: ClaimedLeg) -> Answer:
-    return await rail.submit(
-        Submission(
-            organization_id=organization.id,
-            key=leg.id,
-            kind=PaymentKind.PULL if leg.purpose is LegPurpose.PULL else PaymentKind.PUSH,
-            account_id=leg.account_id,
-            amount=leg.amount,
-            currency=leg.currency,
-            beneficiary_name=leg.beneficiary_name,
-            description=leg.description,
-            is_direct_deposit=leg.is_direct_deposit,
-        ),
-        organization.clock.read(engine.now()),
+async def _ask(rail: Rail, organization: Organization, leg: ClaimedLeg, at: datetime) -> Outcome:
+    """Give a payment to the bank, unless it has it already, or there is no sense in it any more."""
+    answer = await rail.inquire(organization.id, leg.id, at) if leg.attempts > 1 else None
+    if answer is not None:
+        return answer
+    submission = _submission(organization.id, leg)
+    if not leg.is_pull_returned and leg.tries <= MOST_ATTEMPTS:
+        return await rail.submit(submission, at)
+    # It is given up. Somebody who was stopped may still be about to hand it over: the bank is told not to carry it.
+    if await rail.cancel(submission, at):
+        return LegCancelled() if leg.is_pull_returned else Refused(leg.id, ErrorCode.PAYMENT_FAILED)
+    known = await rail.inquire(organization.id, leg.id, at)
+    if known is None:
+        raise RailUnavailable("the bank neither has the payment nor gives it up")
+    return known
+
+
+def _submission(organization_id: OrganizationId, leg: ClaimedLeg) -> Submission:
+    return Submission(
+        organization_id=organization_id,
+        key=leg.id,
+        kind=PaymentKind.PULL if leg.purpose is LegPurpose.PULL else PaymentKind.PUSH,
+        account_id=leg.account_id,
+        amount=leg.amount,
+        currency=leg.currency,
+        beneficiary_name=leg.beneficiary_name,
+        description=leg.description,
+        is_direct_deposit=leg.is_direct_deposit,
     )
 
 
 async def _retry(engine: Engine, organization: Organization, leg: ClaimedLeg) -> None:
     # While the bank says nothing only it knows, so it is asked for as long as it takes.
-    delay = delay_after(leg.attempts) or DELAYS[-1]
+    delay = delay_after(leg.tries) or DELAYS[-1]
 
     async def work(tx: WriteTx) -> None:
         if await stored.holds_leg(tx, organization.id, leg):
@@ -103,20 +130,22 @@ async def _retry(engine: Engine, organization: Organization, leg: ClaimedLeg) ->
     await engine.database.write(work)
 
 
-async def _write(engine: Engine, organization_id: OrganizationId, leg: ClaimedLeg, answer: Answer) -> None:
-    """Write the bank's answer, unless somebody else has the lease by now."""
+async def _write(engine: Engine, organization_id: OrganizationId, leg: ClaimedLeg, outcome: Outcome) -> None:
+    """Write what became of a payment, unless somebody else has the lease by now."""
 
     async def work(tx: WriteTx) -> None:
         organization = await lock_organization(tx, organization_id)
         if not await stored.holds_leg(tx, organization_id, leg):
             return
         progress = await load_progress(engine, tx, organization, leg_ids=[LegId(leg.id)])
-        match answer:
+        match outcome:
             case Accepted(_, expected_at):
                 progress.news(leg.id, HandedOver(expected_at))
                 await hurry(tx, organization_id, organization_id, expected_at)
             case Refused(_, code):
                 progress.news(leg.id, LegRefused(code))
+            case LegCancelled():
+                progress.news(leg.id, outcome)
         await progress.write(tx)
 
     await engine.database.write(work)

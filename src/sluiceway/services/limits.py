@@ -7,7 +7,7 @@ from sluiceway.domain.ids import AccountId, OrganizationId
 from sluiceway.domain.money import Cents
 from sluiceway.domain.rules import AchRoom, ErrorCode, PaymentSide
 from sluiceway.services.engine import Engine
-from sluiceway.services.movements import Movements, arrival_of, bank_days
+from sluiceway.services.movements import Movements, bank_days
 from sluiceway.storage import ach as stored
 from sluiceway.storage.ach import Limit, Period, Room
 from sluiceway.storage.database import WriteTx
@@ -39,29 +39,28 @@ class AchRooms:
         """Tell what is left of an organization's limits."""
         return self._left.get(organization_id, _NONE)
 
-    def use(self, organization_id: OrganizationId, source: AccountId, destination: AccountId, amount: Cents) -> None:
-        """Count a transfer that is about to be made."""
+    def use(self, organization_id: OrganizationId, source: AccountId, arrival: AccountId, amount: Cents) -> None:
+        """Count a transfer that is about to be made; `arrival` is where its money goes (see `arrival_of`)."""
         rooms = self._left.get(organization_id)
         if rooms is None:
             return
-        for side in self._sides(organization_id, source, destination):
+        for side in self._sides(organization_id, source, arrival):
             rooms[side] = tuple(_less(room, amount) for room in rooms.get(side, ()))
 
     def reached_by(
-        self, organization_id: OrganizationId, source: AccountId, destination: AccountId, amount: Cents
+        self, organization_id: OrganizationId, source: AccountId, arrival: AccountId, amount: Cents
     ) -> ErrorCode | None:
         """Tell which limit a transfer would exceed; None: none."""
         rooms = self._left.get(organization_id, _NONE)
-        for side in self._sides(organization_id, source, destination):
+        for side in self._sides(organization_id, source, arrival):
             for room in rooms.get(side, ()):
                 is_too_much = room.amount is not None and amount > room.amount
                 if is_too_much or (room.transfers is not None and room.transfers < 1):
                     return room.code
         return None
 
-    def _sides(self, organization_id: OrganizationId, source: AccountId, destination: AccountId) -> list[PaymentSide]:
+    def _sides(self, organization_id: OrganizationId, source: AccountId, arrival: AccountId) -> list[PaymentSide]:
         book = self._movements.books[organization_id]
-        arrival = arrival_of(book, source, destination)
         sides = [PaymentSide.DEBIT] if not book.accounts[source].is_kept else []
         return sides if book.accounts[arrival].is_kept else [*sides, PaymentSide.CREDIT]
 

@@ -10,6 +10,9 @@ from sluiceway.domain.ids import AccountId, OrganizationId
 from sluiceway.services.accounts import get_account
 from sluiceway.services.engine import Engine
 from sluiceway.services.refreshing import fetch_now
+from sluiceway.storage.database import WriteTx
+from sluiceway.storage.feeds import hurry
+from sluiceway.storage.organizations import find_organizations
 
 BUSY_S: Final = 0.02
 MOST_WAITS: Final = 150
@@ -29,6 +32,21 @@ async def look(
             if await fetch_now(engine, organization_id, subject):
                 break
             await asyncio.sleep(BUSY_S)
+
+
+async def expect_news(engine: Engine, organization_id: OrganizationId, subject_ids: Sequence[str]) -> None:
+    """Put a look on the list before a bank is told to do something: whoever dies meanwhile, somebody looks.
+
+    The subjects are the organization (what the bank reports) and external accounts.
+    """
+
+    async def work(tx: WriteTx) -> None:
+        organization = (await find_organizations(tx, [organization_id]))[organization_id]
+        at = organization.clock.read(engine.now())
+        for subject_id in sorted(subject_ids):
+            await hurry(tx, organization_id, subject_id, at)
+
+    await engine.database.write(work)
 
 
 async def refresh_account(

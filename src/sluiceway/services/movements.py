@@ -108,9 +108,7 @@ class Movements:
         at = self.clocks[organization_id]
         self._events.append(OutboxEvent(organization_id, self.engine.new_id(), kind, subject_id, at))
 
-    def carry(
-        self, transfer: NewTransfer, *, needs_approval: bool = False, is_direct_deposit: bool = False
-    ) -> NewTransfer:
+    def carry(self, transfer: NewTransfer, *, needs_approval: bool = False) -> NewTransfer:
         """Start to move a transfer's money: at once where we keep both ends, else held until a bank has carried it.
 
         Give the transfer with its status. One that needs approval is only held.
@@ -146,7 +144,7 @@ class Movements:
                 amount=transfer.amount,
                 is_automatic=transfer.origin is TransferOrigin.RULE,
                 description=transfer.description,
-                is_direct_deposit=is_direct_deposit,
+                is_direct_deposit=transfer.is_direct_deposit,
             )
         )
         return transfer._replace(status=TransferStatus.PROCESSING, staged_account_id=staged)
@@ -185,7 +183,7 @@ class Movements:
                 amount=carried.amount,
                 is_automatic=carried.is_automatic,
                 description=carried.description,
-                is_direct_deposit=carried.is_direct_deposit,
+                is_direct_deposit=carried.is_direct_deposit and purpose is LegPurpose.PUSH,
                 due_at=due_at,
                 at=self.clocks[carried.organization_id],
             )

@@ -12,7 +12,7 @@ from sluiceway.rails.sandbox import SandboxBank
 from sluiceway.rails.sandbox_book import NotDone
 from sluiceway.services.engine import Engine
 from sluiceway.services.idempotency import Idempotency
-from sluiceway.services.looking import look
+from sluiceway.services.looking import expect_news, look
 from sluiceway.services.once import claim_plan
 from sluiceway.services.sandbox import sandbox_of
 from sluiceway.services.transfers import find_with_legs
@@ -65,6 +65,7 @@ async def _move_on(
 ) -> Transfer:
     transfer = await _get(engine, organization_id, transfer_id, spelling)
     obstacle = NotDone.UNKNOWN_PAYMENT
+    await expect_news(engine, organization_id, [organization_id, *{leg.account_id for leg in transfer.legs}])
     for leg in reversed(transfer.legs):
         found = await act(leg.id)
         if found is None:
@@ -112,6 +113,7 @@ async def move_from_outside(
     event_id = await claim_plan(engine, organization_id, idempotency, engine.new_id)
     at = organization.clock.read(engine.now())
     event = BankEvent(event_id, kind, record.account.id, at, amount, description, payee_name)
+    await expect_news(engine, organization_id, [organization_id])
     problems = await SandboxBank(engine.database).plan(organization_id, [event], at)
     if problems:
         raise InvalidParameters(problems)

@@ -253,7 +253,7 @@ def carried(organization_id: OrganizationId, transfer: OnTheWay) -> Carried:
         amount=transfer.amount,
         is_automatic=transfer.origin is TransferOrigin.RULE,
         description=transfer.description,
-        is_direct_deposit=False,
+        is_direct_deposit=transfer.is_direct_deposit,
     )
 
 

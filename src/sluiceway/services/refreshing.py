@@ -125,15 +125,13 @@ async def _fetch(engine: Engine, organization: Organization, feed: Feed) -> bool
     rail = engine.rail_of(organization)
     if rail is None:
         # What a person typed in when the account was made stays until somebody knows better.
-        await _write(engine, organization.id, feed, _Fetched(None, (), feed.cursor, None))
-        return True
+        return await _write(engine, organization.id, feed, _Fetched(None, (), feed.cursor, None))
     try:
         fetched = await _ask(rail, organization.id, feed, organization.clock.read(engine.now()))
     except RailUnavailable:
         await _fail(engine, organization.id, feed)
         return False
-    await _write(engine, organization.id, feed, fetched)
-    return True
+    return await _write(engine, organization.id, feed, fetched)
 
 
 async def _ask(rail: Rail, organization_id: OrganizationId, feed: Feed, at: datetime) -> _Fetched:
@@ -172,23 +170,28 @@ async def _fail(engine: Engine, organization_id: OrganizationId, feed: Feed) -> 
     await engine.database.write(work)
 
 
-async def _write(engine: Engine, organization_id: OrganizationId, feed: Feed, fetched: _Fetched) -> None:
-    """Write a balance, and fire the rules of money that has come in since the last look (the first fires nothing)."""
+async def _write(engine: Engine, organization_id: OrganizationId, feed: Feed, fetched: _Fetched) -> bool:
+    """Write a balance, and fire the rules of money that has come in since the last look (the first fires nothing).
+
+    Gives False where somebody else is at it by now: then what was fetched is dropped.
+    """
     account_id = AccountId(feed.subject_id)
 
-    async def work(tx: WriteTx) -> None:
+    async def work(tx: WriteTx) -> bool:
         organization = await lock_organization(tx, organization_id)
         if not await stored.holds_feed(tx, organization_id, feed):
-            return
+            return False
         at = organization.clock.read(engine.now())
         await _apply(engine, tx, organization, feed, fetched.transactions)
         if fetched.reported is not None:
             await write_report(tx, organization_id, account_id, fetched.reported, at)
         due_at = None if fetched.again_in is None else at + fetched.again_in
         await stored.end_fetch(tx, organization_id, feed, cursor=fetched.cursor, due_at=due_at)
+        return True
 
-    await engine.database.write(work)
+    is_written = await engine.database.write(work)
     engine.wake()
+    return is_written
 
 
 async def _apply(

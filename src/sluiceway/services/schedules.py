@@ -99,4 +99,5 @@ def _execution(
         is_refresh_due=not external.isdisjoint(compiled.needs.accounts),
         scheduled_for=occurrence.at,
         nominal=occurrence.nominal,
+        awaited=rule.nominal,
     )

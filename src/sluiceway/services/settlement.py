@@ -17,7 +17,7 @@ from sluiceway.domain.transfers import Mode, TransferStatus, direction_of
 from sluiceway.domain.transfers import Origin as TransferOrigin
 from sluiceway.services.engine import UNREADABLE, Compiled, Engine
 from sluiceway.services.limits import AchRooms, load_rooms
-from sluiceway.services.movements import Movements, Origin, fired_rules
+from sluiceway.services.movements import Movements, Origin, arrival_of, fired_rules
 from sluiceway.storage import executions as stored_executions
 from sluiceway.storage import rules as stored_rules
 from sluiceway.storage.accounts import lock_accounts
@@ -337,11 +337,12 @@ class _Batch:
             status=status,
             error_code=planned.error_code,
             description=action.ach_description,
+            is_direct_deposit=action.is_direct_deposit,
         )
         if planned.error_code is not None or execution.mode is Mode.SIMULATION:
             return transfer
         if not planned.needs_approval:
-            self._rooms.use(execution.organization_id, planned.source, planned.destination, planned.amount)
-        return self.movements.carry(
-            transfer, needs_approval=planned.needs_approval, is_direct_deposit=action.is_direct_deposit
-        )
+            book = self.movements.books[execution.organization_id]
+            arrival = arrival_of(book, planned.source, planned.destination)
+            self._rooms.use(execution.organization_id, planned.source, arrival, planned.amount)
+        return self.movements.carry(transfer, needs_approval=planned.needs_approval)

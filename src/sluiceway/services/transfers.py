@@ -22,7 +22,7 @@ from sluiceway.domain.transfers import Origin as TransferOrigin
 from sluiceway.services.engine import Engine
 from sluiceway.services.idempotency import Answer, Idempotency, run_idempotently
 from sluiceway.services.limits import AchRooms, load_rooms
-from sluiceway.services.movements import Movements, Origin, fired_rules
+from sluiceway.services.movements import Movements, Origin, arrival_of, fired_rules
 from sluiceway.services.showing import transfer_of
 from sluiceway.storage import transfers as stored
 from sluiceway.storage.accounts import lock_accounts
@@ -112,6 +112,8 @@ def _check(command: CreateTransfer, book: Book, organization: Organization) -> R
         return InvalidParameters((Problem("destination", "must differ from the source"),))
     if not source.can_be_source:
         return InvalidParameters((Problem("source", "money cannot be taken from an account of this type"),))
+    if source.linked_account_id == destination.id:
+        return InvalidParameters((Problem("destination", "collects from the source itself: the money is there already"),))
     if source.currency != destination.currency:
         return InvalidParameters((Problem("destination", "has another currency than the source"),))
     if command.amount < organization.minimum_transfer:
@@ -159,7 +161,7 @@ def _move(
         above = command.principal.approval_above
         needs_approval = above is not None and command.amount > above
         if not needs_approval:
-            rooms.use(command.organization_id, source.id, destination.id, command.amount)
+            rooms.use(command.organization_id, source.id, arrival_of(book, source.id, destination.id), command.amount)
         made = movements.carry(made, needs_approval=needs_approval)
     movements.add(made, Origin(made.id, -1, None))
     return transfer_of(made, book, movements.clocks[command.organization_id])
@@ -176,7 +178,7 @@ def _first_error(
         return ErrorCode.NULL_BALANCE
     if spendable < made.amount:
         return ErrorCode.INSUFFICIENT_FUNDS
-    return rooms.reached_by(made.organization_id, source.id, destination.id, made.amount)
+    return rooms.reached_by(made.organization_id, source.id, arrival_of(book, source.id, destination.id), made.amount)
 
 
 async def get_transfer(engine: Engine, principal: Principal, transfer_id: TransferId | None, spelling: str) -> Transfer:

@@ -97,7 +97,7 @@ class Ran(NamedTuple):
     execution_id: ExecutionId
     approval_id: ApprovalId
     scheduled_for: datetime
-    created_at: datetime
+    awaited: datetime
     definition: Any
     """The rule as it ran, unread."""
 

@@ -224,7 +224,7 @@ WITH pair AS (
         WHEN status = 'SETTLED' AND state IS DISTINCT FROM 'SETTLED' AND NOT coalesce(has_news, false)
             THEN 'a settled payment'
         WHEN status = 'RETURNED' AND state IS DISTINCT FROM 'RETURNED' THEN 'a returned payment'
-        WHEN status = 'REFUSED' AND coalesce(state, 'REFUSED') <> 'REFUSED' THEN 'a refused payment, or none'
+        WHEN status = 'REFUSED' AND coalesce(state, 'REFUSED') NOT IN ('REFUSED', 'CANCELLED') THEN 'a refused payment, or none'
         WHEN status = 'CANCELLED' AND coalesce(state, 'CANCELLED') <> 'CANCELLED' THEN 'no payment'
         END AS expected
     FROM pair
@@ -237,7 +237,8 @@ FROM judged WHERE expected IS NOT NULL ORDER BY organization_id, id LIMIT %(limi
 
 -- name: occurrences_after
 -- In pages, because a calendar is not SQL's work: the occurrences that have run, each rule's in order.
-SELECT e.organization_id, e.rule_id, e.nominal, e.id, e.approval_id, e.scheduled_for, e.created_at,
+SELECT e.organization_id, e.rule_id, e.nominal, e.id, e.approval_id, e.scheduled_for,
+       coalesce(e.awaited, e.nominal),
        v.definition
 FROM execution e
 JOIN rule_revision v ON v.organization_id = e.organization_id AND v.rule_id = e.rule_id AND v.revision = e.revision

@@ -41,6 +41,8 @@ class Admitted(NamedTuple):
     scheduled_for: datetime | None = None
     nominal: datetime | None = None
     """The naive local time of the occurrence: with the rule its identity."""
+    awaited: datetime | None = None
+    """The local time that the rule waited for: an earlier one, where some were missed."""
     approval_above: Cents | None = None
     """What the key that triggered it may move without a person."""
 
@@ -142,7 +144,7 @@ async def insert_executions(tx: WriteTx, admitted: Sequence[Admitted], at: datet
     names = (
         "organization_ids", "ids", "rule_ids", "revisions", "fingerprints", "approval_ids", "modes", "trigger_types",
         "transfer_amounts", "stands_in", "cause_transfer_ids", "origin_ids", "depths", "is_refresh_due",
-        "scheduled_for", "nominals", "approvals_above",
+        "scheduled_for", "nominals", "awaited", "approvals_above",
     )  # fmt: skip
     await execute(tx, QUERIES["insert_executions"], {"at": at, **dict(zip(names, columns, strict=True))})
 

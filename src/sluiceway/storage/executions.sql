@@ -33,18 +33,19 @@ CROSS JOIN LATERAL (
 -- has approved; the index of occurrences refuses the second run of the same one.
 INSERT INTO execution (organization_id, id, rule_id, revision, fingerprint, approval_id, mode, trigger_type,
                        transfer_amount, stands_in, cause_transfer_id, origin_id, depth, stage, is_refresh_due,
-                       scheduled_for, nominal, approval_above, due_at, created_at)
+                       scheduled_for, nominal, awaited, approval_above, due_at, created_at)
 SELECT w.organization_id, w.id, w.rule_id, w.revision, w.fingerprint, w.approval_id, w.mode, w.trigger_type,
        w.transfer_amount, w.stands_in, w.cause_transfer_id, w.origin_id, w.depth,
        CASE WHEN w.is_refresh_due THEN 'GATHER' ELSE 'SETTLE' END, w.is_refresh_due, w.scheduled_for, w.nominal,
-       w.approval_above, '-infinity', coalesce(o.frozen_at, %(at)s::timestamptz + o.clock_offset)
+       w.awaited, w.approval_above, '-infinity', coalesce(o.frozen_at, %(at)s::timestamptz + o.clock_offset)
 FROM unnest(%(organization_ids)s::uuid[], %(ids)s::uuid[], %(rule_ids)s::uuid[], %(revisions)s::integer[],
             %(fingerprints)s::bytea[], %(approval_ids)s::uuid[], %(modes)s::text[], %(trigger_types)s::text[],
             %(transfer_amounts)s::bigint[], %(stands_in)s::boolean[], %(cause_transfer_ids)s::uuid[],
             %(origin_ids)s::uuid[], %(depths)s::smallint[], %(is_refresh_due)s::boolean[],
-            %(scheduled_for)s::timestamptz[], %(nominals)s::timestamp[], %(approvals_above)s::bigint[])
+            %(scheduled_for)s::timestamptz[], %(nominals)s::timestamp[], %(awaited)s::timestamp[],
+            %(approvals_above)s::bigint[])
     AS w (organization_id, id, rule_id, revision, fingerprint, approval_id, mode, trigger_type, transfer_amount,
-          stands_in, cause_transfer_id, origin_id, depth, is_refresh_due, scheduled_for, nominal, approval_above)
+          stands_in, cause_transfer_id, origin_id, depth, is_refresh_due, scheduled_for, nominal, awaited, approval_above)
 JOIN organization o ON o.id = w.organization_id
 ON CONFLICT (organization_id, rule_id, nominal) WHERE nominal IS NOT NULL DO NOTHING;
 
@@ -91,12 +92,12 @@ WITH chosen AS (
     ORDER BY due_at, id LIMIT %(limit)s
     FOR NO KEY UPDATE SKIP LOCKED
 )
-UPDATE execution e SET leased_until = %(leased_until)s, fence = e.fence + 1, attempts = e.attempts + 1
+UPDATE execution e SET leased_until = %(leased_until)s, fence = e.fence + 1
 FROM chosen
 WHERE e.organization_id = chosen.organization_id AND e.id = chosen.id
     AND e.organization_id = %(organization_id)s::uuid
 RETURNING e.organization_id, e.id, e.rule_id, e.revision, e.mode, e.transfer_amount, e.is_refresh_due, e.gather_step,
-          e.fence, e.attempts, e.created_at;
+          e.fence, e.attempts + 1, e.created_at;
 
 -- name: hold_gathering
 -- Still ours? Only then may what came back be written.
@@ -107,7 +108,7 @@ FOR NO KEY UPDATE;
 
 -- name: keep_gathering
 -- Something has come of it, and more is to be asked: nobody else begins meanwhile.
-UPDATE execution SET leased_until = %(leased_until)s, attempts = %(attempts)s
+UPDATE execution SET leased_until = %(leased_until)s, attempts = %(attempts)s - 1
 WHERE organization_id = %(organization_id)s::uuid AND id = %(id)s::uuid AND fence = %(fence)s AND stage = 'GATHER';
 
 -- name: end_gathering
@@ -118,7 +119,7 @@ WHERE organization_id = %(organization_id)s::uuid AND id = %(id)s::uuid;
 
 -- name: retry_gathering
 -- Nobody answered: again at that time, which the API shows.
-UPDATE execution SET leased_until = NULL, due_at = %(retry_at)s, next_attempt_at = %(retry_at)s,
+UPDATE execution SET leased_until = NULL, attempts = attempts + 1, due_at = %(retry_at)s, next_attempt_at = %(retry_at)s,
                      error_message = %(problem)s
 WHERE organization_id = %(organization_id)s::uuid AND id = %(id)s::uuid;
 

@@ -29,11 +29,11 @@ WITH chosen AS (
     ORDER BY due_at, subject_id LIMIT %(limit)s
     FOR NO KEY UPDATE SKIP LOCKED
 )
-UPDATE feed f SET leased_until = %(leased_until)s, fence = f.fence + 1, attempts = f.attempts + 1, hurried_to = NULL
+UPDATE feed f SET leased_until = %(leased_until)s, fence = f.fence + 1, hurried_to = NULL
 FROM chosen
 WHERE f.organization_id = chosen.organization_id AND f.subject_id = chosen.subject_id
     AND f.organization_id = %(organization_id)s::uuid
-RETURNING f.subject_id, f.cursor, f.fence, f.attempts;
+RETURNING f.subject_id, f.cursor, f.fence, f.attempts + 1;
 
 -- name: hold_feed
 -- Still ours? Only then may what was fetched be applied.

@@ -32,7 +32,11 @@ class NewLeg(NamedTuple):
 
 
 class ClaimedLeg(NamedTuple):
-    """A payment to hand over, leased to us: `fence` proves it. `attempts` counts this one too."""
+    """A payment to hand over, leased to us: `fence` proves it.
+
+    `attempts` is how often it has been claimed, `tries` how often it will have been tried, both with this time. With
+    `is_pull_returned` there is nothing left to send.
+    """
 
     id: LegId
     transfer_id: TransferId
@@ -45,6 +49,9 @@ class ClaimedLeg(NamedTuple):
     is_direct_deposit: bool
     fence: int
     attempts: int
+    tries: int
+    is_automatic: bool
+    is_pull_returned: bool
 
 
 class LegStep(NamedTuple):
@@ -131,7 +138,8 @@ async def claim_legs(
             "limit": limit,
         },
     )
-    return [ClaimedLeg(*row)._replace(purpose=LegPurpose(row[2])) for row in rows]
+    # An UPDATE gives its rows in no order; ids tell which payment is older.
+    return [ClaimedLeg(*row)._replace(purpose=LegPurpose(row[2])) for row in sorted(rows)]
 
 
 async def holds_leg(tx: WriteTx, organization_id: OrganizationId, claimed: ClaimedLeg) -> bool:
@@ -143,6 +151,12 @@ async def holds_leg(tx: WriteTx, organization_id: OrganizationId, claimed: Claim
 async def retry_leg(tx: WriteTx, organization_id: OrganizationId, leg_id: LegId, retry_at: datetime) -> None:
     """Let a payment wait for another attempt."""
     await execute(tx, QUERIES["retry_leg"], {"organization_id": organization_id, "id": leg_id, "retry_at": retry_at})
+
+
+async def let_go_of_leg(tx: WriteTx, organization_id: OrganizationId, claimed: ClaimedLeg) -> None:
+    """Give a lease back, if it is still ours."""
+    row = {"organization_id": organization_id, "id": claimed.id, "fence": claimed.fence}
+    await execute(tx, QUERIES["let_go_of_leg"], row)
 
 
 async def write_steps(tx: WriteTx, steps: Sequence[LegStep]) -> None:

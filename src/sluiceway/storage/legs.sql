@@ -65,7 +65,12 @@ WHERE l.organization_id = chosen.organization_id AND l.id = chosen.id
 RETURNING l.id, l.transfer_id, l.purpose, l.account_id, l.amount, a.currency,
           CASE WHEN l.purpose = 'PUSH' THEN coalesce(s.beneficiary_name, d.beneficiary_name)
                ELSE coalesce(d.beneficiary_name, s.beneficiary_name) END,
-          coalesce(l.description, t.description), l.is_direct_deposit, l.fence, l.attempts;
+          coalesce(l.description, t.description), l.is_direct_deposit, l.fence, l.attempts, l.failures + 1,
+          l.is_automatic,
+          EXISTS (
+              SELECT FROM transfer_leg p WHERE p.organization_id = l.organization_id
+                  AND p.transfer_id = l.transfer_id AND p.purpose = 'PULL' AND p.status = 'RETURNED'
+          );
 
 -- name: hold_leg
 -- Still ours? Only then may what the bank said be written.
@@ -77,8 +82,13 @@ FOR NO KEY UPDATE;
 
 -- name: retry_leg
 -- The bank did not answer: again at that time.
-UPDATE transfer_leg SET leased_until = NULL, due_at = %(retry_at)s
+UPDATE transfer_leg SET leased_until = NULL, due_at = %(retry_at)s, failures = failures + 1
 WHERE organization_id = %(organization_id)s::uuid AND id = %(id)s::uuid;
+
+-- name: let_go_of_leg
+-- It is not to be handed over now after all: whoever may, may claim it at once.
+UPDATE transfer_leg SET leased_until = NULL
+WHERE organization_id = %(organization_id)s::uuid AND id = %(id)s::uuid AND fence = %(fence)s;
 
 -- name: end_step
 -- A leg has moved on; a leg that is not to be handed over is no longer due.

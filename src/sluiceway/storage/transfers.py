@@ -37,6 +37,7 @@ class NewTransfer(NamedTuple):
     staged_account_id: AccountId | None = None
     """The holding pod in which a payment to a manual liability waits."""
     approval_expires_at: datetime | None = None
+    is_direct_deposit: bool = False
 
 
 class OnTheWay(NamedTuple):
@@ -56,6 +57,7 @@ class OnTheWay(NamedTuple):
     description: str | None
     mode: Mode
     named_destination: AccountId
+    is_direct_deposit: bool
     postings: int
 
 
@@ -85,6 +87,7 @@ async def insert_transfers(
         "organization_ids", "ids", "execution_ids", "rule_ids", "steps", "actions", "parts", "source_account_ids",
         "destination_account_ids", "amounts", "directions", "origins", "modes", "statuses", "error_codes",
         "descriptions", "key_ids", "staged_account_ids", "approvals_expire_at",
+        "are_direct_deposits",
     )  # fmt: skip
     ats = [clocks[transfer.organization_id] for transfer in transfers]
     await execute(tx, QUERIES["insert_transfers"], {"ats": ats, **dict(zip(names, columns, strict=True))})

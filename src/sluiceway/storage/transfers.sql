@@ -2,19 +2,20 @@
 -- The primary key refuses a second transfer of the same execution, step, action and part: its id is derived from them.
 INSERT INTO transfer (organization_id, id, execution_id, rule_id, step, action, part, source_account_id,
                       destination_account_id, amount, direction, origin, mode, status, error_code, description, key_id,
-                      staged_account_id, approval_expires_at, created_at, completed_at)
+                      staged_account_id, approval_expires_at, is_direct_deposit, created_at, completed_at)
 SELECT w.organization_id, w.id, w.execution_id, w.rule_id, w.step, w.action, w.part, w.source_account_id,
        w.destination_account_id, w.amount, w.direction, w.origin, w.mode, w.status, w.error_code, w.description,
-       w.key_id, w.staged_account_id, w.approval_expires_at, w.at, CASE WHEN w.status = 'COMPLETE' THEN w.at END
+       w.key_id, w.staged_account_id, w.approval_expires_at, w.is_direct_deposit, w.at,
+       CASE WHEN w.status = 'COMPLETE' THEN w.at END
 FROM unnest(%(organization_ids)s::uuid[], %(ids)s::uuid[], %(execution_ids)s::uuid[], %(rule_ids)s::uuid[],
             %(steps)s::smallint[], %(actions)s::smallint[], %(parts)s::smallint[], %(source_account_ids)s::uuid[],
             %(destination_account_ids)s::uuid[], %(amounts)s::bigint[], %(directions)s::text[], %(origins)s::text[],
             %(modes)s::text[], %(statuses)s::text[], %(error_codes)s::text[], %(descriptions)s::text[],
             %(key_ids)s::uuid[], %(staged_account_ids)s::uuid[], %(approvals_expire_at)s::timestamptz[],
-            %(ats)s::timestamptz[])
+            %(are_direct_deposits)s::boolean[], %(ats)s::timestamptz[])
     AS w (organization_id, id, execution_id, rule_id, step, action, part, source_account_id, destination_account_id,
           amount, direction, origin, mode, status, error_code, description, key_id, staged_account_id,
-          approval_expires_at, at);
+          approval_expires_at, is_direct_deposit, at);
 
 -- name: insert_postings
 -- Append-only; both balances after it are those of the book that was loaded under lock.
@@ -34,6 +35,7 @@ FROM unnest(%(organization_ids)s::uuid[], %(transfer_ids)s::uuid[], %(sequences)
 SELECT t.id, t.source_account_id, coalesce(t.staged_account_id, t.destination_account_id), t.amount, t.status,
        t.execution_id, t.rule_id, t.origin, coalesce(s.currency, d.currency), s.kind = 'EXTERNAL_ACCOUNT',
        coalesce(p.kind, d.kind) = 'EXTERNAL_ACCOUNT', t.description, t.mode, t.destination_account_id,
+       t.is_direct_deposit,
        (SELECT count(*) FROM posting WHERE organization_id = t.organization_id AND transfer_id = t.id)
 FROM transfer t
 JOIN account s ON s.organization_id = t.organization_id AND s.id = t.source_account_id

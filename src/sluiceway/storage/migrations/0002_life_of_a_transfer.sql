@@ -44,6 +44,7 @@ ALTER TABLE rule
 CREATE INDEX rule_to_fire ON rule (organization_id, next_fire_at) WHERE next_fire_at IS NOT NULL;
 UPDATE rule SET next_fire_at = '-infinity' WHERE trigger_type = 'SCHEDULED' AND approval_id IS NOT NULL;
 
+-- nominal: the occurrence that runs; awaited: the one that the rule waited for, earlier where some were missed.
 -- approval_above: what the key that triggered it may move without a person.
 -- stage: what has to be done next. GATHER: refresh balances, ask for amounts (gather_step: of which step).
 ALTER TABLE execution
@@ -52,9 +53,10 @@ ALTER TABLE execution
     ADD COLUMN gather_step smallint,
     ADD COLUMN scheduled_for timestamptz,
     ADD COLUMN nominal timestamp,
+    ADD COLUMN awaited timestamp,
     ADD COLUMN leased_until timestamptz,
     ADD COLUMN fence bigint NOT NULL DEFAULT 0,
-    ADD COLUMN attempts smallint NOT NULL DEFAULT 0,
+    ADD COLUMN attempts integer NOT NULL DEFAULT 0,
     ADD COLUMN approval_above bigint CHECK (approval_above >= 0),
     ADD CONSTRAINT occurrences_have_an_instant CHECK ((nominal IS NULL) = (scheduled_for IS NULL));
 -- Never twice for the same occurrence, whoever fires it and however often the rule is edited.
@@ -85,6 +87,7 @@ ALTER TABLE transfer
     ADD COLUMN status_reason text,
     ADD COLUMN returned_at timestamptz,
     ADD COLUMN return_code text,
+    ADD COLUMN is_direct_deposit boolean NOT NULL DEFAULT false,
     DROP CONSTRAINT completed_when_complete,
     ADD CONSTRAINT completed_when_complete CHECK (
         (status = 'COMPLETE' AND completed_at IS NOT NULL) OR (status <> 'COMPLETE' AND completed_at IS NULL)
@@ -95,6 +98,7 @@ ALTER TABLE transfer
     ADD FOREIGN KEY (organization_id, decided_by) REFERENCES person;
 CREATE INDEX transfer_to_approve ON transfer (organization_id, approval_expires_at) WHERE status = 'PENDING_APPROVAL';
 
+-- attempts: how often it was claimed; failures: how often the bank did not answer.
 -- One payment that a bank carries. Its id is the bank's idempotency key; the first leg has the id of its transfer.
 CREATE TABLE transfer_leg (
     organization_id uuid NOT NULL,
@@ -111,7 +115,8 @@ CREATE TABLE transfer_leg (
     due_at timestamptz,
     leased_until timestamptz,
     fence bigint NOT NULL DEFAULT 0,
-    attempts smallint NOT NULL DEFAULT 0,
+    attempts integer NOT NULL DEFAULT 0,
+    failures integer NOT NULL DEFAULT 0,
     error_code text,
     return_code text,
     created_at timestamptz NOT NULL,
@@ -146,7 +151,7 @@ CREATE TABLE feed (
     hurried_to timestamptz,
     leased_until timestamptz,
     fence bigint NOT NULL DEFAULT 0,
-    attempts smallint NOT NULL DEFAULT 0,
+    attempts integer NOT NULL DEFAULT 0,
     PRIMARY KEY (organization_id, subject_id)
 );
 CREATE INDEX feed_due ON feed (organization_id, due_at) WHERE due_at IS NOT NULL;
