@@ -1,6 +1,7 @@
 """Puts the concrete parts together: settings -> engine -> edge, worker. The only place that knows the clock."""
 
 import asyncio
+import random
 import secrets
 import string
 from collections.abc import AsyncGenerator, Callable, Generator
@@ -68,6 +69,7 @@ def engine_of(database: Database, wake: Callable[[], None] = lambda: None, outbo
         wake=wake,
         rail_of=rail_of,
         outbound=outbound,
+        jitter=random.random,
     )
 
 

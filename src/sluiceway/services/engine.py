@@ -103,6 +103,8 @@ class Engine:
     """Choose the bank that carries an organization's payments; None: there is none, and none are carried."""
     outbound: Outbound | None = None
     """The one way out, for remote amounts; None: nobody is asked."""
+    jitter: Callable[[], float] = lambda: 0.0
+    """Give a random number from 0 to 1, so that those who failed together are not all tried again together."""
     lease: timedelta = timedelta(seconds=30)
     """How long whoever takes work that calls out is left alone with it. Then it counts as dead: others may take it."""
     revisions: RevisionCache = field(default_factory=RevisionCache)

@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable
 from typing import Final, NamedTuple
 
 from sluiceway.domain.ids import OrganizationId
-from sluiceway.services import approvals, gathering, handover, refreshing, schedules
+from sluiceway.services import approvals, delivering, gathering, handover, refreshing, schedules
 from sluiceway.services.engine import Engine
 from sluiceway.services.settlement import settle
 from sluiceway.storage.organizations import find_organizations
@@ -19,6 +19,12 @@ class Errand(NamedTuple):
     """Find the organizations that have some."""
     run: Callable[[Engine, OrganizationId], Awaitable[int]]
     """Do some of one organization's; return how much."""
+    is_on_clock: bool = True
+    """Due by the organization's clock, so moving the clock does it too; otherwise only workers do, by the real time."""
+    at_once: int | None = None
+    """For how many organizations at once; None: as usual."""
+    poll_s: float | None = None
+    """How long to sleep when nothing was due; None: as usual."""
 
 
 ERRANDS: Final = (
@@ -27,6 +33,9 @@ ERRANDS: Final = (
     Errand("gather", gathering.waiting_organizations, gathering.gather),
     Errand("hand_over", handover.waiting_organizations, handover.hand_over),
     Errand("expire", approvals.expiring_organizations, approvals.expire),
+    # While an endpoint hangs, its organization keeps its place, so there are many of them.
+    Errand("tell", delivering.waiting_organizations, delivering.tell, is_on_clock=False, at_once=64),
+    Errand("forget", delivering.forgetful_organizations, delivering.forget, is_on_clock=False, poll_s=60),
 )
 
 
@@ -45,6 +54,6 @@ async def work_off(engine: Engine, organization_id: OrganizationId) -> int:
     if due.settle:
         return await settle(engine, [organization_id])
     for errand in ERRANDS:
-        if getattr(due, errand.name):
+        if errand.is_on_clock and getattr(due, errand.name):
             return await errand.run(engine, organization_id)
     return 0

@@ -154,14 +154,16 @@ class _ErrandLoop:
         self._set_aside = {key: until for key, until in self._set_aside.items() if until > now}
         self._turns = {key: self._turns.get(key, 0) for key in {*waiting, *self._running}}
         free = [key for key in waiting if key not in self._set_aside and key not in self._running]
-        for key in sorted(free, key=self._turns.__getitem__)[: ERRANDS_AT_ONCE - len(self._running)]:
+        at_once = self._errand.at_once or ERRANDS_AT_ONCE
+        for key in sorted(free, key=self._turns.__getitem__)[: at_once - len(self._running)]:
             self._turns[key] = now
             self._running[key] = asyncio.create_task(self._run(key))
 
     async def _finish(self) -> float:
         """Wait until one has ended, or it is time to look again; tell how long to sleep."""
+        idle_s = self._errand.poll_s or ERRAND_POLL_S
         if not self._running:
-            return ERRAND_POLL_S
+            return idle_s
         stopping = asyncio.create_task(self._stopped.wait())
         try:
             await asyncio.wait(
@@ -175,7 +177,7 @@ class _ErrandLoop:
             if isinstance(failure, BaseException):
                 raise failure
         # Where there was something to do, there may be more.
-        return ERRAND_POLL_S if done and not any(ended) else 0
+        return idle_s if done and not any(ended) else 0
 
     async def _run(self, organization_id: OrganizationId) -> int:
         try:
