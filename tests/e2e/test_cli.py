@@ -93,6 +93,15 @@ COMMANDS = (
     "forecast",
     "executions list",
     "executions show",
+    "webhooks create",
+    "webhooks list",
+    "webhooks show",
+    "webhooks rotate",
+    "webhooks disable",
+    "webhooks enable",
+    "webhooks deliveries",
+    "webhooks resend",
+    "webhooks replay",
 )
 
 

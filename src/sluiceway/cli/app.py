@@ -19,6 +19,7 @@ from sluiceway.cli import (
     rules,
     schema,
     serving,
+    webhooks,
 )
 from sluiceway.cli.backtest import backtest
 from sluiceway.cli.failures import sentence_of
@@ -50,6 +51,7 @@ rules.app.command()(simulate)
 app.add_typer(rules.app, name="rules")
 app.add_typer(approvals.app, name="approvals")
 app.add_typer(executions.app, name="executions")
+app.add_typer(webhooks.app, name="webhooks")
 
 
 def _show_version(asked: bool) -> None:  # noqa: FBT001 -- typer hands the flag over like this
