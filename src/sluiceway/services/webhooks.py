@@ -229,7 +229,7 @@ async def _get(
 async def _find_delivery(
     tx: ReadTx, organization_id: OrganizationId, delivery_id: DeliveryId | None, spelling: str
 ) -> Delivery:
-    found = [] if delivery_id is None else await stored.list_deliveries(tx, organization_id, delivery_id=delivery_id)
-    if not found:
+    found = None if delivery_id is None else await stored.find_delivery(tx, organization_id, delivery_id)
+    if found is None:
         raise NotFound(IdKind.DELIVERY, spelling)
-    return found[0]
+    return found

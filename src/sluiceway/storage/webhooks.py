@@ -259,19 +259,17 @@ async def list_deliveries(
     tx: ReadTx,
     organization_id: OrganizationId,
     *,
-    delivery_id: DeliveryId | None = None,
     endpoint_id: EndpointId | None = None,
     before_id: DeliveryId | None = None,
     is_failing: bool = False,
-    limit: int = 1,
+    limit: int,
 ) -> list[Delivery]:
-    """List the log, newest first, or find one; `is_failing`: those whose last attempt failed."""
+    """List the log, newest first; `is_failing`: those whose last attempt failed."""
     rows = await fetch_all(
         tx,
         QUERIES["list_deliveries"],
         {
             "organization_id": organization_id,
-            "id": delivery_id,
             "endpoint_id": endpoint_id,
             "before_id": before_id,
             "is_failing": is_failing,
@@ -279,6 +277,12 @@ async def list_deliveries(
         },
     )
     return [Delivery(*row)._replace(status=DeliveryStatus(row[4])) for row in rows]
+
+
+async def find_delivery(tx: ReadTx, organization_id: OrganizationId, delivery_id: DeliveryId) -> Delivery | None:
+    """Find one message of the log."""
+    row = await fetch_one(tx, QUERIES["find_delivery"], {"organization_id": organization_id, "id": delivery_id})
+    return None if row is None else Delivery(*row)._replace(status=DeliveryStatus(row[4]))
 
 
 async def send_again(tx: WriteTx, organization_id: OrganizationId, delivery_id: DeliveryId) -> None:

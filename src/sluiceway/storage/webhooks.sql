@@ -101,14 +101,19 @@ UPDATE webhook_endpoint SET due_at = %(due_at)s::timestamptz, leased_until = %(l
 WHERE organization_id = %(organization_id)s::uuid AND id = %(id)s::uuid;
 
 -- name: list_deliveries
--- The log, newest first. `is_failing`: those whose last attempt failed, given up or not.
+-- The log, newest first along the primary key. `is_failing`: those whose last attempt failed, given up or not.
+-- An end for the first page, and not IS NULL OR: the index starts at the id even in a plan for any values.
 SELECT id, endpoint_id, event_id, kind, status, attempts, created_at, attempted_at, error, body FROM webhook_delivery
 WHERE organization_id = %(organization_id)s::uuid
-    AND (%(id)s::uuid IS NULL OR id = %(id)s::uuid)
     AND (%(endpoint_id)s::uuid IS NULL OR endpoint_id = %(endpoint_id)s::uuid)
-    AND (%(before_id)s::uuid IS NULL OR id < %(before_id)s::uuid)
+    AND id < coalesce(%(before_id)s::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff')
     AND (NOT %(is_failing)s::boolean OR error IS NOT NULL)
 ORDER BY id DESC LIMIT %(limit)s;
+
+-- name: find_delivery
+-- One of the log.
+SELECT id, endpoint_id, event_id, kind, status, attempts, created_at, attempted_at, error, body FROM webhook_delivery
+WHERE organization_id = %(organization_id)s::uuid AND id = %(id)s::uuid;
 
 -- name: send_again
 -- The same message with the same id, from its first attempt on.
