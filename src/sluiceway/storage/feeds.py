@@ -4,6 +4,7 @@ from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
+from sluiceway.domain.external_transactions import ExternalTransaction
 from sluiceway.domain.ids import AccountId, OrganizationId
 from sluiceway.storage.database import ReadTx, WriteTx, execute, fetch_all, fetch_one
 from sluiceway.storage.queries import load
@@ -135,3 +136,31 @@ async def new_transactions(
     row = {"organization_id": organization_id, "account_id": account_id, "at": at}
     rows = await fetch_all(tx, QUERIES["new_transactions"], row | dict(zip(names, columns, strict=True)))
     return {row[0] for row in rows}
+
+
+async def list_transactions(
+    tx: ReadTx,
+    organization_id: OrganizationId,
+    account_ids: Collection[AccountId],
+    *,
+    is_in: bool | None = None,
+    from_at: datetime,
+    to_at: datetime | None = None,
+    offset: int = 0,
+    limit: int,
+) -> list[ExternalTransaction]:
+    """List movements on external accounts, the latest first; both ends of the time range are inclusive."""
+    rows = await fetch_all(
+        tx,
+        QUERIES["list_transactions"],
+        {
+            "organization_id": organization_id,
+            "account_ids": sorted(account_ids),
+            "is_in": is_in,
+            "from_at": from_at,
+            "to_at": to_at,
+            "offset": offset,
+            "limit": limit,
+        },
+    )
+    return [ExternalTransaction(*row) for row in rows]

@@ -73,3 +73,18 @@ FROM unnest(%(bank_ids)s::text[], %(ids)s::uuid[], %(amounts)s::bigint[], %(desc
             %(happened_ats)s::timestamptz[]) AS w (bank_id, id, amount, description, happened_at)
 ON CONFLICT DO NOTHING
 RETURNING bank_id;
+
+-- name: list_transactions
+-- The latest first. Each account walks its own index and stops where the page ends, which is cut from their union.
+SELECT found.id, found.account_id, found.amount, found.description, found.happened_at
+FROM unnest(%(account_ids)s::uuid[]) AS wanted (account_id)
+CROSS JOIN LATERAL (
+    SELECT f.id, f.account_id, f.amount, f.description, f.happened_at FROM external_transaction f
+    WHERE f.organization_id = %(organization_id)s::uuid AND f.account_id = wanted.account_id
+        AND f.happened_at >= %(from_at)s::timestamptz
+        AND f.happened_at <= coalesce(%(to_at)s::timestamptz, 'infinity')
+        AND (%(is_in)s::boolean IS NULL OR (f.amount > 0) = %(is_in)s::boolean)
+    ORDER BY f.happened_at DESC, f.id DESC LIMIT %(limit)s::bigint + coalesce(%(offset)s::bigint, 0)
+) AS found
+ORDER BY found.happened_at DESC, found.id DESC
+LIMIT %(limit)s OFFSET %(offset)s;

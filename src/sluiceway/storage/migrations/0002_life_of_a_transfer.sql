@@ -181,6 +181,9 @@ CREATE TABLE external_transaction (
     UNIQUE (organization_id, id),
     FOREIGN KEY (organization_id, account_id) REFERENCES account
 );
+-- Lists walk it, the latest first.
+CREATE INDEX external_transaction_of_account ON external_transaction (organization_id, account_id, happened_at DESC,
+                                                                      id DESC);
 
 -- side CREDIT: pushes; DEBIT: pulls. NULL: no limit.
 CREATE TABLE ach_limit (

@@ -3,11 +3,12 @@
 from typing import Final
 
 from sluiceway.api.http import Operation
-from sluiceway.api.platform.routes import accounts, executions, rules, transfers
+from sluiceway.api.platform.routes import accounts, executions, external_transactions, rules, transfers
 
 OPERATIONS: Final[tuple[Operation, ...]] = (
     *accounts.OPERATIONS,
     *transfers.OPERATIONS,
+    *external_transactions.OPERATIONS,
     *rules.OPERATIONS,
     *executions.OPERATIONS,
 )
