@@ -141,6 +141,25 @@ def test_three_months_pass_and_the_tax_service_is_asked():
         assert balance(demo, "tax") == 6_554_99 + 540_00
 
 
+def test_programs_of_the_remote_api_find_all_they_need_in_the_demos_file():
+    with data_folder() as data_dir, Serving("demo", data_dir, free_port()) as demo:
+        said = demo.demo()
+        token = {"x-sequence-access-token": f"Bearer {said['access_token']}"}
+        accounts = [httpx.post(f"{demo.url}{path}", headers=token, json={}) for path in ("/accounts", "//accounts")]
+        rule = said["rules"]["auto_save"]
+        signature = {"x-sequence-signature": f"Bearer {rule['secret']}"}
+        triggered = httpx.post(f"{demo.url}/remote-api/rules/{rule['id']}/trigger", headers=signature, json={})
+        run("remote", "disable", "--data-dir", str(data_dir))
+
+        assert [answer.status_code for answer in (*accounts, triggered)] == [200] * 3
+        for answer in accounts:
+            types = {account["type"] for account in answer.json()["data"]["accounts"]}
+            assert types == {"Pod", "Income Source", "Account"}
+        assert triggered.json()["message"] == f"Rule with id ru_{rule['id'][5:]} has been triggered"
+        assert httpx.post(f"{demo.url}/accounts", headers=token, json={}).status_code == 401
+        assert demo.stop() == 0
+
+
 def balance(demo: Serving, short: str) -> int:
     said = demo.demo()
     headers = {"Authorization": f"ApiKey {said['api_key']}"}

@@ -6,6 +6,7 @@ import msgspec
 
 from sluiceway.api.http import App, Receive, Reply, Scope, Send, request_id_of
 from sluiceway.api.platform import app as platform
+from sluiceway.api.remote import app as remote
 from sluiceway.api.sandbox import app as sandbox
 from sluiceway.api.v1 import app as v1
 from sluiceway.services.edge import Edge
@@ -16,6 +17,7 @@ WELCOME: Final = msgspec.json.encode(
         "api": "/api/v1",
         "docs": "/api/v1/docs",
         "platform_docs": "/platform/v1/docs",
+        "remote_docs": "/remote-api/docs",
         "sandbox_docs": "/sandbox/docs",
     }
 )
@@ -29,6 +31,7 @@ _PLATFORM_TOO: Final = "/api/platform/v1"
 def create_app(edge: Edge) -> App:
     """Build the application over an edge, which stays the caller's to close."""
     first, sandboxed, second = v1.app(edge), sandbox.app(edge), platform.app(edge)
+    oldest = remote.app(edge)
 
     async def serve(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -44,6 +47,8 @@ def create_app(edge: Edge) -> App:
         elif _is_under(path, _PLATFORM_TOO):
             # One address for both, so that a key means the same under either.
             await second({**scope, "path": path.removeprefix("/api")}, receive, send)
+        elif remote.owns(path):
+            await oldest(scope, receive, send)
         else:
             # Unknown paths too: v1 answers them with its envelope.
             await first(scope, receive, send)

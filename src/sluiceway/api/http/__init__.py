@@ -5,7 +5,7 @@ from sluiceway.api.http.bodies import MAX_BODY
 from sluiceway.api.http.documents import Info, document
 from sluiceway.api.http.generation import RETRY_AFTER_S, Generation, build, failure_of
 from sluiceway.api.http.headers import request_id_of
-from sluiceway.api.http.operations import Call, Operation, Reach, Reply, operation
+from sluiceway.api.http.operations import Call, Credential, Operation, Reach, Reply, operation
 from sluiceway.api.http.pages import page
 from sluiceway.api.http.queries import (
     After,
@@ -36,6 +36,7 @@ __all__ = [
     "App",
     "Call",
     "Choice",
+    "Credential",
     "Failure",
     "First",
     "Generation",

@@ -49,19 +49,26 @@ def document(generation: Generation, info: Info) -> Document:
         "openapi": "3.1.0",
         "info": {"title": info.title, "version": "1", "description": info.description},
         "servers": [{"url": generation.prefix}],
-        "security": [{"key": []}],
+        "security": [],
         "paths": paths,
-        "components": {
-            "schemas": components,
-            "securitySchemes": {
-                "key": {
-                    **_SCHEMES.get(info.scheme, {"type": "apiKey", "in": "header", "name": "Authorization"}),
-                    "description": f"`{info.scheme} <key>`",
-                }
-            },
-        },
+        "components": {"schemas": components, "securitySchemes": _credentials(generation.operations)},
     }
+    if any(operation.credential is None for operation in generation.operations):
+        made["security"].append({"key": []})
+        made["components"]["securitySchemes"]["key"] = {
+            **_SCHEMES.get(info.scheme, {"type": "apiKey", "in": "header", "name": "Authorization"}),
+            "description": f"`{info.scheme} <key>`",
+        }
     return cast("Document", _plain(made))
+
+
+def _credentials(operations: Iterable[Operation]) -> Document:
+    """Describe what callers of some operations show instead of a key."""
+    known = {operation.credential for operation in operations if operation.credential is not None}
+    return {
+        one.name: {"type": "apiKey", "in": "header", "name": one.header, "description": one.description}
+        for one in sorted(known, key=lambda one: one.name)
+    }
 
 
 def _kinds(operations: Iterable[Operation], info: Info) -> list[type]:
@@ -81,6 +88,9 @@ def _operation(operation: Operation, known: dict[type, Any], info: Info) -> Docu
         "description": f"{operation.description} Permission: `{_permission(operation, info)}`.",
         "parameters": _parameters(operation, info),
     }
+    if operation.credential is not None:
+        # What it may do is all that it is for, so that there are no permissions to speak of.
+        shown |= {"description": operation.description, "security": [{operation.credential.name: []}]}
     if operation.body is not None:
         shown["requestBody"] = {
             "required": operation.is_body_required,
@@ -100,7 +110,8 @@ def _refusals(operation: Operation, info: Info) -> list[int]:
     """List the statuses of what can go wrong: with every operation, with bodies, with keys, with this one."""
     body = (413, 415) if operation.body is not None else ()
     keys = info.key_refusals if operation.is_idempotent else ()
-    return sorted({400, 401, 403, 429, 500, 503, *body, *keys, *operation.refusals})
+    permission = (403,) if operation.credential is None else ()
+    return sorted({400, 401, 429, 500, 503, *permission, *body, *keys, *operation.refusals})
 
 
 def _response(status: int, schema: Any, headers: Document) -> Document:  # noqa: ANN401 -- a JSON schema

@@ -20,6 +20,8 @@ _READ: Final = frozenset(
         b"transfer-encoding",
         b"upgrade",
         b"x-request-id",
+        b"x-sequence-access-token",
+        b"x-sequence-signature",
     }
 )
 _KNOWN_ID: Final = "sluiceway.request_id"

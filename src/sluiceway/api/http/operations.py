@@ -110,6 +110,19 @@ Handler = Callable[[Call], Awaitable[Reply]]
 
 
 @dataclass(frozen=True, slots=True)
+class Credential:
+    """How callers of an operation say who they are, where it is not by a key in the Authorization header."""
+
+    name: str
+    """What documents call it."""
+    header: str
+    """In small letters; one of those that are read."""
+    description: str
+    identify: Callable[[Edge, bytes | None], Awaitable[Principal]]
+    """Find who is calling by the header's value. Raises Unauthenticated."""
+
+
+@dataclass(frozen=True, slots=True)
 class Operation:
     """What a generation offers at one path and method, with what its document says about it."""
 
@@ -135,11 +148,15 @@ class Operation:
     """What the first of two ids in the path names."""
     words: Table = field(default_factory=dict[Any, Any])
     """Words of its own for some refusals, instead of the generation's."""
+    credential: Credential | None = None
+    """Whose way to say who is calling is not the generation's."""
+    is_reading: bool = False
+    """Whether it changes nothing, although it is sent by POST."""
 
     @property
     def is_idempotent(self) -> bool:
         """Tell whether the operation takes an idempotency key."""
-        return self.method == "POST"
+        return self.method == "POST" and not self.is_reading
 
     @property
     def path_ids(self) -> list[str]:
@@ -163,6 +180,8 @@ def operation(
     refusals: Sequence[int] = (),
     parent_kind: IdKind | None = None,
     words: Table | None = None,
+    credential: Credential | None = None,
+    is_reading: bool = False,
 ) -> Callable[[Handler], Operation]:
     """Declare a handler's operation. The handler's docstring is its description."""
 
@@ -185,6 +204,8 @@ def operation(
             refusals=tuple(refusals),
             parent_kind=parent_kind,
             words=words or {},
+            credential=credential,
+            is_reading=is_reading,
         )
 
     return declare
@@ -209,7 +230,7 @@ async def run(
     scope[WORDS] = operation.words
     request_id = request_id_of(scope, edge.engine.new_id)
     headers = read_headers(scope)
-    principal = reading.see_as(await edge.identify(reading.read_secret(headers.get(b"authorization"))))
+    principal = reading.see_as(await _identify(operation, edge, reading, headers))
     *parents, spelling = ["", *(scope["path_params"][name] for name in operation.path_ids)]
     found = None if operation.id_kind is None else parse_id(operation.id_kind, spelling)
     parent = None if operation.parent_kind is None else parse_id(operation.parent_kind, parents[-1])
@@ -223,6 +244,12 @@ async def run(
         idempotency = Idempotency(f"{operation.method} {reading.prefix}{path}", key, hash_of(body))
     query = reading.read_query(scope["query_string"])
     return await operation.handler(Call(edge, principal, request_id, found, spelling, query, body, idempotency, parent))
+
+
+async def _identify(operation: Operation, edge: Edge, reading: Reading, headers: Mapping[bytes, bytes]) -> Principal:
+    if operation.credential is None:
+        return await edge.identify(reading.read_secret(headers.get(b"authorization")))
+    return await operation.credential.identify(edge, headers.get(operation.credential.header.encode()))
 
 
 def _authorize(operation: Operation, principal: Principal, resource: str | None) -> None:
@@ -243,6 +270,7 @@ async def _read_body(operation: Operation, headers: dict[bytes, bytes], receive:
 __all__ = [
     "Call",
     "Choice",
+    "Credential",
     "First",
     "Handler",
     "Instant",

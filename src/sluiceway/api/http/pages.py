@@ -52,11 +52,14 @@ def page(document: dict[str, Any]) -> bytes:
             tags.setdefault(operation["tags"][0], []).append(_operation(base, path, method, operation))
     sections = "".join(f"<h2>{escape(tag)}</h2>{''.join(shown)}" for tag, shown in tags.items())
     schemas = "".join(_schema(name, schema) for name, schema in document["components"]["schemas"].items())
-    key = document["components"]["securitySchemes"]["key"]
+    credentials = "".join(
+        f"<p>{escape(scheme.get('name', 'Authorization'))}: {_text(scheme['description'])}</p>"
+        for scheme in document["components"]["securitySchemes"].values()
+    )
     return (
         f'<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">'
         f"<title>{escape(info['title'])}</title><style>{_STYLE}</style><main><h1>{escape(info['title'])}</h1>"
-        f"<p>{_text(info['description'])}</p><p>Authorization: {_text(key['description'])}</p>"
+        f"<p>{_text(info['description'])}</p>{credentials}"
         f'<p class="soft">The same for programs: <a href="{escape(base)}/openapi.json">openapi.json</a></p>'
         f"{sections}<h2>Structures</h2>{schemas}</main></html>"
     ).encode()
