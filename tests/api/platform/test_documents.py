@@ -7,8 +7,11 @@ from pathlib import Path
 from openapi_spec_validator import validate
 
 from sluiceway.api.platform.app import DOCUMENT
+from tests.api.outside import connect, on_monday, work
 from tests.api.platform.client import Platform
-from tests.api.test_documents import Loads
+from tests.api.platform.test_rules import saving
+from tests.api.test_documents import Loads, check
+from tests.api.test_story import deposit
 
 COMMITTED = Path(__file__).parents[3] / "docs" / "api" / "platform.json"
 
@@ -45,3 +48,45 @@ async def test_the_page_works_offline(platform: Platform) -> None:
     assert not loads.tags & {"script", "link", "img", "iframe", "object", "embed", "form", "base"}
     assert [address for address in loads.addresses if not address.startswith("#")] == ["/platform/v1/openapi.json"]
     assert {address.removeprefix("#") for address in loads.addresses if address.startswith("#")} <= loads.ids
+
+
+async def test_what_is_answered_is_what_is_documented(platform: Platform) -> None:
+    await on_monday(platform.v1)
+    bank = await connect(platform.v1, "Bank")
+    await work(platform.v1)
+    await platform.v1.post(f"/sandbox/accounts/{bank}/transactions", {"amount_in_cents": 5})
+    await deposit(platform.v1, 500_000)
+    await work(platform.v1)
+    rule, income = platform.rule(), platform.account("income")
+    [run] = await platform.items(f"/rules/{rule}/executions")
+    whole = await platform.read(f"/rules/{rule}/executions/{run['id']}")
+    ends = {"sourceAccountId": income, "destinationAccountId": platform.account("savings")}
+    seen: set[tuple[str, str]] = set()
+    for method, template, path, body in (
+        ("get", "/accounts", "/accounts", None),
+        ("get", "/accounts", "/accounts?page=0", None),
+        ("get", "/accounts/{id}", f"/accounts/{income}", None),
+        ("get", "/accounts/{id}", f"/accounts/{bank}", None),
+        ("get", "/accounts/{id}", "/accounts/nobody", None),
+        ("get", "/accounts/{accountId}/transfers", f"/accounts/{income}/transfers", None),
+        ("get", "/transfers", f"/transfers?accountIds={income}", None),
+        ("get", "/transfers/{id}", f"/transfers/{whole['transferIds'][0]}", None),
+        ("get", "/transfers/{id}", "/transfers/nobody", None),
+        ("post", "/transfers", "/transfers", ends | {"amountInCents": 100}),
+        ("post", "/transfers", "/transfers", ends),
+        ("get", "/external-transactions", f"/external-transactions?accountIds={bank}", None),
+        ("get", "/rules", "/rules", None),
+        ("post", "/rules", "/rules", saving(platform)),
+        ("get", "/rules/{id}", f"/rules/{rule}", None),
+        ("get", "/rules/{id}", "/rules/nobody", None),
+        ("post", "/rules/{id}/trigger", f"/rules/{rule}/trigger", {"executeAmount": 5}),
+        ("patch", "/rules/{id}", f"/rules/{rule}", {"name": "Other"}),
+        ("post", "/rules/{id}/trigger", f"/rules/{rule}/trigger", {}),
+        ("get", "/rules/{ruleId}/executions", f"/rules/{rule}/executions", None),
+        ("get", "/rules/{ruleId}/executions/{id}", f"/rules/{rule}/executions/{run['id']}", None),
+        ("get", "/rules/{ruleId}/executions/{id}", f"/rules/{rule}/executions/nobody", None),
+    ):
+        check(template, method, await platform.send(method.upper(), path, json=body), DOCUMENT)
+        seen.add((template, method))
+
+    assert seen == {(path, method) for path, methods in DOCUMENT["paths"].items() for method in methods}

@@ -148,7 +148,8 @@ class Ids:
 
     def read(self, query: Mapping[str, str]) -> list[str | None]:
         """Read the ids; a malformed one is None, as it names nothing. Raises InvalidParameters."""
-        texts = [text for name, text in query.items() if name.startswith(f"{self.name}[")]
+        numbered = re.compile(rf"{self.name}\[\d+\]", re.ASCII)
+        texts = [text for name, text in query.items() if numbered.fullmatch(name)]
         if not texts:
             refuse(self.name, "is required")
         if len(texts) > self.most:
