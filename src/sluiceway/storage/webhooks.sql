@@ -12,8 +12,8 @@ WHERE organization_id = %(organization_id)s::uuid AND (%(id)s::uuid IS NULL OR i
 ORDER BY id;
 
 -- name: lock_endpoints
--- Enabled ones (all, or one), while events are passed on to them: one worker at a time, or a later event could overtake
--- an earlier one.
+-- Enabled ones (all, or one), while events are passed on to them: one worker at a time, so that none does what another
+-- is doing, and no message is made for an endpoint that has been disabled.
 SELECT id, events FROM webhook_endpoint
 WHERE organization_id = %(organization_id)s::uuid AND disabled_at IS NULL
     AND (%(id)s::uuid IS NULL OR id = %(id)s::uuid)
