@@ -41,7 +41,7 @@ LOOK_S: Final = 0.25
 LONGEST_CALL: Final = 2 / 3
 """How much of a lease one call may take."""
 
-# Whoever pauses automation, or asks for approval, is told of by its subject.
+# Of kinds whose first word is not what they are about.
 _SUBJECTS: Final = {"approval": "transfer", "automation": "rule", "balance": "account"}
 
 
