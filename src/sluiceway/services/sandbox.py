@@ -15,7 +15,7 @@ from sluiceway.services.accounts import NewAccount, insert_account
 from sluiceway.services.clock import LAST_YEAR, ClockState
 from sluiceway.services.engine import Engine
 from sluiceway.services.idempotency import Answer, Idempotency, KeyTaken, run_idempotently
-from sluiceway.services.looking import expect_news, look
+from sluiceway.services.looking import look
 from sluiceway.services.once import claim_plan
 from sluiceway.storage.accounts import find_account
 from sluiceway.storage.bank_rows import BankAccount, BankAccountState, BankCall, Fault, LiabilityFigures
@@ -141,7 +141,6 @@ async def set_state(
     organization = await sandbox_of(engine, organization_id)
     found = await _outside(engine, organization, account_id, spelling)
     at = organization.clock.read(engine.now())
-    await expect_news(engine, organization_id, [found.record.account.id])
     await SandboxBank(engine.database).set_state(organization_id, found.record.account.id, state, at)
     return await _looked_at(engine, organization, found)
 
@@ -164,7 +163,6 @@ async def set_figures(
         raise BankRefused("the account is not a liability")
     at = organization.clock.read(engine.now())
     bank = SandboxBank(engine.database)
-    await expect_news(engine, organization_id, [found.record.account.id])
     problems = await bank.set_liability(organization_id, found.record.account.id, figures, at, debt)
     if problems:
         raise InvalidParameters(problems)
@@ -193,7 +191,6 @@ async def book_transaction(
     at = organization.clock.read(engine.now())
     account = found.record.account.id
     bank = SandboxBank(engine.database)
-    await expect_news(engine, organization_id, [account])
     problems = await bank.book_transaction(organization_id, event_id, account, amount, description, at)
     if problems:
         raise InvalidParameters(problems)
