@@ -23,11 +23,11 @@ _STATEMENTS = {
 _WRITES_OR_LOCKS = re.compile(r"\b(INSERT INTO|UPDATE|DELETE FROM|FOR (NO KEY )?UPDATE|FOR (KEY )?SHARE)\b")
 _ORGANIZATION = r"%\((organization_ids?|locked_organizations)\)s::uuid"
 # The table of organizations is its own organization's row: there, its id is what names it.
-_NAMES_IT = re.compile(
-    rf"organization_id = ANY \({_ORGANIZATION}\[\]\)|organization_id = {_ORGANIZATION}"
+_NAMES_IT = re.compile(  # A pattern, not a query.
+    rf"organization_id = ANY \({_ORGANIZATION}\[\]\)|organization_id = {_ORGANIZATION}"  # noqa: S608 -- a pattern
     r"|INSERT INTO (?!organization\b)\w+ \(organization_id,"
     r"|organization WHERE id = ANY \(%\(ids\)s::uuid\[\]\)|INSERT INTO organization \(id,"
-    r"|UPDATE organization SET [^()]+(\(\w+\)[^()]+)*WHERE id = %\(id\)s::uuid"  # noqa: S608 -- a pattern, not a query
+    r"|UPDATE organization SET [^()]+(\(\w+\)[^()]+)*WHERE id = %\(id\)s::uuid"
 )
 
 _ROWS = 50_000

@@ -86,7 +86,7 @@ def test_every_row_says_whose_it_is(module_database_url: str):
             """
             SELECT table_name, column_name FROM information_schema.columns WHERE table_schema = 'public' AND data_type
                 IN ('real', 'double precision', 'numeric', 'money', 'timestamp without time zone')
-                AND column_name NOT IN ('nominal', 'next_nominal', 'awaited') -- Local times, by their nature without a zone.
+                AND column_name NOT IN ('nominal', 'next_nominal', 'awaited') -- Local times have no zone by nature.
             """,
         ),
         (

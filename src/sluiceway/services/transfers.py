@@ -113,7 +113,7 @@ def _check(command: CreateTransfer, book: Book, organization: Organization) -> R
     if not source.can_be_source:
         return InvalidParameters((Problem("source", "money cannot be taken from an account of this type"),))
     if source.linked_account_id == destination.id:
-        return InvalidParameters((Problem("destination", "collects from the source itself: the money is there already"),))
+        return InvalidParameters((Problem("destination", "collects from the source by itself"),))
     if source.currency != destination.currency:
         return InvalidParameters((Problem("destination", "has another currency than the source"),))
     if command.amount < organization.minimum_transfer:

@@ -101,7 +101,9 @@ MISMATCH: Final = Failure(
     422, "idempotency_key_mismatch", "This idempotency key was used before with another request body."
 )
 IN_USE: Final = Failure(409, "idempotency_key_in_use", "The first request with this idempotency key has not ended yet.")
-NOT_EMPTY: Final = Failure(409, "account_not_empty", "An account that holds or expects money, or that a liability is paid from, cannot be deleted.")
+NOT_EMPTY: Final = Failure(
+    409, "account_not_empty", "An account that holds or expects money, or that a debt is paid from, cannot be deleted."
+)
 SANDBOX_ONLY: Final = Failure(403, "sandbox_only", "A live organization refuses this operation.")
 NOT_JSON: Final = Failure(
     415, "unsupported_media_type", "The body must be JSON, sent as Content-Type: application/json and not compressed."
