@@ -7,7 +7,7 @@ import signal
 import socket
 import sys
 from collections.abc import Callable, Coroutine, Generator
-from contextlib import contextmanager
+from contextlib import AsyncExitStack, contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Final
 
@@ -52,18 +52,20 @@ def serve(
 
     Several processes may serve one database. What was answered is safe: after a crash, starting again goes on.
     """
-    from sluiceway.cli.tax import beside_the_demo
-
-    given = with_address(settings_of(data_dir, database_url), host, port)
-    with beside_the_demo(given) as settings, listening(settings) as (sock, base_url):
+    settings = with_address(settings_of(data_dir, database_url), host, port)
+    with listening(settings) as (sock, base_url):
         run_until_stopped(_serve(settings, sock, lambda: say(f"Sluiceway is at {base_url}"), with_worker=worker))
 
 
 async def _serve(settings: Settings, sock: socket.socket, on_ready: Callable[[], None], *, with_worker: bool) -> None:
+    from sluiceway.cli.tax import beside_the_demo
     from sluiceway.wiring import open_database, running
 
     stop = stopping()
-    async with open_database(settings) as database, running(database, settings, with_worker=with_worker) as parts:
+    async with AsyncExitStack() as stack:
+        widened = stack.enter_context(beside_the_demo(settings))
+        database = await stack.enter_async_context(open_database(widened))
+        parts = await stack.enter_async_context(running(database, widened, with_worker=with_worker))
         await serve_until(stop, parts, sock, on_ready)
 
 
@@ -72,17 +74,18 @@ def worker(data_dir: DataDir = None, database_url: DatabaseUrl = None) -> None:
 
     Any number of workers may share one database; each execution is settled by one of them.
     """
-    from sluiceway.cli.tax import beside_the_demo
-
-    with beside_the_demo(settings_of(data_dir, database_url)) as settings:
-        run_until_stopped(_work(settings))
+    run_until_stopped(_work(settings_of(data_dir, database_url)))
 
 
 async def _work(settings: Settings) -> None:
+    from sluiceway.cli.tax import beside_the_demo
     from sluiceway.wiring import open_database, running
 
     stop = stopping()
-    async with open_database(settings) as database, running(database, settings):
+    async with AsyncExitStack() as stack:
+        widened = stack.enter_context(beside_the_demo(settings))
+        database = await stack.enter_async_context(open_database(widened))
+        await stack.enter_async_context(running(database, widened))
         say("Sluiceway is settling what is due.")
         await stop.wait()
 
