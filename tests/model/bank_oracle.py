@@ -112,6 +112,10 @@ class Bank:
         self.payments[key] = payment
         return payment
 
+    def give_up(self, key: str) -> None:
+        """Promise never to carry a payment that is not there yet."""
+        self.payments[key] = {"key": key, "state": "CANCELLED", "due": None, "refusal": None}
+
     def settle(self, payment: Plain, at: datetime) -> None:
         """Let a payment settle, or come back instead."""
         account = self.accounts.get(payment["account"])
@@ -122,7 +126,8 @@ class Bank:
         if is_pull and code is not None:
             self.give_back(payment, code, at)
             return
-        if account is not None:
+        if code is None:
+            # On an account that is closed or frozen it is not booked before it comes back.
             self.book(payment["account"], -payment["amount"] if is_pull else payment["amount"], payment["key"])
             payment["is_booked"] = True
         payment |= {"state": "SETTLED", "settled_at": at, "comes_back_with": code}

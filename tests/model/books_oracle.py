@@ -47,8 +47,8 @@ class Names(Protocol):
         """Name a leg."""
         ...
 
-    def has_failed(self, leg: str, attempt: int) -> bool:
-        """Tell whether this attempt at handing over had no answer."""
+    def has_failed(self, leg: str, times: int) -> bool:
+        """Tell whether handing over had no answer more often than so many times."""
         ...
 
     def is_refused(self, leg: str) -> bool:
@@ -132,7 +132,7 @@ class Books:
         made: Plain = {"id": id_, "source": source, "destination": destination, "receiver": receiver}
         made |= {"amount": amount, "status": "PROCESSING", "code": None, "mode": "LIVE", "execution": None}
         made |= {"rule": None, "created_at": self.now, "completed_at": None, "returned_at": None, "return_code": None}
-        made |= {"expires": None, "legs": [], "approval": None}
+        made |= {"expires": None, "legs": [], "is_void": False}
         made |= more
         self.transfers[id_] = made
         return made
@@ -170,6 +170,7 @@ class Books:
         leg |= {
             "status": "PROCESSING",
             "attempts": 0,
+            "failures": 0,
             "due": self.now,
             "id": self.names.leg(made["id"], len(made["legs"])),
         }
@@ -215,10 +216,15 @@ class Books:
         """Say that money has arrived."""
         raise NotImplementedError
 
+    def reopen(self, name: str) -> None:
+        """Bring an account back that was deleted before money came for it."""
+        self.accounts[name]["deleted"] = False
+
     # ---------------------------------------------------------------------------------------------- by somebody's word
 
     def deposit(self, name: str, amount: int) -> Plain:
         """Let money come in from the world."""
+        self.reopen(name)
         made = self.from_outside(name, "in", amount)
         self.accounts[name]["posted"] += amount
         self.complete(made)

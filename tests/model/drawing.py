@@ -55,8 +55,8 @@ class RuleDice(Dice):
         if steps[0]["conditions"] is not None:
             steps.append({"conditions": None, "actions": self.actions()})
         drawn: Plain = {"name": None, "trigger": trigger, "steps": steps}
-        if self.one_in(4):
-            drawn["approval_above_in_cents"] = self.pick((0, 1_000, 10_000))
+        if self.one_in(3):
+            drawn["approval_above_in_cents"] = self.pick((1_000, 0, 10_000))
         if self.one_in(6):
             drawn["max_balance_age_in_minutes"] = self.pick((1_440, 60))
         return drawn

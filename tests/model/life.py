@@ -27,7 +27,7 @@ from tests.model.organization import Seen, Town
 
 T = TypeVar("T")
 
-ACCOUNT = ("posted", "held_out", "expected_in")
+ACCOUNT = ("deleted", "posted", "held_out", "expected_in")
 REPORTED = ("balance", "available", "minimum", "statement", "reported_at")
 TRANSFER = (
     "source",
@@ -74,7 +74,6 @@ class Life:
             outcome = self.town.run(work)
         except Refusal as refusal:
             outcome = refusal
-        self.town.steps += 1
         self.town.done[f"{name} {type(outcome).__name__}" if isinstance(outcome, Refusal) else name] += 1
         self.seen.look(self.town.conn, self.id)
         return outcome
@@ -156,7 +155,8 @@ class Life:
     # ------------------------------------------------------------------------------------------------ whether it agrees
 
     def compare(self) -> None:
-        """Say where services and oracle differ."""
+        """Say where services and oracle differ. What has happened since the last time is a step."""
+        self.town.steps += 1
         wrong = [*self._accounts(), *self._transfers(), *self._executions(), *self._payments()]
         if wrong:
             self.tell()

@@ -23,7 +23,8 @@ T = TypeVar("T")
 LEASE = timedelta(seconds=31)
 
 ACCOUNTS = """
-    SELECT id, kind, posted, held_out, expected_in, reported_balance AS balance, reported_available AS available,
+    SELECT id, kind, deleted_at IS NOT NULL AS deleted,
+           posted, held_out, expected_in, reported_balance AS balance, reported_available AS available,
            reported_error AS error, next_payment_minimum AS minimum, last_statement_balance AS statement, reported_at
     FROM account WHERE organization_id = %s
 """
@@ -39,7 +40,7 @@ EXECUTIONS = """
     FROM execution WHERE organization_id = %s ORDER BY id
 """
 LEGS = """
-    SELECT l.id, l.transfer_id AS transfer, l.sequence, l.purpose, l.status, l.attempts, p.refusal, p.calls
+    SELECT l.id, l.transfer_id AS transfer, l.sequence, l.purpose, l.status, l.attempts, l.failures, p.refusal, p.calls
     FROM transfer_leg l LEFT JOIN bank_payment p ON p.organization_id = l.organization_id AND p.key = l.id
     WHERE l.organization_id = %s
 """
@@ -109,11 +110,9 @@ class Seen:
             raise Diverged(f"transfer {transfer} has no leg {sequence}")
         return self._legs[transfer, sequence]
 
-    def has_failed(self, leg: str, attempt: int) -> bool:
-        """Tell whether this attempt at handing over had no answer."""
-        found = self.legs[leg]
-        is_open = found["status"] == "PROCESSING"
-        return found["attempts"] > attempt or (found["attempts"] == attempt and is_open)
+    def has_failed(self, leg: str, times: int) -> bool:
+        """Tell whether handing over had no answer more often than so many times."""
+        return self.legs[leg]["failures"] > times
 
     def is_refused(self, leg: str) -> bool:
         """Tell whether the bank was told to refuse this payment."""

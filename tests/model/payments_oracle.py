@@ -53,7 +53,7 @@ class Payments(Books):
     def attempt(self, leg: Plain) -> bool:
         """Try to hand one payment over; tell whether the bank took or refused it as a new one."""
         leg["attempts"] += 1
-        has_failed = self.names.has_failed(leg["id"], leg["attempts"])
+        has_failed = self.names.has_failed(leg["id"], leg["failures"])
         if leg["attempts"] > 1:
             if has_failed and self.bank.fault("inquire"):
                 self.again_later(leg)
@@ -63,6 +63,14 @@ class Payments(Books):
                 self.answered(leg, self.bank.payments[leg["id"]])
                 return False
         made = self.transfers[leg["transfer"]]
+        if made["is_void"]:
+            self.drop(made, leg)
+            return False
+        if leg["failures"] > len(DELAYS):
+            leg |= {"status": "REFUSED", "due": None}
+            self.bank.give_up(leg["id"])
+            self.broke_off(made, leg, "ERROR", "PAYMENT_FAILED")
+            return False
         is_refused = self.names.is_refused(leg["id"])
         fault = self.bank.fault("submit") if has_failed or is_refused else None
         if (has_failed and fault not in {"UNAVAILABLE", "LOST_REPLY"}) or (is_refused and fault != "REFUSED"):
@@ -80,7 +88,8 @@ class Payments(Books):
 
     def again_later(self, leg: Plain) -> None:
         """Try again after a while."""
-        leg["due"] = self.now + DELAYS[leg["attempts"] - 1]
+        leg["failures"] += 1
+        leg["due"] = self.now + DELAYS[min(leg["failures"], len(DELAYS)) - 1]
 
     def answered(self, leg: Plain, payment: Plain) -> None:
         """Take the bank's answer."""
@@ -134,7 +143,7 @@ class Payments(Books):
         """Let a payment have moved its money."""
         leg |= {"status": "SETTLED", "due": None}
         amount = made["amount"]
-        if leg["purpose"] == "REVERSAL":
+        if leg["purpose"] == "REVERSAL" or made["is_void"]:
             self.clear(posted=-amount, held=-amount)
         elif leg["purpose"] == "PUSH":
             if leg["sequence"]:
@@ -164,26 +173,48 @@ class Payments(Books):
         was_settled = leg["status"] == "SETTLED"
         leg |= {"status": "RETURNED", "due": None}
         status, error = RETURNS.get(code, OTHER_RETURNS)
+        if leg["purpose"] == "REVERSAL" or made["is_void"]:
+            # Whatever happens to it, the money stays between the banks.
+            self.clear(posted=made["amount"] if was_settled else 0, held=0 if was_settled else -made["amount"])
+            return
+        if leg["purpose"] == "PULL" and was_settled and not self.is_kept(made["receiver"]):
+            self.pull_came_back(made, status, error, code)
+            return
         made["return_code"] = code
         if not was_settled or made["status"] != "COMPLETE":
             self.broke_off(made, leg, status, error)
             return
         made["returned_at"] = self.now
-        if leg["purpose"] == "PULL" and self.is_kept(made["receiver"]):
+        if leg["purpose"] == "PULL":
+            self.reopen(made["receiver"])
             self.accounts[made["receiver"]]["posted"] -= made["amount"]
-        elif leg["purpose"] == "PULL":
-            # It has been sent on: the account between the banks lacks it.
-            self.clear(posted=-made["amount"])
         elif leg["sequence"]:
             self.clear(posted=made["amount"], held=made["amount"])
             self.add_leg(made, "REVERSAL", made["source"])
         else:
+            self.reopen(made["source"])
             self.accounts[made["source"]]["posted"] += made["amount"]
         self.end(made, status, error)
 
+    def pull_came_back(self, made: Plain, status: str, error: str, code: str) -> None:
+        """Give back what was pulled between two banks; what was to carry it on stays if its bank has not got it."""
+        self.clear(posted=-made["amount"])
+        if made["status"] == "PENDING":
+            self.release(made, "receiver")
+        made |= {"is_void": True, "return_code": code, "returned_at": self.now}
+        self.end(made, status, error)
+        last = made["legs"][-1]
+        if last["status"] == "PROCESSING" and not last["attempts"]:
+            self.drop(made, last)
+
+    def drop(self, made: Plain, leg: Plain) -> None:
+        """Keep a payment back whose money has gone already."""
+        leg |= {"status": "CANCELLED", "due": None}
+        self.clear(held=-made["amount"])
+
     def broke_off(self, made: Plain, leg: Plain, status: str, code: Any) -> None:
         """End a transfer whose payment was refused or came back before it had arrived."""
-        if leg["purpose"] == "REVERSAL":
+        if leg["purpose"] == "REVERSAL" or made["is_void"]:
             self.clear(held=-made["amount"])
         elif leg["sequence"]:
             self.release(made, "receiver")

@@ -12,6 +12,12 @@ from tests.model.machine import WorldMachine
 from tests.model.organization import Town
 
 STEPS = 50
+HAPPENINGS = {
+    *("deposit", "transfer", "transfer again", "create rule", "enable", "disable", "revise", "delete"),
+    *("trigger", "trigger again", "approve", "refuse", "cancel", "cancel TransferNotCancellable", "pause", "limit"),
+    *("die", "set waits", "delete account", "delete account AccountNotEmpty", "plan", "state", "return", "fault"),
+    *("refresh", "work", "wait"),
+}
 SEARCHING = os.environ.get("MODEL_EXAMPLES")
 """How many random lives to live, without shrinking what goes wrong: for whoever looks for more."""
 
@@ -40,6 +46,7 @@ def test_services_and_oracle_agree(town: Town):
     live(town, 100)
 
     assert town.steps >= 5_000
+    assert town.done.keys() >= HAPPENINGS
 
 
 @pytest.mark.slow

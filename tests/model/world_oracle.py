@@ -220,8 +220,8 @@ class World(Payments):
         for each in made:
             if each["code"] is not None:
                 continue
-            self.count(each["source"], each["receiver"], each["amount"])
             if each["expires"] is None:
+                self.count(each["source"], each["receiver"], each["amount"])
                 self.go(each, is_held=False)
             else:
                 self.hold(each)
@@ -230,9 +230,8 @@ class World(Payments):
         """Show the planner's oracle the world; a rehearsal asks what would happen if the given amount were there."""
         accounts = {name: dict(account) for name, account in self.accounts.items()}
         account = accounts.get(run["written"]["trigger"].get("account_id"))
-        # Narrowed: of an external account the real funds count, which the page does not say.
-        if run["mode"] == "SIMULATION" and run["stands_in"] and account is not None and account["kept"]:
-            account["posted"] = run["amount"] + account["held_out"]
+        if run["mode"] == "SIMULATION" and run["stands_in"] and account is not None:
+            account["posted" if account["kept"] else "available"] = run["amount"] + account["held_out"]
         return {
             "accounts": accounts,
             "caps_used": dict(self.caps_used[run["rule"]]),
@@ -274,7 +273,8 @@ class World(Payments):
         return self.rules[run["rule"]]["signature"] == run["signature"]
 
     def approve(self, made: Plain) -> None:
-        """Let a transfer go that waited."""
+        """Let a transfer go that waited; only now does it count towards ACH limits, on this day."""
+        self.count(made["source"], made["receiver"], made["amount"])
         self.go(made, is_held=True)
 
     def expire(self) -> int:
@@ -288,14 +288,10 @@ class World(Payments):
     # -------------------------------------------------------------------------------------------------------- the clock
 
     def work(self) -> None:
-        """Do everything that is due now: what banks say first, with what it sets off, then the rest."""
-        while True:
-            if self.fetch():
-                self.settle()
-                continue
-            done = self.fire_schedules() + self.gather() + self.hand_over() + self.expire()
-            if not done + self.settle():
-                return
+        """Do everything that is due: first what money that is there sets off, then what banks say, then the rest."""
+        kinds = (self.settle, self.fetch, self.fire_schedules, self.gather, self.hand_over, self.expire)
+        while any(kind() for kind in kinds):
+            pass
 
     def next_due(self) -> datetime | None:
         """Tell when the next thing is due."""
