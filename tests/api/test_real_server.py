@@ -24,7 +24,7 @@ from tests.support import first_story, plain_engine
 async def api(database: Database) -> AsyncGenerator[Api]:
     """Serve on a free port of this machine, and open a client with a key that may do everything."""
     world = await first_story(plain_engine(database))
-    _, secret = await create_key(world.engine, world.organization_id, "everything", every_grant())
+    _, secret = await create_key(world.engine, world.organization_id, "everything", every_grant(), rate_limit=None)
     ready, stop = asyncio.Event(), asyncio.Event()
     with socket.socket() as sock:
         sock.bind(("127.0.0.1", 0))

@@ -8,7 +8,7 @@ import psycopg
 import pytest
 import pytest_asyncio
 
-from sluiceway.domain.webhooks import least_id
+from sluiceway.domain.ids import least_id
 from sluiceway.storage import outbox, webhooks
 from sluiceway.storage.database import Database
 from tests.db.test_queries_of_storage import explain, nodes

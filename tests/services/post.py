@@ -10,9 +10,8 @@ from typing import Any, NamedTuple
 
 import psycopg
 
-from sluiceway.domain.ids import EndpointId
+from sluiceway.domain.ids import EndpointId, least_id
 from sluiceway.domain.ledger import AccountKind
-from sluiceway.domain.webhooks import least_id
 from sluiceway.services.delivering import forget, forgetful_organizations, tell, waiting_organizations
 from sluiceway.services.engine import Engine
 from sluiceway.services.webhooks import create_endpoint, get_endpoint, list_deliveries

@@ -11,7 +11,8 @@ import psycopg
 import pytest
 import pytest_asyncio
 
-from sluiceway.domain.webhooks import DELAYS, Because, DeliveryStatus, least_id
+from sluiceway.domain.ids import least_id
+from sluiceway.domain.webhooks import DELAYS, Because, DeliveryStatus
 from sluiceway.outbound import Outbound, read_policy
 from sluiceway.services.clock import advance, freeze
 from sluiceway.services.delivering import tell

@@ -5,7 +5,7 @@ from hashlib import sha256
 
 import pytest
 
-from sluiceway.domain.access import EVERY, Grant, Permission, Principal, TransferPair
+from sluiceway.domain.access import EVERY, Caller, Grant, Permission, Principal, TransferPair
 from sluiceway.domain.errors import NotFound, Unauthenticated
 from sluiceway.domain.ids import KeyId
 from sluiceway.domain.money import Cents
@@ -19,7 +19,7 @@ from tests.support import World, new_world
 
 async def who(engine: Engine, secret: str):
     [found] = await identify(engine, [secret])
-    return found
+    return found.principal if isinstance(found, Caller) else found
 
 
 async def test_a_key_is_known_by_its_secret_with_exactly_what_it_was_granted(world: World):
@@ -99,7 +99,7 @@ async def test_the_checksum_finds_every_wrong_letter_and_every_swapped_pair(worl
 async def test_a_revoked_key_is_refused_at_once_in_every_process(world: World, other_engine: Engine):
     key, secret = await create_key(world.engine, world.organization_id, "Payroll", {})
     edges = Edge(world.engine), Edge(other_engine)
-    assert [(await edge.identify(secret)).key_id for edge in edges] == [key.id] * 2
+    assert [(await edge.identify(secret)).principal.key_id for edge in edges] == [key.id] * 2
 
     await revoke_key(world.engine, world.organization_id, key.id, "")
 
@@ -143,8 +143,8 @@ async def test_many_callers_at_once_are_each_told_who_they_are(world: World):
 
     found = await asyncio.gather(*(edge.identify(secret) for _, secret in keys for _ in range(5)))
 
-    assert [principal.key_id for principal in found] == [key.id for key, _ in keys for _ in range(5)]
-    assert [principal.organization_id for principal in found[::5]] == [
+    assert [caller.principal.key_id for caller in found] == [key.id for key, _ in keys for _ in range(5)]
+    assert [caller.principal.organization_id for caller in found[::5]] == [
         world.organization_id,
         stranger.organization_id,
     ] * 10

@@ -5,7 +5,7 @@ from hashlib import sha256
 
 import pytest
 
-from sluiceway.domain.access import Grant, Permission, Principal
+from sluiceway.domain.access import ActorKind, Caller, Grant, Permission, Principal
 from sluiceway.domain.errors import NotFound, Unauthenticated
 from sluiceway.domain.ids import KeyId, RuleSecretId, TokenId
 from sluiceway.domain.ledger import AccountKind, ExternalKind
@@ -36,12 +36,12 @@ async def secret_of(world: World, rule: str) -> tuple[remote.RuleSecret, str]:
 
 async def by_token(engine: Engine, secret: str):
     [found] = await remote.identify_tokens(engine, [secret])
-    return found
+    return found.principal if isinstance(found, Caller) else found
 
 
 async def by_rule_secret(engine: Engine, secret: str):
     [found] = await remote.identify_rule_secrets(engine, [secret])
-    return found
+    return found.principal if isinstance(found, Caller) else found
 
 
 async def seen(world: World, beneficiary: str | None) -> set[str]:
@@ -57,12 +57,13 @@ async def test_a_token_may_read_accounts_and_a_rules_secret_may_run_its_rule(wor
     made, rule_secret = await secret_of(world, "move")
 
     assert await by_token(world.engine, token_secret) == Principal(
-        world.organization_id, KeyId(token.id), {Permission.READ_ACCOUNTS: Grant()}
+        world.organization_id, KeyId(token.id), {Permission.READ_ACCOUNTS: Grant()}, kind=ActorKind.ACCESS_TOKEN
     )
     assert await by_rule_secret(world.engine, rule_secret) == Principal(
         world.organization_id,
         KeyId(made.id),
         {Permission.TRIGGER_RULES: Grant(resources=frozenset({world.rules["move"].id}))},
+        kind=ActorKind.RULE_SECRET,
     )
     assert await remote.list_tokens(world.engine, world.organization_id) == [token]
     assert await remote.list_rule_secrets(world.engine, world.organization_id) == [made]
@@ -145,7 +146,7 @@ async def test_a_batch_is_answered_in_order(world: World):
 
     found = await remote.identify_rule_secrets(world.engine, [theirs, "nonsense", mine, mine])
 
-    organizations = [one.organization_id if isinstance(one, Principal) else None for one in found]
+    organizations = [one.principal.organization_id if isinstance(one, Caller) else None for one in found]
     assert organizations == [other.organization_id, None, world.organization_id, world.organization_id]
 
 

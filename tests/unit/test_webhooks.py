@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from uuid_utils import uuid7
 
+from sluiceway.domain.ids import least_id
 from sluiceway.domain.webhooks import (
     DELAYS,
     JITTER,
@@ -21,7 +22,6 @@ from sluiceway.domain.webhooks import (
     check_filters,
     decide,
     hears,
-    least_id,
 )
 
 NOW = datetime(2027, 1, 31, 9, tzinfo=UTC)

@@ -8,6 +8,7 @@ from typing import Final
 from sluiceway.domain.errors import MaximumAmountExceeded, PermissionDenied
 from sluiceway.domain.ids import AccountId, KeyId, OrganizationId
 from sluiceway.domain.money import Cents
+from sluiceway.domain.rate_limits import Allowance
 
 
 class Permission(StrEnum):
@@ -69,15 +70,51 @@ class Grant:
     pairs: tuple[TransferPair, ...] = ()
 
 
+class ActorKind(StrEnum):
+    """Who acts: a credential, a person who has shown a password, or whoever runs the server."""
+
+    API_KEY = "API_KEY"
+    ACCESS_TOKEN = "ACCESS_TOKEN"  # noqa: S105 -- a word for one
+    RULE_SECRET = "RULE_SECRET"  # noqa: S105 -- a word for one
+    PERSON = "PERSON"
+    OPERATOR = "OPERATOR"
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """Somebody who acts. `id`: of the credential or the person; the operator has none."""
+
+    kind: ActorKind
+    id: str | None = None
+
+
+OPERATOR: Final = Actor(ActorKind.OPERATOR)
+"""Whoever may run commands on the server."""
+
+
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """Who is calling: a key of an organization with its grants."""
+    """Who is calling: a key of an organization with its grants, or another credential, whose id `key_id` then is."""
 
     organization_id: OrganizationId
     key_id: KeyId
     grants: Mapping[Permission, Grant] = field(default_factory=dict[Permission, Grant])
     approval_above: Cents | None = None
     """What it moves above this amount waits for a person; None: nothing does."""
+    kind: ActorKind = ActorKind.API_KEY
+
+    @property
+    def actor(self) -> Actor:
+        """Say who this is to the audit log."""
+        return Actor(self.kind, self.key_id)
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Somebody who makes one call, and where that leaves them with their rate limit (None: there is none)."""
+
+    principal: Principal
+    allowance: Allowance | None = None
 
 
 def require(principal: Principal, permission: Permission, resource: str | None = None) -> None:

@@ -1,7 +1,6 @@
 """Every refusal: what we will not do for a caller. A code (the class) and its fields; no status, no prose."""
 
 from dataclasses import dataclass
-from datetime import datetime
 
 from sluiceway.domain.ids import IdKind
 
@@ -131,8 +130,7 @@ class BankRefused(Refusal):
 
 @dataclass(eq=False)
 class RateLimited(Refusal):
-    """More than `limit` requests in a minute; try again at the given instant, which is `wait_s` seconds away."""
+    """More than `limit` requests a minute; the next one is let through in `wait_s` seconds."""
 
-    retry_at: datetime
-    limit: int = 100
-    wait_s: int = 60
+    limit: int
+    wait_s: int

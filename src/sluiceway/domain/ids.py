@@ -3,6 +3,7 @@
 Generation is an argument everywhere; the one id made here is derived, not random.
 """
 
+from datetime import UTC, datetime, timedelta
 from enum import Enum
 from hashlib import blake2b
 from typing import NewType
@@ -104,6 +105,14 @@ def derive_leg_id(transfer_id: TransferId, sequence: int) -> LegId:
     bits = int(transfer_id.replace("-", ""), 16)
     digest = blake2b(f"{transfer_id}/{sequence}".encode(), digest_size=8).digest()
     return LegId(_uuid_text(bits >> 64 << 64 | 0x2 << 62 | int.from_bytes(digest, "big") >> 2))
+
+
+def least_id(at: datetime) -> str:
+    """Give the least id (UUIDv7) that was made at an instant or later: ids are in the order of real time."""
+    # Not `timestamp()`, whose float is a millisecond off now and then.
+    milliseconds = max(0, (at - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(milliseconds=1))
+    digits = f"{milliseconds:012x}"
+    return f"{digits[:8]}-{digits[8:]}-7000-8000-000000000000"
 
 
 def _canonical_uuid(text: str) -> str | None:

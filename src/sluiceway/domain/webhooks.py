@@ -1,7 +1,7 @@
 """Webhooks, decided: which events there are, which ones an endpoint hears, what follows from an attempt. Pure."""
 
 from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final, NamedTuple
 
@@ -138,14 +138,6 @@ def check_filters(filters: Sequence[str]) -> tuple[Problem, ...]:
 def hears(filters: Iterable[str], kind: EventKind) -> bool:
     """Tell whether an endpoint with these filters hears of an event."""
     return any(_is_meant(each, kind) for each in filters)
-
-
-def least_id(at: datetime) -> str:
-    """Give the least id (UUIDv7) that was made at an instant or later: ids are in the order of real time."""
-    # Not `timestamp()`, whose float is a millisecond off now and then.
-    milliseconds = max(0, (at - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(milliseconds=1))
-    digits = f"{milliseconds:012x}"
-    return f"{digits[:8]}-{digits[8:]}-7000-8000-000000000000"
 
 
 def _is_meant(written: str, kind: EventKind) -> bool:

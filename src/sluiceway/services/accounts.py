@@ -6,9 +6,11 @@ from datetime import datetime
 
 from sluiceway.domain.access import Permission, Principal, require, visible
 from sluiceway.domain.accounts import AccountRecord
+from sluiceway.domain.audit import Act
 from sluiceway.domain.errors import AccountNotEmpty, NotFound, Refusal
 from sluiceway.domain.ids import AccountId, IdKind, OrganizationId
 from sluiceway.domain.ledger import NOTHING, Account, AccountKind, ExternalKind, ReportedBalance
+from sluiceway.services.audit_log import do
 from sluiceway.services.engine import Engine
 from sluiceway.services.idempotency import Answer, Idempotency, run_idempotently
 from sluiceway.storage import accounts as stored
@@ -46,6 +48,7 @@ class CreateAccount:
     account: NewAccount
     idempotency: Idempotency | None
     show: Callable[[AccountRecord], Answer]
+    act: Act | None = None
 
 
 async def create_account(engine: Engine, command: CreateAccount) -> Answer:
@@ -108,7 +111,12 @@ def _record(account_id: AccountId, organization_id: OrganizationId, new: NewAcco
 
 
 async def delete_account(
-    engine: Engine, organization_id: OrganizationId, account_id: AccountId | None, spelling: str
+    engine: Engine,
+    organization_id: OrganizationId,
+    account_id: AccountId | None,
+    spelling: str,
+    *,
+    act: Act | None = None,
 ) -> AccountRecord:
     """Delete an account softly.
 
@@ -128,7 +136,7 @@ async def delete_account(
         await delete_feed(tx, organization_id, record.account.id)
         return record
 
-    return await engine.database.write(work)
+    return await do(engine, act, work)
 
 
 async def _is_needed(tx: ReadTx, record: AccountRecord) -> bool:

@@ -6,6 +6,7 @@ An answered trigger is a row, and the row is the job: whatever dies afterwards, 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from sluiceway.domain.audit import Act
 from sluiceway.domain.errors import NotFound, Refusal, RuleDisabled
 from sluiceway.domain.ids import ExecutionId, IdKind, OrganizationId, RuleId
 from sluiceway.domain.money import Cents
@@ -37,6 +38,7 @@ class TriggerRule:
     show: Callable[[ExecutionId], Answer]
     mode: Mode = Mode.LIVE
     approval_above: Cents | None = None
+    act: Act | None = None
 
 
 async def admit(engine: Engine, commands: Sequence[TriggerRule]) -> list[Answer | Refusal]:

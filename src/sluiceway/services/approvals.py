@@ -6,11 +6,13 @@ from typing import Final
 
 from sluiceway.domain.access import Principal, require_transfer
 from sluiceway.domain.advancing import LegCancelled
-from sluiceway.domain.errors import NotFound, PasswordRefused, TransferChanged, TransferNotCancellable
+from sluiceway.domain.audit import Act, persons_act
+from sluiceway.domain.errors import NotFound, TransferChanged, TransferNotCancellable
 from sluiceway.domain.ids import IdKind, OrganizationId, TransferId
 from sluiceway.domain.money import Cents
 from sluiceway.domain.rules import ErrorCode
 from sluiceway.domain.transfers import LegStatus, Transfer, TransferStatus
+from sluiceway.services.audit_log import attempt, do, require_password
 from sluiceway.services.engine import Engine
 from sluiceway.services.limits import load_rooms
 from sluiceway.services.progress import Progress, carried, load_progress
@@ -63,8 +65,8 @@ async def approve(engine: Engine, person: Person, password: str, transfer_id: Tr
 
     TransferChanged: it is not what the person was shown, or its rule has been changed or disabled since.
     """
-    if not engine.verify_password(person.password_hash, password):
-        raise PasswordRefused
+    act = persons_act(person.organization_id, person.id, "APPROVE_TRANSFER", transfer_id)
+    await require_password(engine, person, password, act)
 
     async def work(tx: WriteTx) -> None:
         organization = await lock_organization(tx, person.organization_id)
@@ -81,14 +83,14 @@ async def approve(engine: Engine, person: Person, password: str, transfer_id: Tr
         await _approve(tx, progress, transfer, person)
         await progress.write(tx)
 
-    await engine.database.write(work)
+    await attempt(engine, act, work)
     engine.wake()
 
 
 async def refuse(engine: Engine, person: Person, password: str, transfer_id: TransferId) -> None:
     """Refuse a transfer that waits for a person: it is cancelled. Raises PasswordRefused and NotFound."""
-    if not engine.verify_password(person.password_hash, password):
-        raise PasswordRefused
+    act = persons_act(person.organization_id, person.id, "REFUSE_TRANSFER", transfer_id)
+    await require_password(engine, person, password, act)
 
     async def work(tx: WriteTx) -> None:
         organization = await lock_organization(tx, person.organization_id)
@@ -96,7 +98,7 @@ async def refuse(engine: Engine, person: Person, password: str, transfer_id: Tra
         _let_go(progress, _waiting(progress, transfer_id), TransferStatus.CANCELLED, "APPROVAL_REFUSED", person)
         await progress.write(tx)
 
-    await engine.database.write(work)
+    await attempt(engine, act, work)
 
 
 async def expiring_organizations(engine: Engine) -> list[OrganizationId]:
@@ -121,7 +123,9 @@ async def expire(engine: Engine, organization_id: OrganizationId) -> int:
     return await engine.database.write(work)
 
 
-async def cancel(engine: Engine, principal: Principal, transfer_id: TransferId | None, spelling: str) -> Transfer:
+async def cancel(
+    engine: Engine, principal: Principal, transfer_id: TransferId | None, spelling: str, *, act: Act | None = None
+) -> Transfer:
     """Call a transfer back that has not been handed over, or that waits for a person.
 
     The key must be allowed to make a transfer like it. Raises PermissionDenied, MaximumAmountExceeded, NotFound and
@@ -143,7 +147,7 @@ async def cancel(engine: Engine, principal: Principal, transfer_id: TransferId |
         assert left is not None, "a cancelled transfer keeps its row"
         return left
 
-    return await engine.database.write(work)
+    return await do(engine, act, work)
 
 
 def _cancel(progress: Progress, transfer: OnTheWay | None) -> None:

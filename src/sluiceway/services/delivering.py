@@ -12,7 +12,7 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-from sluiceway.domain.ids import DeliveryId, OrganizationId
+from sluiceway.domain.ids import DeliveryId, OrganizationId, least_id
 from sluiceway.domain.transfers import Mode
 from sluiceway.domain.webhooks import (
     KEPT,
@@ -24,7 +24,6 @@ from sluiceway.domain.webhooks import (
     Verdict,
     decide,
     hears,
-    least_id,
 )
 from sluiceway.outbound import MESSAGE_LIMITS, Message, Outbound, send_message
 from sluiceway.services.engine import Engine

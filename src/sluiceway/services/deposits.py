@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from sluiceway.domain.audit import Act
 from sluiceway.domain.errors import NotFound, Refusal, SandboxOnly
 from sluiceway.domain.ids import AccountId, IdKind, KeyId, OrganizationId, TransferId
 from sluiceway.domain.ledger import Book
@@ -30,6 +31,7 @@ class Deposit:
     key_id: KeyId
     idempotency: Idempotency | None
     show: Callable[[Transfer], Answer]
+    act: Act | None = None
 
 
 async def deposit(engine: Engine, commands: Sequence[Deposit]) -> list[Answer | Refusal]:

@@ -4,10 +4,12 @@ import asyncio
 from collections.abc import Sequence
 from weakref import WeakValueDictionary
 
-from sluiceway.domain.access import Principal
+from sluiceway.domain.access import Caller
+from sluiceway.domain.audit import Act
 from sluiceway.domain.errors import Refusal
 from sluiceway.domain.ids import OrganizationId
 from sluiceway.services.admission import TriggerRule, admit
+from sluiceway.services.audit_log import Recorder
 from sluiceway.services.batching import Batcher
 from sluiceway.services.deposits import Deposit, deposit
 from sluiceway.services.engine import Engine
@@ -25,13 +27,13 @@ class Edge:
         """Start with nothing waiting."""
         self.engine = engine
 
-        async def run_identify(secrets: Sequence[str]) -> Sequence[Principal | Refusal]:
+        async def run_identify(secrets: Sequence[str]) -> Sequence[Caller | Refusal]:
             return await identify(engine, secrets)
 
-        async def run_identify_token(secrets: Sequence[str]) -> Sequence[Principal | Refusal]:
+        async def run_identify_token(secrets: Sequence[str]) -> Sequence[Caller | Refusal]:
             return await identify_tokens(engine, secrets)
 
-        async def run_identify_rule_secret(secrets: Sequence[str]) -> Sequence[Principal | Refusal]:
+        async def run_identify_rule_secret(secrets: Sequence[str]) -> Sequence[Caller | Refusal]:
             return await identify_rule_secrets(engine, secrets)
 
         async def run_admit(commands: Sequence[TriggerRule]) -> Sequence[Answer | Refusal]:
@@ -49,18 +51,19 @@ class Edge:
         self._admit = Batcher(run_admit)
         self._transfer = Batcher(run_transfer)
         self._deposit = Batcher(run_deposit)
+        self.recorder = Recorder(engine)
         self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
-    async def identify(self, secret: str) -> Principal:
-        """Find who is calling. Raises Unauthenticated."""
+    async def identify(self, secret: str) -> Caller:
+        """Find who is calling, and count the call. Raises Unauthenticated."""
         return await self._identify.submit(secret)
 
-    async def identify_token(self, secret: str) -> Principal:
-        """Find who is calling with an access token. Raises Unauthenticated."""
+    async def identify_token(self, secret: str) -> Caller:
+        """Find who is calling with an access token, and count the call. Raises Unauthenticated."""
         return await self._identify_token.submit(secret)
 
-    async def identify_rule_secret(self, secret: str) -> Principal:
-        """Find who is calling with a rule's secret. Raises Unauthenticated."""
+    async def identify_rule_secret(self, secret: str) -> Caller:
+        """Find who is calling with a rule's secret, and count the call. Raises Unauthenticated."""
         return await self._identify_rule_secret.submit(secret)
 
     async def trigger(self, command: TriggerRule) -> Answer:
@@ -76,19 +79,27 @@ class Edge:
         return await self._deposit.submit(command)
 
     async def once(
-        self, organization_id: OrganizationId, idempotency: Idempotency | None, effect: Effect, *, turn: str = ""
+        self,
+        organization_id: OrganizationId,
+        idempotency: Idempotency | None,
+        effect: Effect,
+        *,
+        act: Act | None = None,
+        turn: str = "",
     ) -> Answer:
         """Do something that is no single transaction, however long it takes, once for each key. Raises its refusal.
 
-        What has the same `turn` in an organization is done one after the other, as far as this process knows.
+        What has the same `turn` in an organization is done one after the other, as far as this process knows. The audit
+        log has the act when it is done; None: the effect records itself.
         """
-        if idempotency is None:
-            return await self._in_turn(organization_id, turn, effect)
 
         async def answer() -> Answer:
             return await answer_once(
-                self.engine, organization_id, idempotency, lambda: self._in_turn(organization_id, turn, effect)
+                self.engine, organization_id, idempotency, lambda: self._in_turn(organization_id, turn, effect), act
             )
+
+        if idempotency is None:
+            return await answer()
 
         # Whoever repeats a call before it has ended waits for its answer. Always first the key, then the turn.
         return await self._in_turn(organization_id, f"{idempotency.scope}#{idempotency.key}", answer)
@@ -100,7 +111,7 @@ class Edge:
             return await effect()
 
     async def close(self) -> None:
-        """Answer what has been submitted."""
+        """Answer what has been submitted, and record what has been answered."""
         for batcher in (
             self._identify,
             self._identify_token,
@@ -110,3 +121,4 @@ class Edge:
             self._deposit,
         ):
             await batcher.close()
+        await self.recorder.close()

@@ -1,6 +1,6 @@
 """What every service is given: the database, the clock, ids, and what the process remembers of immutable rows."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import NamedTuple
@@ -64,7 +64,7 @@ class RevisionCache:
 class PrincipalCache:
     """Principals that this process has read, by the hash of their secret. What a key may do never changes.
 
-    Whether it is still live does: that is asked of the database every time.
+    Whether it is still live does: whoever asks has found that out.
     """
 
     def __init__(self, size: int = 20_000) -> None:
@@ -72,11 +72,10 @@ class PrincipalCache:
         self._known: dict[bytes, Principal] = {}
         self._size = size
 
-    async def get(self, tx: ReadTx, secret_hashes: set[bytes]) -> dict[bytes, Principal]:
-        """Give the principals of the keys among these that exist and are not revoked now."""
-        live = await credentials.live_keys(tx, secret_hashes)
+    async def get(self, tx: ReadTx, live: Collection[bytes]) -> dict[bytes, Principal]:
+        """Give the principals of the keys among these live credentials."""
         found = {secret_hash: self._known[secret_hash] for secret_hash in live if secret_hash in self._known}
-        if missing := live - found.keys():
+        if missing := set(live) - found.keys():
             read = await credentials.find_keys(tx, missing)
             found |= read
             # Only what this call has in hand is given back: others may have made room meanwhile.

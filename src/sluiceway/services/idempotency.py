@@ -4,8 +4,10 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol, TypeVar
 
+from sluiceway.domain.audit import Act
 from sluiceway.domain.errors import IdempotencyKeyInUse, IdempotencyKeyMismatch, Refusal
 from sluiceway.domain.ids import OrganizationId
+from sluiceway.services.audit_log import Done, record
 from sluiceway.services.engine import Engine
 from sluiceway.storage.database import WriteTx
 from sluiceway.storage.idempotency import Claim, ClaimKey, Remembered, claim, find_answers
@@ -43,6 +45,11 @@ class Command(Protocol):
         """The key, if the caller sent one."""
         ...
 
+    @property
+    def act(self) -> Act | None:
+        """What the audit log says of it; None: nothing."""
+        ...
+
 
 C = TypeVar("C", bound=Command)
 Effect = Callable[[WriteTx, Sequence[C]], Awaitable[Sequence[Answer | Refusal]]]
@@ -57,14 +64,15 @@ async def run_idempotently(engine: Engine, commands: Sequence[C], effect: Effect
     """Run the effect of a batch in one transaction, once for each key; an answer or a refusal for each call, in order.
 
     Calls whose key has an answer get it again, whatever has changed since; the rest go to `effect` together. An answer
-    is remembered in the effect's own transaction; a refusal is not remembered.
+    is remembered in the effect's own transaction, which also puts it into the audit log; a refusal is not remembered,
+    and whoever tells the caller records it.
 
     Raises KeyTaken, and nothing was done, when others keep sending the keys of a batch: its calls are then run alone.
     """
     keys = [_key_of(command) for command in commands]
     leading = _leaders(keys)
 
-    async def work(tx: WriteTx) -> dict[int, Answer | Refusal]:
+    async def work(tx: WriteTx) -> list[Answer | Refusal]:
         sent = {index: key for index, key in enumerate(keys) if key is not None and leading[index] == index}
         remembered = await find_answers(tx, list(sent.values()))
         answers: dict[int, Answer | Refusal] = {
@@ -77,14 +85,23 @@ async def run_idempotently(engine: Engine, commands: Sequence[C], effect: Effect
             outcomes = await effect(tx, [commands[index] for index in active])
         answers.update(zip(active, outcomes, strict=True))
         await _remember(engine, tx, fresh, commands, answers)
-        return answers
+        everybody = [_follow(commands, answers, leader, index) for index, leader in enumerate(leading)]
+        await record(
+            engine,
+            tx,
+            [
+                Done(command.act, is_replay=answer.is_replay)
+                for command, answer in zip(commands, everybody, strict=True)
+                if command.act is not None and isinstance(answer, Answer)
+            ],
+        )
+        return everybody
 
     for _ in range(ATTEMPTS):
         try:
-            answers = await engine.database.write(work)
+            return await engine.database.write(work)
         except KeyTaken:
             continue
-        return [_follow(commands, answers, leader, index) for index, leader in enumerate(leading)]
     if len(commands) == 1:
         return [IdempotencyKeyInUse()]
     # Not one after the other here: if a later one failed, what those before it did would be done a second time.

@@ -3,9 +3,11 @@
 from collections.abc import Mapping
 
 from sluiceway.domain.ach import eastern_day
+from sluiceway.domain.audit import operators_act
 from sluiceway.domain.ids import AccountId, OrganizationId
 from sluiceway.domain.money import Cents
 from sluiceway.domain.rules import AchRoom, ErrorCode, PaymentSide
+from sluiceway.services.audit_log import do
 from sluiceway.services.engine import Engine
 from sluiceway.services.movements import Movements, bank_days
 from sluiceway.storage import ach as stored
@@ -91,7 +93,7 @@ async def set_limit(
         await lock_organization(tx, organization_id)
         await stored.set_limit(tx, organization_id, side, period, Room(amount, transfers))
 
-    await engine.database.write(work)
+    await do(engine, operators_act(organization_id, "SET_ACH_LIMIT"), work)
 
 
 async def list_limits(engine: Engine, organization_id: OrganizationId) -> list[Limit]:

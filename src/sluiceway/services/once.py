@@ -4,8 +4,10 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from sluiceway.domain.audit import Act
 from sluiceway.domain.errors import IdempotencyKeyMismatch, Refusal
 from sluiceway.domain.ids import OrganizationId
+from sluiceway.services.audit_log import Done, record
 from sluiceway.services.engine import Engine
 from sluiceway.services.idempotency import Answer, Idempotency, run_idempotently
 from sluiceway.storage.database import WriteTx
@@ -23,26 +25,36 @@ class _Sent:
 
     organization_id: OrganizationId
     idempotency: Idempotency | None
+    act: Act | None = None
 
 
 async def answer_once(
-    engine: Engine, organization_id: OrganizationId, idempotency: Idempotency | None, effect: Effect
+    engine: Engine,
+    organization_id: OrganizationId,
+    idempotency: Idempotency | None,
+    effect: Effect,
+    act: Act | None = None,
 ) -> Answer:
     """Give the answer that the key has, or else do it and remember the answer. A refusal is not remembered.
+
+    The audit log has the act in the transaction that remembers the answer; None: the effect has recorded it.
 
     If we die between the two, the effect is tried again by whoever repeats the call: it has to bear that, which
     `claim_plan` helps it to do. Raises what the effect raises, and the refusals of idempotency.
     """
     if idempotency is None:
-        return await effect()
+        answer = await effect()
+        await _record(engine, act)
+        return answer
     key = ClaimKey(organization_id, idempotency.scope, idempotency.key)
     async with engine.database.read() as tx:
         remembered = (await find_answers(tx, [key])).get(key)
     if remembered is not None:
         if remembered.body_hash != idempotency.body_hash:
             raise IdempotencyKeyMismatch
+        await _record(engine, act, is_replay=True)
         return Answer(remembered.status, remembered.answer, is_replay=True)
-    return await _claim(engine, organization_id, idempotency, await effect())
+    return await _claim(engine, _Sent(organization_id, idempotency, act), await effect())
 
 
 async def claim_plan(
@@ -67,11 +79,22 @@ async def claim_plan(
     return plan.body.decode()
 
 
-async def _claim(engine: Engine, organization_id: OrganizationId, idempotency: Idempotency, answer: Answer) -> Answer:
+async def _claim(engine: Engine, sent: _Sent, answer: Answer) -> Answer:
     async def effect(_: WriteTx, __: Sequence[_Sent]) -> list[Answer | Refusal]:
         return [answer]
 
-    [claimed] = await run_idempotently(engine, [_Sent(organization_id, idempotency)], effect)
+    [claimed] = await run_idempotently(engine, [sent], effect)
     if isinstance(claimed, Refusal):
         raise claimed
     return claimed
+
+
+async def _record(engine: Engine, act: Act | None, *, is_replay: bool = False) -> None:
+    """Record an act that is no single transaction, once it has been done."""
+    if act is None:
+        return
+
+    async def work(tx: WriteTx) -> None:
+        await record(engine, tx, [Done(act, is_replay=is_replay)])
+
+    await engine.database.write(work)

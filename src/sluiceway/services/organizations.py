@@ -2,7 +2,9 @@
 
 from datetime import datetime, timedelta
 
+from sluiceway.domain.audit import operators_act
 from sluiceway.domain.ids import OrganizationId, PersonId
+from sluiceway.services.audit_log import do
 from sluiceway.services.engine import Engine
 from sluiceway.storage import organizations as stored
 from sluiceway.storage.credentials import Person, insert_person
@@ -18,7 +20,7 @@ async def create_organization(engine: Engine, name: str, *, is_sandbox: bool) ->
     async def work(tx: WriteTx) -> None:
         await stored.insert_organization(tx, organization_id, name, is_sandbox=is_sandbox, at=engine.now())
 
-    await engine.database.write(work)
+    await do(engine, operators_act(organization_id, "CREATE_ORGANIZATION"), work)
     return organization_id
 
 
@@ -35,7 +37,7 @@ async def pause(engine: Engine, organization_id: OrganizationId) -> None:
             await stored.set_paused(tx, organization_id, at)
             await _tell(engine, tx, organization_id, EventKind.ORGANIZATION_PAUSED, at)
 
-    await engine.database.write(work)
+    await do(engine, operators_act(organization_id, "PAUSE_ORGANIZATION"), work)
 
 
 async def resume(engine: Engine, organization_id: OrganizationId) -> None:
@@ -48,7 +50,7 @@ async def resume(engine: Engine, organization_id: OrganizationId) -> None:
             at = organization.clock.read(engine.now())
             await _tell(engine, tx, organization_id, EventKind.ORGANIZATION_RESUMED, at)
 
-    await engine.database.write(work)
+    await do(engine, operators_act(organization_id, "RESUME_ORGANIZATION"), work)
     engine.wake()
 
 
@@ -61,7 +63,7 @@ async def set_waits(
         await stored.lock_organization(tx, organization_id)
         await stored.set_waits(tx, organization_id, approval_lasts=approval_lasts, handover_delay=handover_delay)
 
-    await engine.database.write(work)
+    await do(engine, operators_act(organization_id, "SET_WAITS"), work)
 
 
 async def _tell(engine: Engine, tx: WriteTx, organization_id: OrganizationId, kind: EventKind, at: datetime) -> None:
@@ -81,5 +83,5 @@ async def create_person(engine: Engine, organization_id: OrganizationId, email: 
     async def work(tx: WriteTx) -> None:
         await insert_person(tx, person, engine.now())
 
-    await engine.database.write(work)
+    await do(engine, operators_act(organization_id, "CREATE_PERSON", person.id), work)
     return person.id

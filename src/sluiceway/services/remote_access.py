@@ -3,18 +3,20 @@
 Kept as hashes, shown once, revoked at once everywhere, and without effect while the organization has not let them in.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Final
 
-from sluiceway.domain.access import Grant, Permission, Principal
+from sluiceway.domain.access import ActorKind, Caller, Grant, Permission, Principal
 from sluiceway.domain.accounts import AccountRecord
-from sluiceway.domain.errors import NotFound, Refusal, Unauthenticated
+from sluiceway.domain.audit import operators_act
+from sluiceway.domain.errors import NotFound, Refusal
 from sluiceway.domain.ids import IdKind, KeyId, OrganizationId, RuleId, RuleSecretId, TokenId
+from sluiceway.services.audit_log import do
 from sluiceway.services.engine import Engine
-from sluiceway.services.keys import hash_secret, is_well_formed, make_secret
+from sluiceway.services.keys import hash_secret, identify_calls, is_well_formed, make_secret
 from sluiceway.storage import remote_access as stored
 from sluiceway.storage.accounts import list_accounts
-from sluiceway.storage.database import WriteTx
+from sluiceway.storage.database import ReadTx, WriteTx
 from sluiceway.storage.organizations import lock_organization
 from sluiceway.storage.remote_access import AccessToken, FoundRuleSecret, FoundToken, RuleSecret
 from sluiceway.storage.rules import list_rules
@@ -31,7 +33,7 @@ async def enable(engine: Engine, organization_id: OrganizationId) -> None:
         if await stored.enabled_at(tx, organization_id) is None:
             await stored.set_enabled(tx, organization_id, engine.now())
 
-    await engine.database.write(work)
+    await do(engine, operators_act(organization_id, "ENABLE_REMOTE_API"), work)
 
 
 async def disable(engine: Engine, organization_id: OrganizationId) -> None:
@@ -40,7 +42,7 @@ async def disable(engine: Engine, organization_id: OrganizationId) -> None:
     async def work(tx: WriteTx) -> None:
         await stored.set_enabled(tx, organization_id, None)
 
-    await engine.database.write(work)
+    await do(engine, operators_act(organization_id, "DISABLE_REMOTE_API"), work)
 
 
 async def is_enabled(engine: Engine, organization_id: OrganizationId) -> bool:
@@ -59,7 +61,7 @@ async def create_token(
     async def work(tx: WriteTx) -> None:
         await stored.insert_token(tx, token, hash_secret(secret))
 
-    await engine.database.write(work)
+    await do(engine, operators_act(organization_id, "CREATE_ACCESS_TOKEN", token.id), work)
     return token, secret
 
 
@@ -87,7 +89,7 @@ async def create_rule_secrets(
         await stored.insert_rule_secrets(tx, organization_id, rows, at)
         return made
 
-    return await engine.database.write(work)
+    return await do(engine, operators_act(organization_id, "CREATE_RULE_SECRETS"), work)
 
 
 async def revoke_token(
@@ -95,11 +97,11 @@ async def revoke_token(
 ) -> None:
     """Revoke a token: its next request is refused, in every process. Raises NotFound."""
 
-    async def work(tx: WriteTx) -> int:
-        return 0 if token_id is None else await stored.revoke_token(tx, organization_id, token_id, engine.now())
+    async def work(tx: WriteTx) -> None:
+        if token_id is None or not await stored.revoke_token(tx, organization_id, token_id, engine.now()):
+            raise NotFound(IdKind.TOKEN, spelling)
 
-    if not await engine.database.write(work):
-        raise NotFound(IdKind.TOKEN, spelling)
+    await do(engine, operators_act(organization_id, "REVOKE_ACCESS_TOKEN", token_id), work)
 
 
 async def revoke_rule_secret(
@@ -107,13 +109,11 @@ async def revoke_rule_secret(
 ) -> None:
     """Revoke a rule's secret: its next request is refused, in every process. Raises NotFound."""
 
-    async def work(tx: WriteTx) -> int:
-        if secret_id is None:
-            return 0
-        return await stored.revoke_rule_secret(tx, organization_id, secret_id, engine.now())
+    async def work(tx: WriteTx) -> None:
+        if secret_id is None or not await stored.revoke_rule_secret(tx, organization_id, secret_id, engine.now()):
+            raise NotFound(IdKind.RULE_SECRET, spelling)
 
-    if not await engine.database.write(work):
-        raise NotFound(IdKind.RULE_SECRET, spelling)
+    await do(engine, operators_act(organization_id, "REVOKE_RULE_SECRET", secret_id), work)
 
 
 async def list_tokens(engine: Engine, organization_id: OrganizationId) -> list[AccessToken]:
@@ -128,33 +128,43 @@ async def list_rule_secrets(engine: Engine, organization_id: OrganizationId) -> 
         return await stored.list_rule_secrets(tx, organization_id)
 
 
-async def identify_tokens(engine: Engine, secrets: Sequence[str]) -> list[Principal | Refusal]:
-    """Find who is calling with access tokens: a principal or Unauthenticated for each, in order.
+async def identify_tokens(engine: Engine, secrets: Sequence[str]) -> list[Caller | Refusal]:
+    """Find who makes each call with an access token: a caller or Unauthenticated for each, in order.
 
     Which accounts a token sees is no list that the principal could carry: see `accounts_of`.
     """
-    found = await find_tokens(engine, secrets)
-    return [
-        Principal(token.organization_id, KeyId(token.id), {Permission.READ_ACCOUNTS: Grant()})
-        if token is not None and token.is_enabled
-        else Unauthenticated()
-        for token in found
-    ]
+
+    async def find(tx: ReadTx, live: Collection[bytes]) -> dict[bytes, Principal]:
+        return {
+            secret_hash: Principal(
+                token.organization_id,
+                KeyId(token.id),
+                {Permission.READ_ACCOUNTS: Grant()},
+                kind=ActorKind.ACCESS_TOKEN,
+            )
+            for secret_hash, token in (await stored.find_tokens(tx, live)).items()
+            if token.is_enabled
+        }
+
+    return await identify_calls(engine, [_hash(secret, TOKEN_PREFIX) for secret in secrets], find)
 
 
-async def identify_rule_secrets(engine: Engine, secrets: Sequence[str]) -> list[Principal | Refusal]:
-    """Find who is calling with rules' secrets, likewise: each may run its rule and nothing else."""
-    found = await find_rule_secrets(engine, secrets)
-    return [
-        Principal(
-            secret.organization_id,
-            KeyId(secret.id),
-            {Permission.TRIGGER_RULES: Grant(resources=frozenset({secret.rule_id}))},
-        )
-        if secret is not None and secret.is_enabled
-        else Unauthenticated()
-        for secret in found
-    ]
+async def identify_rule_secrets(engine: Engine, secrets: Sequence[str]) -> list[Caller | Refusal]:
+    """Find who makes each call with a rule's secret, likewise: each may run its rule and nothing else."""
+
+    async def find(tx: ReadTx, live: Collection[bytes]) -> dict[bytes, Principal]:
+        return {
+            secret_hash: Principal(
+                secret.organization_id,
+                KeyId(secret.id),
+                {Permission.TRIGGER_RULES: Grant(resources=frozenset({secret.rule_id}))},
+                kind=ActorKind.RULE_SECRET,
+            )
+            for secret_hash, secret in (await stored.find_rule_secrets(tx, live)).items()
+            if secret.is_enabled
+        }
+
+    return await identify_calls(engine, [_hash(secret, RULE_SECRET_PREFIX) for secret in secrets], find)
 
 
 async def find_tokens(engine: Engine, secrets: Sequence[str]) -> list[FoundToken | None]:

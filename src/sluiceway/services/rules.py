@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Final, NamedTuple
 
 from sluiceway.domain.access import Permission, Principal, require, visible
+from sluiceway.domain.audit import Act, operators_act, persons_act
 from sluiceway.domain.errors import (
     InvalidParameters,
     NotFound,
@@ -21,6 +22,7 @@ from sluiceway.domain.revisions import RuleRecord
 from sluiceway.domain.rules import Finding, RemoteAmount, Rule, Scheduled, Severity, check
 from sluiceway.domain.schedule import next_fire
 from sluiceway.outbound import OutboundRefused
+from sluiceway.services.audit_log import attempt, do, require_password
 from sluiceway.services.engine import Engine
 from sluiceway.services.idempotency import Answer, Idempotency, run_idempotently
 from sluiceway.storage import rules as stored
@@ -51,6 +53,7 @@ class CreateRule:
     idempotency: Idempotency | None
     show: Callable[[RuleRecord, dict[AccountId, Account]], Answer]
     typed_accounts: Sequence[TypedAccount] = ()
+    act: Act | None = None
 
 
 async def create_rule(engine: Engine, command: CreateRule) -> Answer:
@@ -79,6 +82,8 @@ async def revise_rule(
     spelling: str,
     rule: Rule,
     typed_accounts: Sequence[TypedAccount] = (),
+    *,
+    act: Act | None = None,
 ) -> tuple[RuleRecord, dict[AccountId, Account]]:
     """Replace a rule by a new, disabled revision; give it with the organization's accounts.
 
@@ -86,7 +91,7 @@ async def revise_rule(
 
     Executions that were admitted under the former revision and have not run yet end without moving anything.
     """
-    return await amend_rule(engine, organization_id, rule_id, spelling, lambda _: (rule, typed_accounts))
+    return await amend_rule(engine, organization_id, rule_id, spelling, lambda _: (rule, typed_accounts), act=act)
 
 
 async def amend_rule(
@@ -95,6 +100,8 @@ async def amend_rule(
     rule_id: RuleId | None,
     spelling: str,
     amend: Callable[[Rule], tuple[Rule, Sequence[TypedAccount]]],
+    *,
+    act: Act | None = None,
 ) -> tuple[RuleRecord, dict[AccountId, Account]]:
     """Make a new, disabled revision of what the rule says now; give it with the organization's accounts.
 
@@ -114,11 +121,16 @@ async def amend_rule(
             await _tell(engine, tx, record, EventKind.RULE_DISABLED, at)
         return await _get(tx, organization_id, record.id, spelling), accounts
 
-    return await engine.database.write(work)
+    return await do(engine, act, work)
 
 
 async def delete_rule(
-    engine: Engine, organization_id: OrganizationId, rule_id: RuleId | None, spelling: str
+    engine: Engine,
+    organization_id: OrganizationId,
+    rule_id: RuleId | None,
+    spelling: str,
+    *,
+    act: Act | None = None,
 ) -> tuple[RuleRecord, dict[AccountId, Account]]:
     """Disable a rule and delete it softly; give it as it is now, with the organization's accounts. Raises NotFound."""
 
@@ -132,7 +144,7 @@ async def delete_rule(
         assert left is not None, "a deleted rule keeps its row"
         return left, await accounts_of(tx, organization_id)
 
-    return await engine.database.write(work)
+    return await do(engine, act, work)
 
 
 async def disable_rule(
@@ -148,7 +160,7 @@ async def disable_rule(
             await _tell(engine, tx, record, EventKind.RULE_DISABLED, at)
         return await _get(tx, organization_id, record.id, spelling)
 
-    return await engine.database.write(work)
+    return await do(engine, operators_act(organization_id, "DISABLE_RULE", rule_id), work)
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,8 +187,8 @@ async def enable_rule(engine: Engine, person: Person, password: str, rule_id: Ru
 
     Raises PasswordRefused, NotFound, RuleChanged (the present revision has another fingerprint) and RuleHasProblems.
     """
-    if not engine.verify_password(person.password_hash, password):
-        raise PasswordRefused
+    act = persons_act(person.organization_id, person.id, "ENABLE_RULE", rule_id)
+    await require_password(engine, person, password, act)
 
     async def work(tx: WriteTx) -> RuleRecord:
         at = (await lock_organization(tx, person.organization_id)).clock.read(engine.now())
@@ -193,7 +205,7 @@ async def enable_rule(engine: Engine, person: Person, password: str, rule_id: Ru
         await _tell(engine, tx, record, EventKind.RULE_ENABLED, at)
         return await _get(tx, person.organization_id, rule_id, rule_id)
 
-    return await engine.database.write(work)
+    return await attempt(engine, act, work)
 
 
 async def find_person(engine: Engine, email: str, organization_id: OrganizationId | None = None) -> Person:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from sluiceway.domain.accounts import AccountRecord
+from sluiceway.domain.audit import Act
 from sluiceway.domain.errors import BankRefused, ClockRefused, InvalidParameters, NotFound, Refusal, SandboxOnly
 from sluiceway.domain.ids import AccountId, IdKind, OrganizationId
 from sluiceway.domain.ledger import AccountKind, ExternalKind
@@ -38,6 +39,7 @@ class ConnectAccount:
     holding_pod_name: str | None
     idempotency: Idempotency | None
     show: Callable[[AccountRecord, AccountRecord | None], Answer]
+    act: Act | None = None
 
 
 @dataclass(frozen=True, slots=True)

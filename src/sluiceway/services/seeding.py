@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Final
 
+from sluiceway.domain.access import Caller
 from sluiceway.domain.accounts import AccountRecord
 from sluiceway.domain.clocks import Clock
 from sluiceway.domain.ids import AccountId, OrganizationId, PersonId, RuleId
@@ -22,7 +23,7 @@ from sluiceway.services import remote_access
 from sluiceway.services.accounts import NewAccount, insert_account
 from sluiceway.services.clock import advance, read_clock
 from sluiceway.services.engine import Engine
-from sluiceway.services.keys import create_key, every_grant, hash_secret
+from sluiceway.services.keys import create_key, every_grant, identify
 from sluiceway.services.rules import SECRET_LENGTH, enable_rule
 from sluiceway.services.sample import ACCOUNTS, HOUSEHOLD, RULE_NAMES, SampleAccount, outside_events, sample_rules
 from sluiceway.storage.accounts import list_accounts
@@ -241,9 +242,8 @@ async def _working_secrets(
 async def _working_key(engine: Engine, known: Secrets | None) -> str | None:
     if known is None:
         return None
-    async with engine.database.read() as tx:
-        found = await engine.principals.get(tx, {hash_secret(known.api_key)})
-    is_ours = any(principal.organization_id == DEMO_ORGANIZATION for principal in found.values())
+    [found] = await identify(engine, [known.api_key])
+    is_ours = isinstance(found, Caller) and found.principal.organization_id == DEMO_ORGANIZATION
     return known.api_key if is_ours else None
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from sluiceway.domain.access import Permission, Principal, require, require_transfer, visible
+from sluiceway.domain.audit import Act
 from sluiceway.domain.errors import (
     InvalidParameters,
     NotFound,
@@ -52,6 +53,7 @@ class CreateTransfer:
     idempotency: Idempotency | None
     show: Callable[[Transfer], Answer]
     mode: Mode = Mode.LIVE
+    act: Act | None = None
 
     @property
     def organization_id(self) -> OrganizationId:

@@ -4,17 +4,18 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Final
 
+from sluiceway.domain.audit import operators_act
 from sluiceway.domain.errors import InvalidParameters, NotFound, Problem
-from sluiceway.domain.ids import DeliveryId, EndpointId, IdKind, OrganizationId
+from sluiceway.domain.ids import DeliveryId, EndpointId, IdKind, OrganizationId, least_id
 from sluiceway.domain.webhooks import (
     MOST_ENDPOINTS,
     OLD_SECRET_LASTS,
     Because,
     EventKind,
     check_filters,
-    least_id,
 )
 from sluiceway.outbound import OutboundRefused
+from sluiceway.services.audit_log import do
 from sluiceway.services.delivering import BATCH, messages_of
 from sluiceway.services.engine import Engine
 from sluiceway.storage import webhooks as stored
@@ -48,7 +49,7 @@ async def create_endpoint(
         await stored.insert_endpoint(tx, organization_id, endpoint_id, url=url, events=events, secret=secret, at=now)
         return await _get(engine, tx, organization_id, endpoint_id, endpoint_id)
 
-    return await engine.database.write(work), secret
+    return await do(engine, operators_act(organization_id, "CREATE_ENDPOINT", endpoint_id), work), secret
 
 
 async def list_endpoints(engine: Engine, organization_id: OrganizationId) -> list[Endpoint]:
@@ -76,7 +77,7 @@ async def rotate_secret(
         await stored.rotate_secret(tx, organization_id, found.id, secret, engine.now() + OLD_SECRET_LASTS)
         return await _get(engine, tx, organization_id, found.id, spelling)
 
-    return await engine.database.write(work), secret
+    return await do(engine, operators_act(organization_id, "ROTATE_ENDPOINT_SECRET", endpoint_id), work), secret
 
 
 async def disable_endpoint(
@@ -94,7 +95,7 @@ async def disable_endpoint(
             await insert_events(tx, [event])
         return await _get(engine, tx, organization_id, found.id, spelling)
 
-    return await engine.database.write(work)
+    return await do(engine, operators_act(organization_id, "DISABLE_ENDPOINT", endpoint_id), work)
 
 
 async def enable_endpoint(
@@ -115,7 +116,7 @@ async def enable_endpoint(
             await stored.enable_endpoint(tx, organization_id, found.id, engine.now())
         return await _get(engine, tx, organization_id, found.id, spelling)
 
-    return await engine.database.write(work)
+    return await do(engine, operators_act(organization_id, "ENABLE_ENDPOINT", endpoint_id), work)
 
 
 async def list_deliveries(
@@ -146,7 +147,7 @@ async def resend(
         await stored.hurry_endpoints(tx, organization_id, [found.endpoint_id], engine.now(), is_again=True)
         return await _find_delivery(tx, organization_id, found.id, spelling)
 
-    return await engine.database.write(work)
+    return await do(engine, operators_act(organization_id, "RESEND_DELIVERY", delivery_id), work)
 
 
 async def replay(
@@ -186,7 +187,7 @@ async def _replay(
         await stored.insert_deliveries(tx, organization_id, messages, engine.now(), is_again=True)
         return events, len(messages)
 
-    return await engine.database.write(work)
+    return await do(engine, operators_act(organization_id, "REPLAY_EVENTS", endpoint_id), work)
 
 
 def _new_secret(engine: Engine) -> str:

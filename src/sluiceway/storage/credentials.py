@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from sluiceway.domain.access import Grant, Permission, Principal, TransferPair
 from sluiceway.domain.ids import KeyId, OrganizationId, PersonId
 from sluiceway.domain.money import Cents
+from sluiceway.domain.rate_limits import DEFAULT_PER_MINUTE
 from sluiceway.storage.database import ReadTx, WriteTx, execute, fetch_all
 from sluiceway.storage.queries import load
 
@@ -37,12 +38,8 @@ class ApiKey:
     created_at: datetime
     revoked_at: datetime | None
     approval_above: Cents | None = None
-
-
-async def live_keys(tx: ReadTx, secret_hashes: Collection[bytes]) -> set[bytes]:
-    """Tell which keys exist and are not revoked now, by the SHA-256 of their secrets."""
-    rows = await fetch_all(tx, QUERIES["live_keys"], {"secret_hashes": list(secret_hashes)})
-    return {bytes(row[0]) for row in rows}
+    calls_per_minute: int | None = DEFAULT_PER_MINUTE
+    """How many calls it may make in a minute; None: as many as it likes."""
 
 
 async def find_keys(tx: ReadTx, secret_hashes: Collection[bytes]) -> dict[bytes, Principal]:
@@ -63,6 +60,7 @@ async def insert_key(tx: WriteTx, key: ApiKey, secret_hash: bytes) -> None:
             "secret_hash": secret_hash,
             "grants": json.dumps(_write_grants(key.grants)),
             "approval_above": key.approval_above,
+            "calls_per_minute": key.calls_per_minute,
             "at": key.created_at,
         },
     )
@@ -71,6 +69,14 @@ async def insert_key(tx: WriteTx, key: ApiKey, secret_hash: bytes) -> None:
 async def revoke_key(tx: WriteTx, organization_id: OrganizationId, key_id: KeyId, at: datetime) -> int:
     """Revoke a key; return how many there were to revoke (0 or 1)."""
     return await execute(tx, QUERIES["revoke_key"], {"organization_id": organization_id, "id": key_id, "at": at})
+
+
+async def set_calls_per_minute(
+    tx: WriteTx, organization_id: OrganizationId, key_id: KeyId, calls_per_minute: int | None
+) -> int:
+    """Set a key's rate limit, None for none; return how many keys there were to change (0 or 1)."""
+    row = {"organization_id": organization_id, "id": key_id, "calls_per_minute": calls_per_minute}
+    return await execute(tx, QUERIES["set_calls_per_minute"], row)
 
 
 async def list_keys(tx: ReadTx, organization_id: OrganizationId) -> list[ApiKey]:

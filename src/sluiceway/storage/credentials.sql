@@ -1,26 +1,27 @@
--- name: live_keys
--- Asked on every request, before the organization is known, so that a revoked key is refused at once everywhere.
-SELECT secret_hash FROM api_key WHERE secret_hash = ANY (%(secret_hashes)s::bytea[]) AND revoked_at IS NULL;
-
 -- name: find_keys
--- What keys may do never changes, so callers keep what they have read and ask only which keys are live.
+-- Before the organization is known. What keys may do never changes, so callers keep what they have read.
 SELECT secret_hash, organization_id, id, grants, approval_above FROM api_key
 WHERE secret_hash = ANY (%(secret_hashes)s::bytea[]);
 
 -- name: insert_key
 -- Grants never change after this.
-INSERT INTO api_key (organization_id, id, name, secret_hash, grants, approval_above, created_at)
+INSERT INTO api_key (organization_id, id, name, secret_hash, grants, approval_above, calls_per_minute, created_at)
 VALUES (%(organization_id)s::uuid, %(id)s::uuid, %(name)s, %(secret_hash)s, %(grants)s::jsonb, %(approval_above)s,
-        %(at)s);
+        %(calls_per_minute)s, %(at)s);
 
 -- name: revoke_key
 -- Revoking twice keeps the first time.
 UPDATE api_key SET revoked_at = coalesce(revoked_at, %(at)s)
 WHERE organization_id = %(organization_id)s::uuid AND id = %(id)s::uuid;
 
+-- name: set_calls_per_minute
+-- The one thing about a key that may change; its next call goes by it, in every process.
+UPDATE api_key SET calls_per_minute = %(calls_per_minute)s::integer
+WHERE organization_id = %(organization_id)s::uuid AND id = %(id)s::uuid;
+
 -- name: list_keys
 -- Newest first, revoked ones too: who could do what, and since when no more.
-SELECT organization_id, id, name, grants, created_at, revoked_at, approval_above FROM api_key
+SELECT organization_id, id, name, grants, created_at, revoked_at, approval_above, calls_per_minute FROM api_key
 WHERE organization_id = %(organization_id)s::uuid ORDER BY id DESC;
 
 -- name: insert_person

@@ -33,6 +33,7 @@ T = TypeVar("T")
 _PREPARE_THRESHOLD: Final = 1
 # More than there are queries in this package, so that no prepared statement pushes out another.
 _PREPARED_MAX: Final = 1000
+_STREAMED_AT_ONCE: Final = 2000
 _CONNECT_TIMEOUT_S: Final = 5
 _MAX_IDLE_S: Final = 300.0
 # The pool doubles the pause between attempts for as long as this, so left at minutes it would sleep on for minutes when
@@ -274,6 +275,15 @@ async def fetch_one(tx: ReadTx, query: LiteralString, params: Params | None = No
     rows = await fetch_all(tx, query, params)
     assert len(rows) <= 1, f"expected at most one row, got {len(rows)}"
     return rows[0] if rows else None
+
+
+async def stream(tx: ReadTx, query: LiteralString, params: Params | None = None) -> AsyncGenerator[TupleRow]:
+    """Run a query inside a snapshot and give its rows a few at a time: there may be more than fit into memory."""
+    async with tx.cursor("stream") as cursor:
+        cursor.itersize = _STREAMED_AT_ONCE
+        await cursor.execute(query, params)
+        async for row in cursor:
+            yield row
 
 
 async def execute(tx: WriteTx, query: LiteralString, params: Params | None = None) -> int:

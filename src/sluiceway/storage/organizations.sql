@@ -1,8 +1,10 @@
 -- name: insert_organization
--- With the feed of what its bank reports.
+-- With the feed of what its bank reports, and the beginning of its audit log.
 WITH made AS (
     INSERT INTO organization (id, name, mode, created_at) VALUES (%(id)s::uuid, %(name)s, %(mode)s, %(at)s)
     RETURNING id
+), head AS (
+    INSERT INTO audit_head (organization_id, number, entries, hash) SELECT id, 0, 0, sha256(uuid_send(id)) FROM made
 )
 INSERT INTO feed (organization_id, subject_id, due_at) SELECT id, id, '-infinity' FROM made;
 

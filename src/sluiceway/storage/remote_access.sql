@@ -1,5 +1,5 @@
 -- name: find_tokens
--- Asked on every request, before the organization is known, so that a revoked token is refused at once everywhere.
+-- Before the organization is known.
 SELECT t.secret_hash, t.organization_id, t.id, o.remote_api_enabled_at IS NOT NULL
 FROM access_token t JOIN organization o ON o.id = t.organization_id
 WHERE t.secret_hash = ANY (%(secret_hashes)s::bytea[]) AND t.revoked_at IS NULL;

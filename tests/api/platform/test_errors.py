@@ -1,6 +1,5 @@
 """How /platform/v1 refuses: documented codes, messages and envelopes, and plain text for methods that are not there."""
 
-from datetime import UTC, datetime
 from typing import Any
 
 import httpx
@@ -35,7 +34,7 @@ def test_every_refusal_has_an_answer() -> None:
 
 
 def test_too_many_requests_say_for_how_many_seconds_to_wait() -> None:
-    limited = REFUSALS[RateLimited](RateLimited(datetime(2026, 1, 1, tzinfo=UTC), 100, 7))
+    limited = REFUSALS[RateLimited](RateLimited(100, 7))
 
     assert (limited.status, limited.code, limited.headers) == (429, "RATE_LIMIT_EXCEEDED", ((b"retry-after", b"7"),))
     assert limited.message == "Rate limit exceeded. Maximum 100 requests per minute per token."

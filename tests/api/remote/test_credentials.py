@@ -40,7 +40,7 @@ async def exchanged(remote: Remote) -> Remote:
 
 
 async def with_a_key(remote: Remote) -> Remote:
-    _, key = await create_key(remote.world.engine, remote.world.organization_id, "all", every_grant())
+    _, key = await create_key(remote.world.engine, remote.world.organization_id, "all", every_grant(), rate_limit=None)
     return remote.having(token=key, secret=key)
 
 

@@ -9,7 +9,7 @@ import pytest
 from sluiceway.api.app import create_app
 from sluiceway.api.http import every_refusal
 from sluiceway.api.remote.errors import REFUSALS, SECRET_WORDS, show_failure
-from sluiceway.domain.access import Principal
+from sluiceway.domain.access import Caller
 from sluiceway.domain.errors import RateLimited
 from sluiceway.domain.ids import IdKind
 from sluiceway.services.edge import Edge
@@ -80,7 +80,7 @@ def test_every_refusal_has_an_answer() -> None:
 
 
 def test_too_many_requests_are_told_when_to_try_again() -> None:
-    failure = REFUSALS[RateLimited](RateLimited(datetime(2026, 1, 1, tzinfo=UTC), 100, 17))
+    failure = REFUSALS[RateLimited](RateLimited(100, 17))
 
     assert (failure.status, failure.code) == (429, "TOO_MANY_REQUESTS")
     assert (b"retry-after", b"17") in failure.headers
@@ -93,7 +93,7 @@ class Broken(Edge):
         super().__init__(world.engine)
         self.failure = failure
 
-    async def identify_token(self, secret: str) -> Principal:  # noqa: ARG002 -- nobody is asked
+    async def identify_token(self, secret: str) -> Caller:  # noqa: ARG002 -- nobody is asked
         raise self.failure
 
 

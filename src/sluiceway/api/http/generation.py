@@ -13,11 +13,12 @@ from litestar.handlers import HTTPRouteHandler
 
 from sluiceway.api.http.asgi import App, Receive, Scope, Send
 from sluiceway.api.http.headers import request_id_of
-from sluiceway.api.http.operations import JSON, SAFE, WORDS, Operation, Reading, Reply, run
+from sluiceway.api.http.operations import ACT, JSON, LIMITS, SAFE, WORDS, Operation, Reading, Reply, run
 from sluiceway.api.http.queries import read_query
 from sluiceway.api.http.refusals import Failure, MethodNotAllowed, PathUnknown, Table
 from sluiceway.domain.access import Principal
 from sluiceway.domain.errors import InvalidParameters, Problem, Refusal
+from sluiceway.services.audit_log import Done
 from sluiceway.services.edge import Edge
 from sluiceway.storage.database import DatabaseUnavailable
 
@@ -123,8 +124,12 @@ def _fail(generation: Generation, edge: Edge, request: Request[Any, Any, Any], p
         log.error("unexpected_error", request_id=request_id, exc_info=problem)
     elif failure is generation.unavailable:
         log.warning("database_unavailable", request_id=request_id, reason=str(problem))
+    scope = cast("Scope", request.scope)
+    if act := scope.get(ACT):
+        edge.recorder.note(Done(act, failure.code))
     kind = TEXT if failure.is_plain else JSON
-    headers = {name.decode(): value.decode("latin-1") for name, value in (kind, *SAFE, *failure.headers)}
+    shown = (kind, *SAFE, *scope.get(LIMITS, ()), *failure.headers)
+    headers = {name.decode(): value.decode("latin-1") for name, value in shown}
     return Response(
         failure.message.encode() if failure.is_plain else generation.show_failure(failure, request_id),
         status_code=failure.status,

@@ -4,7 +4,10 @@ from collections.abc import Callable
 from typing import Final
 
 from sluiceway.api.http.asgi import Scope
+from sluiceway.api.http.refusals import Header
+from sluiceway.domain.audit import MAX_REASON
 from sluiceway.domain.ids import IdKind, format_id
+from sluiceway.domain.rate_limits import WINDOW_S, Allowance
 from sluiceway.domain.rules import refuse
 
 MAX_REQUEST_ID: Final = 128
@@ -19,6 +22,7 @@ _READ: Final = frozenset(
         b"idempotency-key",
         b"transfer-encoding",
         b"upgrade",
+        b"x-called-reason",
         b"x-request-id",
         b"x-sequence-access-token",
         b"x-sequence-signature",
@@ -55,6 +59,24 @@ def read_idempotency_key(headers: dict[bytes, bytes]) -> str | None:
     if key is None:
         refuse("Idempotency-Key", f"must have 1 to {MAX_IDEMPOTENCY_KEY} visible ASCII characters")
     return key
+
+
+def read_reason(headers: dict[bytes, bytes]) -> str | None:
+    """Read what the caller says that the call is for, if anything."""
+    sent = headers.get(b"x-called-reason", b"").decode("utf-8", "replace").strip()
+    return storable(sent, MAX_REASON) or None
+
+
+def storable(text: str, limit: int) -> str:
+    """Give at most so many characters of a text, with a mark instead of each that is not for reading."""
+    return "".join(letter if letter.isprintable() else "\ufffd" for letter in text[:limit])
+
+
+def show_allowance(allowance: Allowance) -> tuple[Header, ...]:
+    """Tell how much of a rate limit is left, in the fields of the IETF's draft on RateLimit headers."""
+    policy = f'"key";q={allowance.per_minute};w={WINDOW_S}'
+    left = f'"key";r={allowance.remaining};t={allowance.reset_s}'
+    return ((b"ratelimit-policy", policy.encode()), (b"ratelimit", left.encode()))
 
 
 def visible_ascii(value: bytes, limit: int) -> str | None:

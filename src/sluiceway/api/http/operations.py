@@ -12,11 +12,21 @@ from typing import Any, Final, NamedTuple, TypeVar, cast
 
 from sluiceway.api.http.asgi import Receive, Scope, Send
 from sluiceway.api.http.bodies import hash_of, parse, read_body, require_json
-from sluiceway.api.http.headers import read_headers, read_idempotency_key, request_id_of
+from sluiceway.api.http.headers import (
+    read_headers,
+    read_idempotency_key,
+    read_reason,
+    request_id_of,
+    show_allowance,
+    storable,
+)
 from sluiceway.api.http.queries import Choice, First, Instant, Named, Parameter, write_cursor
 from sluiceway.api.http.refusals import Header, MethodNotAllowed, Table
-from sluiceway.domain.access import Permission, Principal, require, visible
+from sluiceway.domain.access import Caller, Permission, Principal, require, visible
+from sluiceway.domain.audit import MAX_PATH, Act
+from sluiceway.domain.errors import RateLimited
 from sluiceway.domain.ids import IdKind, parse_id
+from sluiceway.services.audit_log import Done
 from sluiceway.services.edge import Edge
 from sluiceway.services.idempotency import Answer, Idempotency
 from sluiceway.services.once import Effect
@@ -28,6 +38,10 @@ SAFE: Final[tuple[Header, ...]] = ((b"cache-control", b"no-store"), (b"x-content
 REPLAYED: Final[tuple[Header, ...]] = ((b"idempotent-replayed", b"true"),)
 WORDS: Final = "sluiceway.words"
 """Where a request keeps its operation's own words for refusals."""
+ACT: Final = "sluiceway.act"
+"""Where it keeps what the audit log will say of it, once it is known who is calling."""
+LIMITS: Final = "sluiceway.limits"
+"""Where it keeps the headers that tell how much of the rate limit is left."""
 _PATH_ID: Final = re.compile(r"\{(\w+)\}")
 
 
@@ -48,6 +62,7 @@ class Reply:
             (b"content-length", b"%d" % len(self.body)),
             (b"x-request-id", self.request_id.encode()),
             *SAFE,
+            *scope.get(LIMITS, ()),
             *self.headers,
         ]
         await send({"type": "http.response.start", "status": self.status, "headers": headers})
@@ -68,6 +83,8 @@ class Call:
     query: Mapping[str, str]
     body: object
     idempotency: Idempotency | None
+    act: Act
+    """What the audit log says of it. Whatever changes something hands it on, to be recorded where that is done."""
     parent_id: str | None = None
     """The id before it in the path, of what it belongs to, likewise."""
 
@@ -75,12 +92,14 @@ class Call:
         """Send an answer that a service gave or remembered."""
         return Reply(answer.status, answer.body, self.request_id, REPLAYED if answer.is_replay else ())
 
-    async def once(self, effect: Effect, *, turn: str = "") -> Reply:
+    async def once(self, effect: Effect, *, turn: str = "", records_itself: bool = False) -> Reply:
         """Do something that is no single transaction, once for the call's key, and send what it was answered.
 
-        What has the same `turn` is done one after the other.
+        What has the same `turn` is done one after the other. `records_itself`: the effect takes care of the audit log.
         """
-        return self.answer(await self.edge.once(self.principal.organization_id, self.idempotency, effect, turn=turn))
+        act = None if records_itself else self.act
+        organization_id = self.principal.organization_id
+        return self.answer(await self.edge.once(organization_id, self.idempotency, effect, act=act, turn=turn))
 
     def ok(self, body: bytes) -> Reply:
         """Send a body with status 200."""
@@ -118,7 +137,7 @@ class Credential:
     header: str
     """In small letters; one of those that are read."""
     description: str
-    identify: Callable[[Edge, bytes | None], Awaitable[Principal]]
+    identify: Callable[[Edge, bytes | None], Awaitable[Caller]]
     """Find who is calling by the header's value. Raises Unauthenticated."""
 
 
@@ -152,6 +171,13 @@ class Operation:
     """Whose way to say who is calling is not the generation's."""
     is_reading: bool = False
     """Whether it changes nothing, although it is sent by POST."""
+    action: str = ""
+    """What the audit log calls it."""
+
+    @property
+    def changes_something(self) -> bool:
+        """Tell whether the operation has an effect, which is recorded together with it."""
+        return self.method != "GET" and not self.is_reading
 
     @property
     def is_idempotent(self) -> bool:
@@ -182,8 +208,12 @@ def operation(
     words: Table | None = None,
     credential: Credential | None = None,
     is_reading: bool = False,
+    action: str | None = None,
 ) -> Callable[[Handler], Operation]:
-    """Declare a handler's operation. The handler's docstring is its description."""
+    """Declare a handler's operation. The handler's docstring is its description.
+
+    Its name is the action that the audit log has, unless another one is given.
+    """
 
     def declare(handler: Handler) -> Operation:
         return Operation(
@@ -206,6 +236,7 @@ def operation(
             words=words or {},
             credential=credential,
             is_reading=is_reading,
+            action=action or cast("Any", handler).__name__.upper(),
         )
 
     return declare
@@ -230,10 +261,26 @@ async def run(
     scope[WORDS] = operation.words
     request_id = request_id_of(scope, edge.engine.new_id)
     headers = read_headers(scope)
-    principal = reading.see_as(await _identify(operation, edge, reading, headers))
+    caller = await _identify(operation, edge, reading, headers)
+    principal = reading.see_as(caller.principal)
     *parents, spelling = ["", *(scope["path_params"][name] for name in operation.path_ids)]
     found = None if operation.id_kind is None else parse_id(operation.id_kind, spelling)
     parent = None if operation.parent_kind is None else parse_id(operation.parent_kind, parents[-1])
+    act = Act(
+        organization_id=principal.organization_id,
+        actor=principal.actor,
+        action=operation.action,
+        subject_id=found,
+        path=storable(scope["path"], MAX_PATH),
+        request_id=request_id,
+        reason=read_reason(headers),
+    )
+    scope[ACT] = act
+    if caller.allowance is not None:
+        scope[LIMITS] = show_allowance(caller.allowance)
+        if caller.allowance.wait_s is not None:
+            raise RateLimited(caller.allowance.per_minute, caller.allowance.wait_s)
+    await edge.recorder.room()
     _authorize(operation, principal, found if operation.parent_kind is None else parent)
     body: object = None
     if operation.body is not None:
@@ -243,10 +290,14 @@ async def run(
         path = operation.path if found is None else operation.path.replace("{id}", found)
         idempotency = Idempotency(f"{operation.method} {reading.prefix}{path}", key, hash_of(body))
     query = reading.read_query(scope["query_string"])
-    return await operation.handler(Call(edge, principal, request_id, found, spelling, query, body, idempotency, parent))
+    call = Call(edge, principal, request_id, found, spelling, query, body, idempotency, act, parent)
+    reply = await operation.handler(call)
+    if not operation.changes_something:
+        edge.recorder.note(Done(act))
+    return reply
 
 
-async def _identify(operation: Operation, edge: Edge, reading: Reading, headers: Mapping[bytes, bytes]) -> Principal:
+async def _identify(operation: Operation, edge: Edge, reading: Reading, headers: Mapping[bytes, bytes]) -> Caller:
     if operation.credential is None:
         return await edge.identify(reading.read_secret(headers.get(b"authorization")))
     return await operation.credential.identify(edge, headers.get(operation.credential.header.encode()))

@@ -3,7 +3,7 @@
 from typing import Final
 
 from sluiceway.api.http import Credential
-from sluiceway.domain.access import Principal
+from sluiceway.domain.access import Caller
 from sluiceway.domain.errors import Unauthenticated
 from sluiceway.services.edge import Edge
 
@@ -20,11 +20,11 @@ def read_secret(header: bytes | None) -> str:
     return secret.decode("ascii")
 
 
-async def _by_token(edge: Edge, header: bytes | None) -> Principal:
+async def _by_token(edge: Edge, header: bytes | None) -> Caller:
     return await edge.identify_token(read_secret(header))
 
 
-async def _by_rule_secret(edge: Edge, header: bytes | None) -> Principal:
+async def _by_rule_secret(edge: Edge, header: bytes | None) -> Caller:
     return await edge.identify_rule_secret(read_secret(header))
 
 

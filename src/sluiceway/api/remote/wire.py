@@ -115,6 +115,7 @@ def read_trigger(call: Call) -> TriggerRule:
         spelling=call.spelling,
         trigger_type=TriggerType.REMOTE_API,
         amount=None,
+        act=call.act,
         idempotency=None if call.idempotency is None else replace(call.idempotency, body_hash=ANY_BODY),
         show=show,
     )

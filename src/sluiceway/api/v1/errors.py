@@ -1,6 +1,5 @@
 """How v1 answers each refusal. Codes and messages are the documented ones, and ours where the documents are silent."""
 
-from email.utils import format_datetime
 from typing import Final
 
 from msgspec import Struct
@@ -79,8 +78,9 @@ def _method(refusal: MethodNotAllowed) -> Failure:
 
 
 def _rate_limited(refusal: e.RateLimited) -> Failure:
-    after = format_datetime(refusal.retry_at, usegmt=True).encode()
-    return Failure(429, "rate_limit_exceeded", "Too many requests with this API key.", ((b"retry-after", after),))
+    after = ((b"retry-after", str(refusal.wait_s).encode()),)
+    message = f"Rate limit exceeded. Maximum {refusal.limit} requests per minute per API key."
+    return Failure(429, "rate_limit_exceeded", message, after)
 
 
 UNAUTHORIZED: Final = Failure(401, "unauthorized", "Missing or invalid API key.", ((b"www-authenticate", b"ApiKey"),))

@@ -86,7 +86,7 @@ async def update_rule(call: Call) -> Reply:
     amend = rule_bodies.read_change(call)
     rule_id = None if call.id is None else RuleId(call.id)
     record, known = await rule_services.amend_rule(
-        call.edge.engine, call.principal.organization_id, rule_id, call.spelling, amend
+        call.edge.engine, call.principal.organization_id, rule_id, call.spelling, amend, act=call.act
     )
     return call.ok(rules.show_rule(call, record, known))
 

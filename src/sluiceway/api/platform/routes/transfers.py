@@ -41,6 +41,7 @@ EITHER: Final = transfers.Role(is_source=True, is_destination=True)
     "GET",
     "/accounts/{accountId}/transfers",
     summary="List an account's transfers",
+    action="LIST_TRANSFERS",
     permission=Permission.READ_TRANSFERS,
     reach=Reach.THE_ID,
     id_kind=IdKind.ACCOUNT,

@@ -103,6 +103,7 @@ def read_trigger(call: Call) -> TriggerRule:
         trigger_type=TriggerType.SEQUENCE_API,
         amount=amount,
         idempotency=call.idempotency,
+        act=call.act,
         show=answer,
         mode=mode,
         approval_above=call.principal.approval_above,

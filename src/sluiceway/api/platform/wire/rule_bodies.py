@@ -64,7 +64,9 @@ def read_new_rule(call: Call) -> CreateRule:
     def answer(record: RuleRecord, accounts: Accounts) -> Answer:
         return Answer(201, show_rule(call, record, accounts))
 
-    return CreateRule(call.principal.organization_id, rule, call.idempotency, answer, typed_accounts=typed)
+    return CreateRule(
+        call.principal.organization_id, rule, call.idempotency, answer, typed_accounts=typed, act=call.act
+    )
 
 
 def read_change(call: Call) -> Amend:

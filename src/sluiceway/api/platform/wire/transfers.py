@@ -167,6 +167,7 @@ def read_transfer(call: Call) -> CreateTransfer:
         amount=amount,
         description=description or None,
         idempotency=call.idempotency,
+        act=call.act,
         show=answer,
         mode=mode,
     )

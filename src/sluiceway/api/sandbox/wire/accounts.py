@@ -231,7 +231,7 @@ def read_account(call: Call) -> ConnectAccount:
         connected = ConnectedAccount(**more, holding_pod_id=show_id(IdKind.ACCOUNT, pod_id))
         return Answer(201, encode(Envelope(call.request_id, connected)))
 
-    return ConnectAccount(call.principal.organization_id, account, pod, call.idempotency, show)
+    return ConnectAccount(call.principal.organization_id, account, pod, call.idempotency, show, call.act)
 
 
 def _read_figures(fields: Fields) -> LiabilityFigures:

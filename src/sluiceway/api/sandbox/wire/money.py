@@ -121,6 +121,7 @@ def deposit_at_once(call: Call, money: Money) -> Deposit:
         amount=money.amount,
         key_id=call.principal.key_id,
         idempotency=call.idempotency,
+        act=call.act,
         show=lambda transfer: show_money(call, money, transfer),
     )
 

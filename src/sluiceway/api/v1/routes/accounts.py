@@ -113,7 +113,7 @@ async def delete_account(call: Call) -> Reply:
     """Delete an account for good. One that holds or expects money is refused. Its transfers keep its name."""
     account_id = None if call.id is None else AccountId(call.id)
     record = await account_services.delete_account(
-        call.edge.engine, call.principal.organization_id, account_id, call.spelling
+        call.edge.engine, call.principal.organization_id, account_id, call.spelling, act=call.act
     )
     return call.ok(accounts.show_one(call, record))
 

@@ -14,6 +14,7 @@ from sluiceway.services import executions as execution_services
     "GET",
     "/rule-executions",
     summary="List rule executions",
+    action="LIST_RULE_EXECUTIONS",
     permission=Permission.READ_RULE_EXECUTIONS,
     answer=Page[executions.ExecutionShown],
     parameters=(
@@ -49,6 +50,7 @@ async def list_executions(call: Call) -> Reply:
     "GET",
     "/rule-executions/{id}",
     summary="Read a rule execution",
+    action="GET_RULE_EXECUTION",
     permission=Permission.READ_RULE_EXECUTIONS,
     id_kind=IdKind.EXECUTION,
     answer=Envelope[executions.ExecutionShown],
@@ -65,6 +67,7 @@ async def get_execution(call: Call) -> Reply:
     "GET",
     "/rule-executions/{id}/trace",
     summary="Explain a rule execution",
+    action="GET_RULE_EXECUTION_TRACE",
     permission=Permission.READ_RULE_EXECUTIONS,
     id_kind=IdKind.EXECUTION,
     answer=Envelope[executions.TraceShown],

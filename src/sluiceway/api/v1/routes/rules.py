@@ -82,7 +82,13 @@ async def replace_rule(call: Call) -> Reply:
     read = rule_bodies.read_body(call.body)
     rule_id = None if call.id is None else RuleId(call.id)
     record, known = await rule_services.revise_rule(
-        call.edge.engine, call.principal.organization_id, rule_id, call.spelling, read.rule, read.typed_accounts
+        call.edge.engine,
+        call.principal.organization_id,
+        rule_id,
+        call.spelling,
+        read.rule,
+        read.typed_accounts,
+        act=call.act,
     )
     return call.ok(rules.show_one(call, record, known))
 
@@ -101,7 +107,7 @@ async def delete_rule(call: Call) -> Reply:
     """Disable and delete a rule. Its executions stay."""
     rule_id = None if call.id is None else RuleId(call.id)
     record, known = await rule_services.delete_rule(
-        call.edge.engine, call.principal.organization_id, rule_id, call.spelling
+        call.edge.engine, call.principal.organization_id, rule_id, call.spelling, act=call.act
     )
     return call.ok(rules.show_one(call, record, known))
 

@@ -88,10 +88,10 @@ async def cancel_transfer(call: Call) -> Reply:
     transfer_id = None if call.id is None else TransferId(call.id)
 
     async def cancel() -> Answer:
-        transfer = await approvals.cancel(call.edge.engine, call.principal, transfer_id, call.spelling)
+        transfer = await approvals.cancel(call.edge.engine, call.principal, transfer_id, call.spelling, act=call.act)
         return Answer(200, transfers.show_one(call, transfer))
 
-    return await call.once(cancel)
+    return await call.once(cancel, records_itself=True)
 
 
 @operation(

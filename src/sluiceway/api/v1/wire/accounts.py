@@ -179,7 +179,7 @@ def _create(call: Call, account: NewAccount) -> CreateAccount:
     def show(record: AccountRecord) -> Answer:
         return Answer(201, show_one(call, record))
 
-    return CreateAccount(call.principal.organization_id, account, call.idempotency, show)
+    return CreateAccount(call.principal.organization_id, account, call.idempotency, show, call.act)
 
 
 def _read_reported(fields: Fields, now: Callable[[], datetime]) -> ReportedBalance:

@@ -181,6 +181,7 @@ def read_trigger(call: Call) -> TriggerRule:
         trigger_type=TriggerType.SEQUENCE_API,
         amount=amount,
         idempotency=call.idempotency,
+        act=call.act,
         show=show,
         mode=mode,
         approval_above=call.principal.approval_above,

@@ -60,7 +60,12 @@ def read_new_rule(call: Call) -> CreateRule:
         return Answer(201, show_one(call, record, accounts))
 
     return CreateRule(
-        call.principal.organization_id, read.rule, call.idempotency, show, typed_accounts=read.typed_accounts
+        call.principal.organization_id,
+        read.rule,
+        call.idempotency,
+        show,
+        typed_accounts=read.typed_accounts,
+        act=call.act,
     )
 
 

@@ -146,6 +146,7 @@ def read_transfer(call: Call) -> CreateTransfer:
         amount=amount,
         description=None,
         idempotency=call.idempotency,
+        act=call.act,
         show=show,
     )
 

@@ -1,0 +1,175 @@
+"""Owns audit_entry, audit_batch and audit_head: adds to the audit log and reads it; nothing changes what is there."""
+
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Final, NamedTuple
+
+from sluiceway.domain.access import Actor, ActorKind
+from sluiceway.domain.audit import Act, AuditEntry, Outcome, digest_of
+from sluiceway.domain.ids import OrganizationId, least_id
+from sluiceway.storage.database import ReadTx, WriteTx, execute, fetch_all, stream
+from sluiceway.storage.queries import load
+
+QUERIES = load(__file__)
+
+_SLACK: Final = timedelta(seconds=1)
+_COLUMNS: Final = (
+    "entry_organization_ids",
+    "ids",
+    "positions",
+    "ats",
+    "actor_kinds",
+    "actor_ids",
+    "actions",
+    "subject_ids",
+    "paths",
+    "request_ids",
+    "reasons",
+    "outcomes",
+    "error_codes",
+    "are_replays",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class ListedEntry:
+    """An entry, with what its actor is called now: a key's or token's name, a person's e-mail."""
+
+    entry: AuditEntry
+    actor_name: str | None
+
+
+class Head(NamedTuple):
+    """Where an organization's chain ends: the last batch, how many entries there are, the last hash."""
+
+    number: int
+    entries: int
+    hash: bytes
+
+
+class StoredBatch(NamedTuple):
+    """What was written down of a batch beside its entries."""
+
+    entries: int
+    digest: bytes
+    hash: bytes
+
+
+class Chained(NamedTuple):
+    """One batch of an organization's chain, as it is stored. No `batch`: there are only entries that name it."""
+
+    organization_id: OrganizationId
+    number: int
+    batch: StoredBatch | None
+    positions: list[int]
+    entries: list[AuditEntry]
+
+
+async def append(tx: WriteTx, entries: Sequence[AuditEntry]) -> None:
+    """Add entries as one batch for each organization. Nothing may be locked after this."""
+    if not entries:
+        return
+    batches: dict[OrganizationId, list[AuditEntry]] = {}
+    for entry in entries:
+        batches.setdefault(entry.act.organization_id, []).append(entry)
+    rows = [_row(position, entry) for batch in batches.values() for position, entry in enumerate(batch)]
+    added = await execute(
+        tx,
+        QUERIES["append_batches"],
+        {
+            "organization_ids": list(batches),
+            "counts": [len(batch) for batch in batches.values()],
+            "digests": [digest_of(batch) for batch in batches.values()],
+            **dict(zip(_COLUMNS, map(list, zip(*rows, strict=True)), strict=True)),
+        },
+    )
+    assert added == len(entries), "every entry is added"
+
+
+def _row(position: int, entry: AuditEntry) -> tuple[Any, ...]:
+    act = entry.act
+    return (
+        act.organization_id,
+        entry.id,
+        position,
+        entry.at,
+        act.actor.kind,
+        act.actor.id,
+        act.action,
+        act.subject_id,
+        act.path,
+        act.request_id,
+        act.reason,
+        entry.outcome,
+        entry.error_code,
+        entry.is_replay,
+    )
+
+
+async def list_entries(
+    tx: ReadTx,
+    organization_id: OrganizationId,
+    *,
+    actor_kind: ActorKind | None = None,
+    actor_id: str | None = None,
+    action: str | None = None,
+    from_at: datetime | None = None,
+    to_at: datetime | None = None,
+    offset: int = 0,
+    limit: int,
+) -> list[ListedEntry]:
+    """List entries, newest first, between two instants with both."""
+    rows = await fetch_all(
+        tx,
+        QUERIES["list_entries"],
+        {
+            "organization_id": organization_id,
+            "actor_kind": actor_kind,
+            "actor_id": actor_id,
+            "action": action,
+            "from_id": None if from_at is None else least_id(from_at - _SLACK),
+            "to_id": None if to_at is None else least_id(to_at + _SLACK),
+            "from_at": from_at,
+            "to_at": to_at,
+            "offset": offset,
+            "limit": limit,
+        },
+    )
+    return [ListedEntry(_entry(row[:-1]), row[-1]) for row in rows]
+
+
+async def every_batch(tx: ReadTx) -> AsyncGenerator[Chained]:
+    """Go through all batches of all organizations, in the order of their chains."""
+    current: Chained | None = None
+    async for row in stream(tx, QUERIES["every_entry"]):
+        organization_id, number = OrganizationId(row[0]), row[1]
+        if current is None or (current.organization_id, current.number) != (organization_id, number):
+            if current is not None:
+                yield current
+            batch = None if row[2] is None else StoredBatch(row[2], bytes(row[3]), bytes(row[4]))
+            current = Chained(organization_id, number, batch, [], [])
+        if row[5] is not None:
+            current.positions.append(row[5])
+            current.entries.append(_entry(row[6:]))
+    if current is not None:
+        yield current
+
+
+async def heads(tx: ReadTx) -> Mapping[OrganizationId, Head | None]:
+    """Find where the chain of every organization ends; None: nothing says so."""
+    rows = await fetch_all(tx, QUERIES["heads"])
+    return {OrganizationId(row[0]): None if row[1] is None else Head(row[1], row[2], bytes(row[3])) for row in rows}
+
+
+def _entry(row: Sequence[Any]) -> AuditEntry:
+    entry_id, at, organization_id, actor_kind, actor_id, action, *call, outcome, error_code, is_replay = row
+    actor = Actor(ActorKind(actor_kind), actor_id)
+    return AuditEntry(
+        id=entry_id,
+        at=at,
+        act=Act(OrganizationId(organization_id), actor, action, *call),
+        outcome=Outcome(outcome),
+        error_code=error_code,
+        is_replay=is_replay,
+    )

@@ -1,0 +1,66 @@
+-- name: append_batches
+-- The last statement of a transaction, and under the last lock that it takes: whoever waits for it is waited for by
+-- nobody. One batch for each organization, heads in order. The chain is made here, of the head as it is once it is ours.
+WITH added AS (
+    SELECT * FROM unnest(%(organization_ids)s::uuid[], %(counts)s::integer[], %(digests)s::bytea[])
+        AS a (organization_id, entries, digest)
+), head AS (
+    INSERT INTO audit_head AS h (organization_id, number, entries, hash)
+    SELECT organization_id, 1, entries, sha256(sha256(uuid_send(organization_id)) || int8send(1) || digest)
+    FROM added ORDER BY organization_id
+    ON CONFLICT (organization_id) DO UPDATE SET
+        number = h.number + 1, entries = h.entries + excluded.entries,
+        hash = sha256(h.hash || int8send(h.number + 1)
+            || (SELECT a.digest FROM added a WHERE a.organization_id = excluded.organization_id))
+    RETURNING organization_id, number, hash
+), batch AS (
+    INSERT INTO audit_batch (organization_id, number, entries, digest, hash)
+    SELECT a.organization_id, h.number, a.entries, a.digest, h.hash
+    FROM added a JOIN head h ON h.organization_id = a.organization_id
+)
+INSERT INTO audit_entry (organization_id, id, batch, position, at, actor_kind, actor_id, action, subject_id, path,
+                         request_id, reason, outcome, error_code, is_replay)
+SELECT h.organization_id, e.id, h.number, e.position, e.at, e.actor_kind, e.actor_id, e.action, e.subject_id, e.path,
+       e.request_id, e.reason, e.outcome, e.error_code, e.is_replay
+FROM unnest(%(entry_organization_ids)s::uuid[], %(ids)s::uuid[], %(positions)s::integer[], %(ats)s::timestamptz[],
+            %(actor_kinds)s::text[], %(actor_ids)s::uuid[], %(actions)s::text[], %(subject_ids)s::uuid[],
+            %(paths)s::text[], %(request_ids)s::text[], %(reasons)s::text[], %(outcomes)s::text[],
+            %(error_codes)s::text[], %(are_replays)s::boolean[])
+    AS e (organization_id, id, position, at, actor_kind, actor_id, action, subject_id, path, request_id, reason,
+          outcome, error_code, is_replay)
+JOIN head h ON h.organization_id = e.organization_id;
+
+-- name: list_entries
+-- Newest first. Ids are in the order of real time, so a span of time is a stretch of each index, here a second wider
+-- than asked for: an entry's id is made a moment before its time is read.
+SELECT e.id, e.at, e.organization_id, e.actor_kind, e.actor_id, e.action, e.subject_id, e.path, e.request_id, e.reason,
+       e.outcome, e.error_code, e.is_replay, coalesce(k.name, t.name, p.email)
+FROM audit_entry e
+LEFT JOIN api_key k ON e.actor_kind = 'API_KEY' AND k.organization_id = e.organization_id AND k.id = e.actor_id
+LEFT JOIN access_token t
+    ON e.actor_kind = 'ACCESS_TOKEN' AND t.organization_id = e.organization_id AND t.id = e.actor_id
+LEFT JOIN person p ON e.actor_kind = 'PERSON' AND p.organization_id = e.organization_id AND p.id = e.actor_id
+WHERE e.organization_id = %(organization_id)s::uuid
+    AND (%(actor_kind)s::text IS NULL OR e.actor_kind = %(actor_kind)s)
+    AND (%(actor_id)s::uuid IS NULL OR e.actor_id = %(actor_id)s)
+    AND (%(action)s::text IS NULL OR e.action = %(action)s)
+    AND (%(from_id)s::uuid IS NULL OR e.id >= %(from_id)s) AND (%(to_id)s::uuid IS NULL OR e.id < %(to_id)s)
+    AND (%(from_at)s::timestamptz IS NULL OR e.at >= %(from_at)s)
+    AND (%(to_at)s::timestamptz IS NULL OR e.at <= %(to_at)s)
+ORDER BY e.id DESC OFFSET %(offset)s LIMIT %(limit)s;
+
+-- name: every_entry
+-- For the audit: each batch with its entries, and entries of which there is no batch.
+SELECT coalesce(b.organization_id, e.organization_id), coalesce(b.number, e.batch), b.entries, b.digest, b.hash,
+       e.position, e.id, e.at, e.organization_id, e.actor_kind, e.actor_id, e.action, e.subject_id, e.path,
+       e.request_id, e.reason, e.outcome, e.error_code, e.is_replay
+FROM audit_batch b
+FULL JOIN audit_entry e ON e.organization_id = b.organization_id AND e.batch = b.number
+ORDER BY 1, 2, e.position, e.id;
+
+-- name: heads
+-- For the audit: where each organization's chain ends. All of them have one.
+SELECT coalesce(o.id, h.organization_id), h.number, h.entries, h.hash
+FROM organization o
+FULL JOIN audit_head h ON h.organization_id = o.id
+ORDER BY 1;
