@@ -1,5 +1,6 @@
 """Calls the API as a program would, and looks at the database as nobody but a test may."""
 
+from collections import Counter
 from collections.abc import AsyncGenerator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
@@ -18,6 +19,8 @@ from sluiceway.storage.database import Database, fetch_all
 from tests.support import World
 
 PREFIX = "/api/v1"
+PLENTY = 1_000_000
+"""A rate limit that no test reaches, so that the fields that tell of it are there."""
 
 
 @dataclass
@@ -40,7 +43,7 @@ class Api:
         """Call with a new key that holds exactly these grants; a bare permission stands for every resource."""
         held = dict(grant if isinstance(grant, tuple) else (grant, whole_grant(grant)) for grant in grants)
         owner = world or self.world
-        _, secret = await create_key(owner.engine, owner.organization_id, "test", held, rate_limit=None)
+        _, secret = await create_key(owner.engine, owner.organization_id, "test", held, rate_limit=PLENTY)
         return self.with_secret(secret)
 
     async def send(self, method: str, path: str, **more: Any) -> httpx.Response:
@@ -87,10 +90,29 @@ def only(permission: Permission, *ids: str) -> tuple[Permission, Grant]:
 
 @asynccontextmanager
 async def open_api(world: World, edge: Edge) -> AsyncGenerator[Api]:
-    _, secret = await create_key(world.engine, world.organization_id, "everything", every_grant(), rate_limit=None)
-    transport = httpx.ASGITransport(create_app(edge))
-    async with httpx.AsyncClient(transport=transport, base_url="http://sluiceway.test") as http:
+    _, secret = await create_key(world.engine, world.organization_id, "everything", every_grant(), rate_limit=PLENTY)
+    async with open_http(edge) as http:
         yield Api(http, world, secret)
+
+
+@asynccontextmanager
+async def open_http(edge: Edge) -> AsyncGenerator[httpx.AsyncClient]:
+    """Open a client. Closes the edge, and expects that the log has every call by somebody known exactly once."""
+    answers: list[httpx.Response] = []
+
+    async def keep(answer: httpx.Response) -> None:
+        answers.append(answer)
+
+    transport = httpx.ASGITransport(create_app(edge))
+    hooks = {"response": [keep]}
+    async with httpx.AsyncClient(transport=transport, base_url="http://sluiceway.test", event_hooks=hooks) as http:
+        yield http
+    await edge.close()
+    # Whoever is known is told what is left of their rate limit.
+    made = [answer.headers["x-request-id"] for answer in answers if "ratelimit" in answer.headers]
+    async with edge.engine.database.read() as tx:
+        rows = await fetch_all(tx, "SELECT request_id FROM audit_entry WHERE path IS NOT NULL")
+    assert Counter(request_id for (request_id,) in rows if request_id in set(made)) == Counter(made)
 
 
 async def digest(database: Database) -> dict[str, tuple[int, str]]:

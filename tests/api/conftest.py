@@ -23,7 +23,6 @@ async def api(world: World) -> AsyncGenerator[Api]:
     edge = Edge(world.engine)
     async with open_api(world, edge) as opened:
         yield opened
-    await edge.close()
 
 
 @pytest_asyncio.fixture
@@ -34,7 +33,6 @@ async def live(database: Database) -> AsyncGenerator[Api]:
     edge = Edge(world.engine)
     async with open_api(world, edge) as opened:
         yield opened
-    await edge.close()
 
 
 @pytest_asyncio.fixture

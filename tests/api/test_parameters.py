@@ -94,4 +94,3 @@ async def test_a_cursor_belongs_to_its_list_and_its_organization(api: Api) -> No
     assert_refused(await api.get("/accounts", after=cursor.upper()), 400, "invalid_parameters", ["after"])
     async with open_api(other, edge) as theirs:
         assert_refused(await theirs.get("/accounts", after=cursor), 400, "invalid_parameters", ["after"])
-    await edge.close()

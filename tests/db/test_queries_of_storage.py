@@ -23,6 +23,8 @@ _STATEMENTS = {
 _WRITES_OR_LOCKS = re.compile(r"\b(INSERT INTO|UPDATE|DELETE FROM|FOR (NO KEY )?UPDATE|FOR (KEY )?SHARE)\b")
 _ORGANIZATION = r"%\((organization_ids?|locked_organizations)\)s::uuid"
 # The table of organizations is its own organization's row: there, its id is what names it.
+# Calls are counted before the organization is known.
+_BEFORE_IT_IS_KNOWN = {"rate_limits.take_calls"}
 _NAMES_IT = re.compile(  # A pattern, not a query.
     rf"organization_id = ANY \({_ORGANIZATION}\[\]\)|organization_id = {_ORGANIZATION}"  # noqa: S608 -- a pattern
     r"|INSERT INTO (?!organization\b)\w+ \(organization_id,"
@@ -36,7 +38,9 @@ _NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
 @pytest.mark.parametrize("name", [name for name, text in _STATEMENTS.items() if _WRITES_OR_LOCKS.search(text)])
 def test_what_writes_or_locks_names_its_organizations(name: str):
-    assert _NAMES_IT.search(" ".join(_STATEMENTS[name].split())), f"{name} does not name its organizations"
+    is_named = bool(_NAMES_IT.search(" ".join(_STATEMENTS[name].split())))
+
+    assert is_named != (name in _BEFORE_IT_IS_KNOWN), f"{name} does not name its organizations"
 
 
 @pytest.mark.parametrize("name", [name for name, text in _STATEMENTS.items() if "FOR " in text and "UPDATE" in text])

@@ -17,6 +17,7 @@ _WITHOUT_ORGANIZATION = {
     "api_key_secret_hash_key",
     "access_token_secret_hash_key",
     "rule_secret_secret_hash_key",
+    "call_bucket_pkey",
     "schema_migration_pkey",
 }
 
@@ -69,7 +70,7 @@ def test_every_row_says_whose_it_is(module_database_url: str):
         """,
     )
 
-    assert {table for (table,) in rows} == {"organization", "schema_migration"}
+    assert {table for (table,) in rows} == {"organization", "schema_migration", "call_bucket"}
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import pytest
 from typer.testing import CliRunner
 
 from sluiceway.cli.app import app
-from sluiceway.domain.access import Principal
+from sluiceway.domain.access import Caller
 from sluiceway.domain.ids import IdKind, format_id, to_base32
 from sluiceway.services.remote_access import identify_rule_secrets, identify_tokens
 from sluiceway.storage.database import Database
@@ -41,7 +41,7 @@ async def test_a_secret_is_shown_once_runs_its_rule_when_that_is_on_and_is_revok
 
     async def works(secret: str) -> bool:
         [found] = await identify_rule_secrets(world.engine, [secret])
-        return isinstance(found, Principal)
+        return isinstance(found, Caller)
 
     assert said[2] == f"It runs the rule with POST /rules/ru_{to_base32(rule)}/trigger"
     assert "sluiceway remote enable" in said[3]
@@ -74,7 +74,7 @@ async def test_a_token_is_for_one_beneficiary_who_has_accounts(world: World, slu
     nobody = sluiceway("tokens", "create", "--name", "Rest", "--beneficiary", "").splitlines()
     sluiceway("enable")
     found = await identify_tokens(world.engine, [made["access_token"], ada["access_token"], nobody[1]])
-    assert [isinstance(one, Principal) for one in found] == [True] * 3
+    assert [isinstance(one, Caller) for one in found] == [True] * 3
     sluiceway("tokens", "revoke", ada["id"])
     listed = json.loads(sluiceway("tokens", "list", "--json"))
     assert [(one["name"], one["beneficiary_name"], one["revoked_at"] is None) for one in listed] == [

@@ -7,7 +7,7 @@ from itertools import count
 
 import pytest
 
-from sluiceway.domain.access import Principal
+from sluiceway.domain.access import Caller
 from sluiceway.domain.ids import RuleId
 from sluiceway.domain.ledger import AccountKind, ExternalKind
 from sluiceway.domain.rules import describe, fingerprint, read_rule, write_rule
@@ -91,9 +91,10 @@ async def test_it_tells_whom_a_rule_asks_and_with_which_secret(engine: Engine):
 async def test_its_secrets_work(engine: Engine):
     demo = await seed_demo(engine)
 
-    [principal] = await identify(engine, [demo.secrets.api_key])
+    [caller] = await identify(engine, [demo.secrets.api_key])
     person = await find_person(engine, EMAIL)
-    assert getattr(principal, "organization_id", None) == demo.organization_id
+    assert isinstance(caller, Caller)
+    assert caller.principal.organization_id == demo.organization_id
     assert engine.verify_password(person.password_hash, demo.secrets.password)
     assert (demo.is_new, demo.renewed) == (True, ())
 
@@ -178,8 +179,8 @@ async def test_programs_may_read_the_households_accounts_and_run_every_rule(engi
     demo = await seed_demo(engine)
 
     [token] = await remote_access.identify_tokens(engine, [demo.secrets.access_token])
-    assert isinstance(token, Principal)
-    seen = await remote_access.accounts_of(engine, token)
+    assert isinstance(token, Caller)
+    seen = await remote_access.accounts_of(engine, token.principal)
     assert {record.beneficiary_name for record in seen} == {"Sample Household"}
     assert len(seen) == 10
     assert demo.secrets.rule_secrets.keys() == demo.rules.keys()

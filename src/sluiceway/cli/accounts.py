@@ -22,6 +22,7 @@ from sluiceway.cli.figures import show_age
 from sluiceway.cli.output import AsJson, say, show_json, show_table, show_time
 from sluiceway.cli.plays import find_account
 from sluiceway.domain.accounts import AccountRecord
+from sluiceway.domain.audit import operators_act
 from sluiceway.domain.ids import AccountId, IdKind, OrganizationId, format_id
 from sluiceway.domain.ledger import Account
 from sluiceway.domain.rules import format_money, visible
@@ -83,6 +84,7 @@ def refresh(
     """
 
     async def work(engine: "Engine") -> tuple[_Listed, set[AccountId]]:
+        from sluiceway.services.audit_log import Done, record_alone
         from sluiceway.services.refreshing import refresh as fetch
         from sluiceway.services.rules import accounts_of
 
@@ -91,6 +93,7 @@ def refresh(
             known = await accounts_of(tx, chosen.id)
         wanted = _wanted(engine, chosen, known, names or [])
         silent = await fetch(engine, chosen.id, wanted)
+        await record_alone(engine, Done(operators_act(chosen.id, "REFRESH_ACCOUNTS")))
         listed = await _list(engine, chosen.id)
         return _Listed([record for record in listed.records if record.account.id in wanted], listed.now), silent
 

@@ -9,6 +9,7 @@ import typer
 from sluiceway.cli import (
     accounts,
     approvals,
+    audit_log,
     auditing,
     clock,
     demo,
@@ -40,6 +41,7 @@ app.command()(serving.worker)
 app.command()(schema.migrate)
 app.command()(forecast)
 app.command()(auditing.audit)
+app.add_typer(audit_log.app, name="audit-log")
 app.add_typer(accounts.app, name="accounts")
 app.add_typer(clock.app, name="clock")
 app.add_typer(organizations.organizations, name="organizations")

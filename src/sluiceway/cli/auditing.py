@@ -1,10 +1,12 @@
 """`sluiceway audit`: does everything add up? A counter-example where it does not."""
 
 import asyncio
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from sluiceway.cli.audit_log import read_heads
 from sluiceway.cli.deployment import DatabaseUrl, DataDir, existing, settings_of
 from sluiceway.cli.output import AsJson, say, show_json, show_table
 from sluiceway.domain.ids import format_id
@@ -12,14 +14,29 @@ from sluiceway.settings import Settings
 
 if TYPE_CHECKING:
     from sluiceway.services.audit import CheckResult, Violation
+    from sluiceway.services.audit_chain import KnownHead
 
 
-def audit(data_dir: DataDir = None, database_url: DatabaseUrl = None, as_json: AsJson = False) -> None:
-    """Check that all money is accounted for and that every run was approved and has ended or is due.
+def audit(
+    heads: Annotated[
+        Path | None,
+        typer.Option(
+            "--heads",
+            metavar="FILE",
+            help="What `audit-log heads` printed earlier: the audit logs must still lead there.",
+            show_default=False,
+        ),
+    ] = None,
+    data_dir: DataDir = None,
+    database_url: DatabaseUrl = None,
+    as_json: AsJson = False,
+) -> None:
+    """Check that all money is accounted for, every run was approved and has ended or is due, and the logs are whole.
 
     Reads one state of the whole database and changes nothing. Ends with 1, and counter-examples, if a check fails.
     """
-    results = asyncio.run(_audit(existing(settings_of(data_dir, database_url))))
+    known = () if heads is None else read_heads(heads)
+    results = asyncio.run(_audit(existing(settings_of(data_dir, database_url)), known))
     failed = [result for result in results if result.violations]
     if as_json:
         show_json({"passed": not failed, "checks": [_as_json(result) for result in results]})
@@ -29,12 +46,12 @@ def audit(data_dir: DataDir = None, database_url: DatabaseUrl = None, as_json: A
         raise typer.Exit(1)
 
 
-async def _audit(settings: Settings) -> "list[CheckResult]":
+async def _audit(settings: Settings, known: "tuple[KnownHead, ...]") -> "list[CheckResult]":
     from sluiceway.services.audit import run_audit
     from sluiceway.wiring import engine_of, open_database
 
     async with open_database(settings, is_patient=True) as database:
-        return await run_audit(engine_of(database))
+        return await run_audit(engine_of(database), known)
 
 
 def _show(results: "list[CheckResult]") -> None:

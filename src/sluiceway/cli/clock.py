@@ -20,6 +20,7 @@ from sluiceway.cli.deployment import (
 from sluiceway.cli.failures import CommandFailed
 from sluiceway.cli.figures import read_duration, read_instant, show_duration
 from sluiceway.cli.output import AsJson, complain, console, say, show_json, show_time
+from sluiceway.domain.audit import operators_act
 from sluiceway.domain.rules import visible
 
 if TYPE_CHECKING:
@@ -69,10 +70,13 @@ def freeze(data_dir: DataDir = None, database_url: DatabaseUrl = None, organizat
     """Stop the clock where it is. What is due already still happens; nothing else becomes due."""
 
     async def work(engine: "Engine") -> _Told:
+        from sluiceway.services.audit_log import Done, record_alone
         from sluiceway.services.clock import freeze as stop
 
         chosen = await choose_sandbox(engine, organization)
-        return _Told(chosen, await stop(engine, chosen.id), engine.now())
+        state = await stop(engine, chosen.id)
+        await record_alone(engine, Done(operators_act(chosen.id, "FREEZE_CLOCK")))
+        return _Told(chosen, state, engine.now())
 
     _show(ask(existing(settings_of(data_dir, database_url)), work))
 
@@ -82,10 +86,13 @@ def resume(data_dir: DataDir = None, database_url: DatabaseUrl = None, organizat
     """Let the clock run on from where it is."""
 
     async def work(engine: "Engine") -> _Told:
+        from sluiceway.services.audit_log import Done, record_alone
         from sluiceway.services.clock import resume as run_on
 
         chosen = await choose_sandbox(engine, organization)
-        return _Told(chosen, await run_on(engine, chosen.id), engine.now())
+        state = await run_on(engine, chosen.id)
+        await record_alone(engine, Done(operators_act(chosen.id, "RESUME_CLOCK")))
+        return _Told(chosen, state, engine.now())
 
     _show(ask(existing(settings_of(data_dir, database_url)), work))
 
@@ -116,6 +123,7 @@ def advance(
         with _progress() as (begin, watch):
 
             async def work(engine: "Engine") -> _Told:
+                from sluiceway.services.audit_log import Done, record_alone
                 from sluiceway.services.clock import advance as move
                 from sluiceway.services.clock import read_clock
 
@@ -123,6 +131,7 @@ def advance(
                 start = (await read_clock(engine, chosen.id)).now
                 target = _later(start, by) if until is None else until
                 begin(start, target)
+                await record_alone(engine, Done(operators_act(chosen.id, "ADVANCE_CLOCK")))
                 return _Told(chosen, await move(engine, chosen.id, target, watch), engine.now())
 
             told = ask_and_run(existing(settings_of(data_dir, database_url)), work)

@@ -19,6 +19,7 @@ from sluiceway.cli.output import AsJson, say, show_json, show_table, show_time
 from sluiceway.domain.access import EVERY, WITHOUT_RESOURCES, Grant, Permission, TransferPair
 from sluiceway.domain.ids import AccountId, IdKind, KeyId, format_id
 from sluiceway.domain.money import Cents
+from sluiceway.domain.rate_limits import DEFAULT_PER_MINUTE, MOST_PER_MINUTE
 from sluiceway.domain.rules import format_money
 
 if TYPE_CHECKING:
@@ -53,6 +54,9 @@ def create(
             show_default=False,
         ),
     ] = None,
+    rate_limit: Annotated[
+        str, typer.Option("--rate-limit", metavar="CALLS|off", help="How many calls it may make in a minute.")
+    ] = str(DEFAULT_PER_MINUTE),
     data_dir: DataDir = None,
     database_url: DatabaseUrl = None,
     organization: OrganizationOption = None,
@@ -63,12 +67,14 @@ def create(
         raise typer.BadParameter("give either --permission (as often as needed) or --all")
     grants = read_grants(permission or [])
     bound = None if approval_above is None else read_amount(approval_above)
+    limit = _read_limit(rate_limit)
 
     async def work(engine: "Engine") -> "tuple[ApiKey, str]":
         from sluiceway.services.keys import create_key, every_grant
 
         chosen = await choose_organization(engine, organization)
-        return await create_key(engine, chosen.id, name, every_grant() if everything else grants, bound)
+        held = every_grant() if everything else grants
+        return await create_key(engine, chosen.id, name, held, bound, rate_limit=limit)
 
     key, secret = ask(existing(settings_of(data_dir, database_url)), work)
     if as_json:
@@ -96,8 +102,8 @@ def list_(
     if as_json:
         show_json([_as_json(key) for key in keys])
         return
-    columns = ("Name", "Id", "Created", "Revoked", "Approval above", "Permissions")
-    show_table(columns, map(_row, keys), right=("Approval above",))
+    columns = ("Name", "Id", "Created", "Revoked", "Approval above", "Calls a minute", "Permissions")
+    show_table(columns, map(_row, keys), right=("Approval above", "Calls a minute"))
 
 
 @app.command()
@@ -120,6 +126,39 @@ def revoke(
 
     ask(existing(settings_of(data_dir, database_url)), work)
     say("Revoked. Its next request will be refused.")
+
+
+@app.command()
+def limit(
+    key: Annotated[
+        str, typer.Argument(metavar="ID", help="The key's id, as `keys list` shows it; not the key itself.")
+    ],
+    rate_limit: Annotated[str, typer.Argument(metavar="CALLS|off", help="How many calls it may make in a minute.")],
+    data_dir: DataDir = None,
+    database_url: DatabaseUrl = None,
+    organization: OrganizationOption = None,
+) -> None:
+    """Let an API key make more or fewer calls in a minute, from its next call on."""
+    calls = _read_limit(rate_limit)
+
+    async def work(engine: "Engine") -> None:
+        from sluiceway.services.keys import set_rate_limit
+
+        found = read_id(IdKind.KEY, key)
+        chosen = await choose_organization(engine, organization)
+        await set_rate_limit(engine, chosen.id, None if found is None else KeyId(found), key, calls)
+
+    ask(existing(settings_of(data_dir, database_url)), work)
+    say("It may make as many calls as it likes." if calls is None else f"It may make {calls:,} calls a minute.")
+
+
+def _read_limit(written: str) -> int | None:
+    """Read a rate limit; None: there is none."""
+    if written.strip().lower() == "off":
+        return None
+    if not (written.isascii() and written.isdigit() and 1 <= int(written) <= MOST_PER_MINUTE):
+        raise typer.BadParameter(f"'{written}' is neither a number from 1 to {MOST_PER_MINUTE:,} nor 'off'")
+    return int(written)
 
 
 def read_grants(written: list[str]) -> "Grants":
@@ -188,7 +227,9 @@ def _row(key: "ApiKey") -> list[str]:
     permissions = ", ".join(f"{name}{'' if whole else ' (listed)'}" for name, whole in _held(key))
     revoked = show_time(key.revoked_at) or ""
     bound = "" if key.approval_above is None else format_money(key.approval_above)
-    return [key.name, format_id(IdKind.KEY, key.id), show_time(key.created_at) or "", revoked, bound, permissions]
+    limit = "no limit" if key.calls_per_minute is None else f"{key.calls_per_minute:,}"
+    created = show_time(key.created_at) or ""
+    return [key.name, format_id(IdKind.KEY, key.id), created, revoked, bound, limit, permissions]
 
 
 def _held(key: "ApiKey") -> list[tuple[str, bool]]:
@@ -204,6 +245,7 @@ def _as_json(key: "ApiKey") -> dict[str, Any]:
         "name": key.name,
         "permissions": [_permission_as_json(*entry) for entry in sorted(key.grants.items())],
         "approval_above_in_cents": key.approval_above,
+        "calls_per_minute": key.calls_per_minute,
         "created_at": show_time(key.created_at),
         "revoked_at": show_time(key.revoked_at),
     }

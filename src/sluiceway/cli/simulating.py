@@ -19,6 +19,7 @@ from sluiceway.cli.failures import CommandFailed
 from sluiceway.cli.figures import read_amount
 from sluiceway.cli.output import AsJson, show_time
 from sluiceway.cli.rules import RuleIdArgument, read_rule_id
+from sluiceway.domain.audit import operators_act
 from sluiceway.domain.errors import Refusal
 from sluiceway.domain.executions import Execution, ExecutionStatus
 from sluiceway.domain.ids import ExecutionId, OrganizationId
@@ -104,6 +105,7 @@ async def _admit(engine: "Engine", review: "Review", amount: str | None, spellin
                 idempotency=None,
                 show=lambda execution_id: Answer(202, execution_id.encode()),
                 mode=Mode.SIMULATION,
+                act=operators_act(review.record.organization_id, "SIMULATE_RULE", review.record.id),
             )
         ],
     )

@@ -8,6 +8,7 @@ from sluiceway.domain.errors import InvalidParameters
 from sluiceway.domain.ids import IdKind
 from sluiceway.domain.rules import Scheduled, fingerprint, read_rule
 from sluiceway.domain.schedule import Schedule
+from sluiceway.services.audit_chain import KnownHead, check_chains
 from sluiceway.services.engine import Engine
 from sluiceway.storage import audit as stored
 from sluiceway.storage.audit import Check, Examined, Ran
@@ -17,6 +18,7 @@ from sluiceway.storage.database import ReadTx
 EXAMPLES: Final = 5
 DEFINITIONS: Final = "definitions_are_as_signed"
 OCCURRENCES: Final = "schedules_ran_when_due"
+LOG: Final = "the_log_is_whole"
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,14 +87,23 @@ _BANK_PROMISES: Final = (
 )
 
 
-async def run_audit(engine: Engine) -> list[CheckResult]:
-    """Check every promise on one snapshot. Raises DatabaseUnavailable."""
+async def run_audit(engine: Engine, known: tuple[KnownHead, ...] = ()) -> list[CheckResult]:
+    """Check every promise on one snapshot. Raises DatabaseUnavailable.
+
+    `known`: where audit logs ended when somebody wrote it down.
+    """
     async with engine.database.snapshot() as tx:
         await stored.take_room(tx)
         examined = await stored.count_examined(tx)
         results = [await _check(tx, promise, examined) for promise in _PROMISES]
         bank = [await _check_bank(tx, promise, examined) for promise in _BANK_PROMISES]
-        return [*results, *bank, await _check_occurrences(tx, examined), await _check_definitions(tx, examined)]
+        return [
+            *results,
+            *bank,
+            await _check_occurrences(tx, examined),
+            await _check_definitions(tx, examined),
+            await _check_log(tx, known),
+        ]
 
 
 async def _check(tx: ReadTx, promise: _Promise, examined: Examined) -> CheckResult:
@@ -176,6 +187,15 @@ async def _check_definitions(tx: ReadTx, examined: Examined) -> CheckResult:
             examples.append(Violation(organization_id, "rule", IdKind.RULE, rule_id, expected, found))
     promise = "Definitions are as they were signed"
     return CheckResult(DEFINITIONS, promise, examined.revisions, "revisions", violations, tuple(examples))
+
+
+async def _check_log(tx: ReadTx, known: tuple[KnownHead, ...]) -> CheckResult:
+    report = await check_chains(tx, known, most=EXAMPLES)
+    examples = tuple(
+        Violation(found.organization_id, "batch", None, str(found.number), found.expected, found.found)
+        for found in report.first
+    )
+    return CheckResult(LOG, "The audit log is whole", report.entries, "entries", report.breaks, examples)
 
 
 def _fingerprint(definition: object) -> str:

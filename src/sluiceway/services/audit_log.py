@@ -88,12 +88,7 @@ async def require_password(engine: Engine, person: Person, password: str, act: A
 
 async def record_refusal(engine: Engine, act: Act, refusal: Refusal) -> None:
     """Record that an act was refused."""
-    code = _WORDS.sub("_", type(refusal).__name__).upper()
-
-    async def work(tx: WriteTx) -> None:
-        await record(engine, tx, [Done(act, code)])
-
-    await engine.database.write(work)
+    await record_alone(engine, Done(act, _WORDS.sub("_", type(refusal).__name__).upper()))
 
 
 async def list_calls(
@@ -145,6 +140,15 @@ async def list_entries(
         return await stored.list_entries(
             tx, organization_id, actor_id=actor_id, action=action, from_at=from_at, to_at=to_at, limit=limit
         )
+
+
+async def record_alone(engine: Engine, done: Done) -> None:
+    """Record what has been done in several transactions, or in none."""
+
+    async def work(tx: WriteTx) -> None:
+        await record(engine, tx, [done])
+
+    await engine.database.write(work)
 
 
 class Recorder:

@@ -85,17 +85,23 @@ class Edge:
         effect: Effect,
         *,
         act: Act | None = None,
+        records_itself: bool = False,
         turn: str = "",
     ) -> Answer:
         """Do something that is no single transaction, however long it takes, once for each key. Raises its refusal.
 
         What has the same `turn` in an organization is done one after the other, as far as this process knows. The audit
-        log has the act when it is done; None: the effect records itself.
+        log has the act when it is done, unless the effect `records_itself`.
         """
 
         async def answer() -> Answer:
             return await answer_once(
-                self.engine, organization_id, idempotency, lambda: self._in_turn(organization_id, turn, effect), act
+                self.engine,
+                organization_id,
+                idempotency,
+                lambda: self._in_turn(organization_id, turn, effect),
+                act,
+                records_itself=records_itself,
             )
 
         if idempotency is None:

@@ -7,7 +7,7 @@ from typing import Final
 from sluiceway.domain.audit import Act
 from sluiceway.domain.errors import IdempotencyKeyMismatch, Refusal
 from sluiceway.domain.ids import OrganizationId
-from sluiceway.services.audit_log import Done, record
+from sluiceway.services.audit_log import Done, record_alone
 from sluiceway.services.engine import Engine
 from sluiceway.services.idempotency import Answer, Idempotency, run_idempotently
 from sluiceway.storage.database import WriteTx
@@ -34,17 +34,20 @@ async def answer_once(
     idempotency: Idempotency | None,
     effect: Effect,
     act: Act | None = None,
+    *,
+    records_itself: bool = False,
 ) -> Answer:
     """Give the answer that the key has, or else do it and remember the answer. A refusal is not remembered.
 
-    The audit log has the act in the transaction that remembers the answer; None: the effect has recorded it.
+    The audit log has the act in the transaction that remembers the answer, or, where the effect `records_itself`, in
+    the effect's own.
 
     If we die between the two, the effect is tried again by whoever repeats the call: it has to bear that, which
     `claim_plan` helps it to do. Raises what the effect raises, and the refusals of idempotency.
     """
     if idempotency is None:
         answer = await effect()
-        await _record(engine, act)
+        await _record(engine, None if records_itself else act)
         return answer
     key = ClaimKey(organization_id, idempotency.scope, idempotency.key)
     async with engine.database.read() as tx:
@@ -54,7 +57,8 @@ async def answer_once(
             raise IdempotencyKeyMismatch
         await _record(engine, act, is_replay=True)
         return Answer(remembered.status, remembered.answer, is_replay=True)
-    return await _claim(engine, _Sent(organization_id, idempotency, act), await effect())
+    sent = _Sent(organization_id, idempotency, None if records_itself else act)
+    return await _claim(engine, sent, await effect())
 
 
 async def claim_plan(
@@ -91,10 +95,5 @@ async def _claim(engine: Engine, sent: _Sent, answer: Answer) -> Answer:
 
 async def _record(engine: Engine, act: Act | None, *, is_replay: bool = False) -> None:
     """Record an act that is no single transaction, once it has been done."""
-    if act is None:
-        return
-
-    async def work(tx: WriteTx) -> None:
-        await record(engine, tx, [Done(act, is_replay=is_replay)])
-
-    await engine.database.write(work)
+    if act is not None:
+        await record_alone(engine, Done(act, is_replay=is_replay))

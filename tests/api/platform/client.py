@@ -7,11 +7,10 @@ from typing import Any
 
 import httpx
 
-from sluiceway.api.app import create_app
 from sluiceway.domain.access import Grant, Permission
 from sluiceway.services.edge import Edge
 from sluiceway.services.keys import create_key, every_grant
-from tests.api.client import Api, whole_grant
+from tests.api.client import PLENTY, Api, open_http, whole_grant
 from tests.support import World
 
 PREFIX = "/platform/v1"
@@ -44,7 +43,7 @@ class Platform:
     async def with_grants(self, *grants: Permission | tuple[Permission, Grant]) -> "Platform":
         """Call with a new key that holds exactly these grants; a bare permission stands for every resource."""
         held = dict(grant if isinstance(grant, tuple) else (grant, whole_grant(grant)) for grant in grants)
-        _, secret = await create_key(self.world.engine, self.world.organization_id, "test", held, rate_limit=None)
+        _, secret = await create_key(self.world.engine, self.world.organization_id, "test", held, rate_limit=PLENTY)
         return self.with_secret(secret)
 
     async def send(self, method: str, path: str, **more: Any) -> httpx.Response:
@@ -85,9 +84,8 @@ class Platform:
 
 @asynccontextmanager
 async def open_platform(world: World, edge: Edge) -> AsyncGenerator[Platform]:
-    _, secret = await create_key(world.engine, world.organization_id, "everything", every_grant(), rate_limit=None)
-    transport = httpx.ASGITransport(create_app(edge))
-    async with httpx.AsyncClient(transport=transport, base_url="http://sluiceway.test") as http:
+    _, secret = await create_key(world.engine, world.organization_id, "everything", every_grant(), rate_limit=PLENTY)
+    async with open_http(edge) as http:
         yield Platform(http, world, secret)
 
 

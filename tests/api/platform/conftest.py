@@ -16,7 +16,6 @@ async def platform(world: World) -> AsyncGenerator[Platform]:
     edge = Edge(world.engine)
     async with open_platform(world, edge) as opened:
         yield opened
-    await edge.close()
 
 
 @pytest_asyncio.fixture

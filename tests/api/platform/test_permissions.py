@@ -59,6 +59,7 @@ TABLE = [
     Row("trigger_rule", P.TRIGGER_RULES, "POST", "/rules/{rule}/trigger", 202, "rule", body="nothing"),
     Row("list_rule_executions", P.READ_RULES, "GET", RUNS, 200, "rule"),
     Row("get_rule_execution", P.READ_RULES, "GET", RUN, 200, "rule"),
+    Row("list_audit_logs", P.READ_AUDIT_LOGS, "GET", "/audit-logs", 200, EVERY),
 ]
 ROWS = pytest.mark.parametrize("row", TABLE, ids=[row.name for row in TABLE])
 

@@ -97,9 +97,15 @@ class Call:
 
         What has the same `turn` is done one after the other. `records_itself`: the effect takes care of the audit log.
         """
-        act = None if records_itself else self.act
-        organization_id = self.principal.organization_id
-        return self.answer(await self.edge.once(organization_id, self.idempotency, effect, act=act, turn=turn))
+        answer = await self.edge.once(
+            self.principal.organization_id,
+            self.idempotency,
+            effect,
+            act=self.act,
+            records_itself=records_itself,
+            turn=turn,
+        )
+        return self.answer(answer)
 
     def ok(self, body: bytes) -> Reply:
         """Send a body with status 200."""

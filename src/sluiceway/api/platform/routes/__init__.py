@@ -3,7 +3,7 @@
 from typing import Final
 
 from sluiceway.api.http import Operation
-from sluiceway.api.platform.routes import accounts, executions, external_transactions, rules, transfers
+from sluiceway.api.platform.routes import accounts, audit_logs, executions, external_transactions, rules, transfers
 
 OPERATIONS: Final[tuple[Operation, ...]] = (
     *accounts.OPERATIONS,
@@ -11,4 +11,5 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
     *external_transactions.OPERATIONS,
     *rules.OPERATIONS,
     *executions.OPERATIONS,
+    *audit_logs.OPERATIONS,
 )

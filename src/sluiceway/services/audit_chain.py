@@ -1,0 +1,122 @@
+"""Checks that the audit log is whole: every batch as it was written, chained to the one before, up to the head."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final, NamedTuple
+
+from sluiceway.domain.audit import digest_of, first_link, next_link
+from sluiceway.domain.ids import OrganizationId
+from sluiceway.services.engine import Engine
+from sluiceway.storage.audit_log import Chained, Head, every_batch, heads
+from sluiceway.storage.database import ReadTx
+
+EMPTY: Final = "nothing"
+
+
+class KnownHead(NamedTuple):
+    """A head that somebody wrote down elsewhere: whatever has been cut off since, it must still be in the chain."""
+
+    organization_id: OrganizationId
+    number: int
+    hash: bytes
+
+
+class Break(NamedTuple):
+    """A place at which an organization's chain is not what it was."""
+
+    organization_id: OrganizationId
+    number: int
+    expected: str
+    found: str
+
+
+@dataclass(slots=True)
+class ChainReport:
+    """How many entries were looked at, how many places are wrong, and the first of those."""
+
+    most: int
+    entries: int = 0
+    breaks: int = 0
+    first: list[Break] = field(default_factory=list[Break])
+
+    def add(self, organization_id: OrganizationId, number: int, expected: str, found: str) -> None:
+        """Count a place that is wrong."""
+        self.breaks += 1
+        if len(self.first) < self.most:
+            self.first.append(Break(organization_id, number, expected, found))
+
+
+@dataclass(slots=True)
+class _Chain:
+    """What has been read of one organization's chain."""
+
+    link: bytes
+    number: int = 0
+    entries: int = 0
+
+
+async def check_chains(tx: ReadTx, known: tuple[KnownHead, ...] = (), *, most: int) -> ChainReport:
+    """Go through every organization's log in one snapshot; give at most `most` examples of what is wrong.
+
+    Someone who may write to the database can rewrite the whole log with its hashes. Heads that were written down
+    elsewhere, `known` here, show that too.
+    """
+    report = ChainReport(most)
+    chains: dict[OrganizationId, _Chain] = {}
+    wanted = {(head.organization_id, head.number): head.hash for head in known}
+    async for chained in every_batch(tx):
+        organization_id = chained.organization_id
+        chain = chains.setdefault(organization_id, _Chain(first_link(organization_id)))
+        _check_batch(report, chain, chained)
+        expected = wanted.pop((organization_id, chained.number), chain.link)
+        if expected != chain.link:
+            report.add(organization_id, chained.number, _shown(expected), _shown(chain.link))
+    for (organization_id, number), expected in wanted.items():
+        report.add(organization_id, number, _shown(expected), EMPTY)
+    _check_heads(report, chains, await heads(tx))
+    return report
+
+
+async def list_heads(engine: Engine) -> list[KnownHead]:
+    """Tell where each organization's log ends, to be written down elsewhere; without those that have no entry."""
+    async with engine.database.read() as tx:
+        found = await heads(tx)
+    return [KnownHead(key, head.number, head.hash) for key, head in found.items() if head is not None and head.number]
+
+
+def _check_batch(report: ChainReport, chain: _Chain, chained: Chained) -> None:
+    organization_id, number, batch, positions, entries = chained
+    report.entries += len(entries)
+    if number != chain.number + 1:
+        report.add(organization_id, chain.number + 1, f"batch {chain.number + 1}", f"batch {number}")
+    elif batch is None:
+        report.add(organization_id, number, "a batch with its hash", f"{len(entries)} entries without one")
+    elif positions != list(range(batch.entries)):
+        report.add(organization_id, number, f"entries 0 to {batch.entries - 1}", f"entries {positions}")
+    elif digest_of(entries) != batch.digest:
+        report.add(organization_id, number, f"entries with digest {_shown(batch.digest)}", _shown(digest_of(entries)))
+    elif next_link(chain.link, number, batch.digest) != batch.hash:
+        report.add(organization_id, number, _shown(next_link(chain.link, number, batch.digest)), _shown(batch.hash))
+    chain.number = number
+    chain.entries += len(entries)
+    # What follows is chained to what is written here: one break is told once.
+    chain.link = chain.link if batch is None else batch.hash
+
+
+def _check_heads(
+    report: ChainReport, chains: Mapping[OrganizationId, _Chain], found: Mapping[OrganizationId, Head | None]
+) -> None:
+    for organization_id in found.keys() | chains.keys():
+        chain = chains.get(organization_id, _Chain(first_link(organization_id)))
+        expected = Head(chain.number, chain.entries, chain.link)
+        head = found.get(organization_id)
+        if head != expected:
+            report.add(organization_id, chain.number, _told(head), _told(expected))
+
+
+def _told(head: Head | None) -> str:
+    return "a head" if head is None else f"{head.number} batches of {head.entries} entries up to {_shown(head.hash)}"
+
+
+def _shown(hashed: bytes) -> str:
+    return hashed.hex()
