@@ -76,7 +76,9 @@ async def set_calls_per_minute(
 ) -> int:
     """Set a key's rate limit, None for none; return how many keys there were to change (0 or 1)."""
     row = {"organization_id": organization_id, "id": key_id, "calls_per_minute": calls_per_minute}
-    return await execute(tx, QUERIES["set_calls_per_minute"], row)
+    [(changed,)] = await fetch_all(tx, QUERIES["set_calls_per_minute"], row)
+    count: int = changed
+    return count
 
 
 async def list_keys(tx: ReadTx, organization_id: OrganizationId) -> list[ApiKey]:

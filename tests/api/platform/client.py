@@ -25,6 +25,7 @@ class Platform:
     secret: str | None
     headers: dict[str, str] = field(default_factory=dict)
     prefix: str = PREFIX
+    edge: Edge | None = None
 
     @property
     def v1(self) -> Api:
@@ -86,7 +87,7 @@ class Platform:
 async def open_platform(world: World, edge: Edge) -> AsyncGenerator[Platform]:
     _, secret = await create_key(world.engine, world.organization_id, "everything", every_grant(), rate_limit=PLENTY)
     async with open_http(edge) as http:
-        yield Platform(http, world, secret)
+        yield Platform(http, world, secret, edge=edge)
 
 
 def assert_refused(answer: httpx.Response, status: int, code: str, message: str | Iterable[str] = ()) -> None:

@@ -1,0 +1,97 @@
+"""How every generation tells of rate limits: what is left with each answer, and when to come back."""
+
+import re
+from collections.abc import Awaitable, Callable
+
+import httpx
+import pytest
+
+from sluiceway.domain.ids import to_base32
+from sluiceway.services import remote_access
+from sluiceway.services.keys import create_key, every_grant
+from tests.api.client import Api
+
+Ask = Callable[[Api], Awaitable[httpx.Response]]
+
+
+async def limited(api: Api, rate_limit: int = 2) -> Api:
+    world = api.world
+    _, secret = await create_key(world.engine, world.organization_id, "few", every_grant(), rate_limit=rate_limit)
+    return api.with_secret(secret)
+
+
+async def by_v1(api: Api) -> httpx.Response:
+    return await api.get("/accounts")
+
+
+async def by_sandbox(api: Api) -> httpx.Response:
+    return await api.send("GET", "/sandbox/clock")
+
+
+async def by_platform(api: Api) -> httpx.Response:
+    return await api.http.get("/platform/v1/accounts", headers={"Authorization": f"Bearer {api.secret}"})
+
+
+@pytest.mark.parametrize(
+    ("ask", "code", "message"),
+    [
+        (by_v1, "rate_limit_exceeded", "Rate limit exceeded. Maximum 2 requests per minute per API key."),
+        (by_sandbox, "rate_limit_exceeded", "Rate limit exceeded. Maximum 2 requests per minute per API key."),
+        (by_platform, "RATE_LIMIT_EXCEEDED", "Rate limit exceeded. Maximum 2 requests per minute per token."),
+    ],
+)
+async def test_what_is_left_is_told_and_then_when_to_come_back(api: Api, ask: Ask, code: str, message: str) -> None:
+    few = await limited(api)
+
+    first, second, third = [await ask(few) for _ in range(3)]
+
+    assert [answer.status_code for answer in (first, second, third)] == [200, 200, 429]
+    assert {answer.headers["ratelimit-policy"] for answer in (first, second, third)} == {'"key";q=2;w=60'}
+    assert re.fullmatch(r'"key";r=1;t=30', first.headers["ratelimit"])
+    assert re.fullmatch(r'"key";r=0;t=(60|59)', second.headers["ratelimit"])
+    assert re.fullmatch(r'"key";r=0;t=(60|59)', third.headers["ratelimit"])
+    assert third.headers["retry-after"] in ("30", "29")
+    assert third.json()["error"] == {"code": code, "message": message}
+    assert "retry-after" not in first.headers
+
+
+async def test_all_generations_count_together(api: Api) -> None:
+    few = await limited(api)
+
+    assert [(await ask(few)).status_code for ask in (by_v1, by_platform, by_sandbox)] == [200, 200, 429]
+
+
+async def test_tokens_and_rules_secrets_are_told_in_their_own_words(api: Api) -> None:
+    world = api.world
+    await remote_access.enable(world.engine, world.organization_id)
+    _, token = await remote_access.create_token(world.engine, world.organization_id, "Sheet", None)
+    rule = world.rules["auto_save"].id
+    [(_, secret)] = await remote_access.create_rule_secrets(world.engine, world.organization_id, [(rule, rule)])
+    calls = (
+        ("/accounts", {"x-sequence-access-token": f"Bearer {token}"}),
+        (f"/rules/ru_{to_base32(rule)}/trigger", {"x-sequence-signature": f"Bearer {secret}"}),
+    )
+
+    for path, headers in calls:
+        answers = [await api.http.post(path, headers=headers, json={}) for _ in range(101)]
+        assert [answer.status_code for answer in answers] == [200] * 100 + [429]
+        assert answers[-1].json()["code"] == "TOO_MANY_REQUESTS"
+        assert answers[-1].headers["retry-after"] == "1"
+        assert answers[-1].headers["ratelimit-policy"] == '"key";q=100;w=60'
+
+
+async def test_a_key_without_a_limit_is_told_of_none_and_strangers_are_not_counted(api: Api) -> None:
+    _, secret = await create_key(api.world.engine, api.world.organization_id, "free", every_grant(), rate_limit=None)
+
+    answers = [await by_v1(api.with_secret(secret)) for _ in range(150)]
+    assert {answer.status_code for answer in answers} == {200}
+    assert not any("ratelimit" in answer.headers for answer in answers)
+    assert "ratelimit" not in (await by_v1(api.with_secret(None))).headers
+
+
+async def test_a_call_that_comes_too_early_does_nothing_and_is_recorded(api: Api) -> None:
+    few = await limited(api, 1)
+    path = f"/rules/{api.rule()}/trigger"
+
+    assert [(await few.post(path, {}, key="k")).status_code for _ in range(2)] == [200, 429]
+    assert len(await api.world.executions()) == 1
