@@ -123,6 +123,24 @@ async def expire(engine: Engine, organization_id: OrganizationId) -> int:
     return await engine.database.write(work)
 
 
+async def require_cancel(engine: Engine, principal: Principal, transfer_id: TransferId | None) -> None:
+    """Raise PermissionDenied or MaximumAmountExceeded unless the key may call this transfer back.
+
+    A transfer that does not exist is refused to whoever could not make every transfer.
+    """
+    found = None
+    if transfer_id is not None:
+        async with engine.database.read() as tx:
+            found = await stored.find_transfer(tx, principal.organization_id, transfer_id)
+    _require(principal, found)
+
+
+def _require(principal: Principal, found: Transfer | None) -> None:
+    source = None if found is None or found.source is None else found.source.id
+    destination = None if found is None or found.destination is None else found.destination.id
+    require_transfer(principal, source, destination, found.amount if found is not None else NOTHING)
+
+
 async def cancel(
     engine: Engine, principal: Principal, transfer_id: TransferId | None, spelling: str, *, act: Act | None = None
 ) -> Transfer:
@@ -135,9 +153,7 @@ async def cancel(
     async def work(tx: WriteTx) -> Transfer:
         organization = await lock_organization(tx, principal.organization_id)
         found = None if transfer_id is None else await stored.find_transfer(tx, organization.id, transfer_id)
-        source = None if found is None or found.source is None else found.source.id
-        destination = None if found is None or found.destination is None else found.destination.id
-        require_transfer(principal, source, destination, found.amount if found is not None else NOTHING)
+        _require(principal, found)
         if found is None:
             raise NotFound(IdKind.TRANSFER, spelling)
         progress = await load_progress(engine, tx, organization, transfer_ids=[found.id])

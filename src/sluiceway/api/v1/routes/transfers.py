@@ -86,6 +86,8 @@ async def cancel_transfer(call: Call) -> Reply:
     """
     read_nothing(call)
     transfer_id = None if call.id is None else TransferId(call.id)
+    # Before a remembered answer is given again: it is for those alone who may do what was done.
+    await approvals.require_cancel(call.edge.engine, call.principal, transfer_id)
 
     async def cancel() -> Answer:
         transfer = await approvals.cancel(call.edge.engine, call.principal, transfer_id, call.spelling, act=call.act)
