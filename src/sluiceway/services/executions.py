@@ -33,6 +33,23 @@ async def get_execution(
     return found
 
 
+async def get_execution_of(
+    engine: Engine, principal: Principal, rule_id: RuleId | None, execution_id: ExecutionId | None, spelling: str
+) -> Execution:
+    """Read an execution of a rule that the key may see. Raises PermissionDenied and NotFound.
+
+    Whatever is no execution of this rule is not found, whether or not there is one of another rule.
+    """
+    require(principal, Permission.READ_RULE_EXECUTIONS, rule_id)
+    found = None
+    if execution_id is not None:
+        async with engine.database.read() as tx:
+            found = await stored.find_execution(tx, principal.organization_id, execution_id)
+    if found is None or found.rule_id != rule_id:
+        raise NotFound(IdKind.EXECUTION, spelling)
+    return found
+
+
 async def list_executions(
     engine: Engine,
     principal: Principal,

@@ -51,9 +51,13 @@ async def list_rule_executions(call: Call) -> Reply:
 )
 async def get_rule_execution(call: Call) -> Reply:
     """Read an execution: what started it, how it ended, and which transfers it made."""
-    execution_id = None if call.id is None else ExecutionId(call.id)
-    execution = await execution_services.get_execution(call.edge.engine, call.principal, execution_id, call.spelling)
-    executions.require_rule(call, execution)
+    execution = await execution_services.get_execution_of(
+        call.edge.engine,
+        call.principal,
+        None if call.parent_id is None else RuleId(call.parent_id),
+        None if call.id is None else ExecutionId(call.id),
+        call.spelling,
+    )
     return call.ok(executions.show_execution(call, execution))
 
 

@@ -114,12 +114,6 @@ def _unknown_rule(call: Call) -> NoReturn:
     raise NotFound(IdKind.RULE, call.spelling)
 
 
-def require_rule(call: Call, execution: Execution) -> None:
-    """Refuse an execution of another rule than the path says. Raises NotFound."""
-    if execution.rule_id != call.parent_id:
-        raise NotFound(IdKind.EXECUTION, call.spelling)
-
-
 def show_executions(call: Call, executions: list[Execution], window: Window) -> bytes:
     """Write a page of executions."""
     items = [
