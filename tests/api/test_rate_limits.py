@@ -4,6 +4,7 @@ import re
 from collections.abc import Awaitable, Callable
 
 import httpx
+import psycopg
 import pytest
 
 from sluiceway.domain.ids import to_base32
@@ -47,10 +48,11 @@ async def test_what_is_left_is_told_and_then_when_to_come_back(api: Api, ask: As
 
     assert [answer.status_code for answer in (first, second, third)] == [200, 200, 429]
     assert {answer.headers["ratelimit-policy"] for answer in (first, second, third)} == {'"key";q=2;w=60'}
-    assert re.fullmatch(r'"key";r=1;t=30', first.headers["ratelimit"])
-    assert re.fullmatch(r'"key";r=0;t=(60|59)', second.headers["ratelimit"])
-    assert re.fullmatch(r'"key";r=0;t=(60|59)', third.headers["ratelimit"])
-    assert third.headers["retry-after"] in ("30", "29")
+    assert first.headers["ratelimit"] == '"key";r=1;t=30'
+    for late in (second, third):
+        # Some of the half minute that a call takes may have passed.
+        assert re.fullmatch(r'"key";r=0;t=(3\d|4\d|5\d|60)', late.headers["ratelimit"])
+    assert 1 <= int(third.headers["retry-after"]) <= 30
     assert third.json()["error"] == {"code": code, "message": message}
     assert "retry-after" not in first.headers
 
@@ -61,7 +63,7 @@ async def test_all_generations_count_together(api: Api) -> None:
     assert [(await ask(few)).status_code for ask in (by_v1, by_platform, by_sandbox)] == [200, 200, 429]
 
 
-async def test_tokens_and_rules_secrets_are_told_in_their_own_words(api: Api) -> None:
+async def test_tokens_and_rules_secrets_are_told_in_their_own_words(api: Api, database_url: str) -> None:
     world = api.world
     await remote_access.enable(world.engine, world.organization_id)
     _, token = await remote_access.create_token(world.engine, world.organization_id, "Sheet", None)
@@ -72,12 +74,16 @@ async def test_tokens_and_rules_secrets_are_told_in_their_own_words(api: Api) ->
         (f"/rules/ru_{to_base32(rule)}/trigger", {"x-sequence-signature": f"Bearer {secret}"}),
     )
 
+    with psycopg.connect(database_url, autocommit=True) as conn:
+        for table in ("access_token", "rule_secret"):
+            conn.execute(f"UPDATE {table} SET calls_per_minute = 1".encode())  # noqa: S608 -- from the line above
+
     for path, headers in calls:
-        answers = [await api.http.post(path, headers=headers, json={}) for _ in range(101)]
-        assert [answer.status_code for answer in answers] == [200] * 100 + [429]
+        answers = [await api.http.post(path, headers=headers, json={}) for _ in range(2)]
+        assert [answer.status_code for answer in answers] == [200, 429]
         assert answers[-1].json()["code"] == "TOO_MANY_REQUESTS"
-        assert answers[-1].headers["retry-after"] == "1"
-        assert answers[-1].headers["ratelimit-policy"] == '"key";q=100;w=60'
+        assert 1 <= int(answers[-1].headers["retry-after"]) <= 60
+        assert answers[-1].headers["ratelimit-policy"] == '"key";q=1;w=60'
 
 
 async def test_a_key_without_a_limit_is_told_of_none_and_strangers_are_not_counted(api: Api) -> None:
