@@ -2,6 +2,7 @@
 
 import asyncio
 from datetime import timedelta
+from decimal import Decimal
 
 import httpx
 import pytest
@@ -53,7 +54,11 @@ async def test_a_rule_is_made_read_changed_and_run_once_a_person_enabled_it(
             Step(
                 [
                     Action(
-                        "PERCENTAGE", income.node, savings.node, percentage_value=25, percentage_target="SOURCE_ACCOUNT"
+                        "PERCENTAGE",
+                        income.node,
+                        savings.node,
+                        percentage_value=Decimal(25),
+                        percentage_target="SOURCE_ACCOUNT",
                     )
                 ],
                 Condition(condition=Comparison("BALANCE", "GREATER_THAN", 100)),
