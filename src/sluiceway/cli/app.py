@@ -25,6 +25,7 @@ from sluiceway.cli import (
 from sluiceway.cli.backtest import backtest
 from sluiceway.cli.failures import sentence_of
 from sluiceway.cli.forecast import forecast
+from sluiceway.cli.importing import import_
 from sluiceway.cli.output import complain
 from sluiceway.cli.simulating import simulate
 
@@ -42,6 +43,7 @@ app.command()(schema.migrate)
 app.command()(forecast)
 app.command()(auditing.audit)
 app.add_typer(audit_log.app, name="audit-log")
+app.command("import")(import_)
 app.add_typer(accounts.app, name="accounts")
 app.add_typer(clock.app, name="clock")
 app.add_typer(organizations.organizations, name="organizations")

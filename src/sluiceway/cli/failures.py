@@ -94,14 +94,15 @@ def _refusal(refusal: Refusal) -> str:
         case RuleDisabled():
             return "The rule is disabled. A person has to enable it first: sluiceway rules enable ID --as EMAIL"
         case RuleHasProblems(problems):
-            return f"The rule cannot be enabled: {_problems(problems)}"
+            return f"The rule cannot be enabled: {problems_in_words(problems)}"
         case InvalidParameters(problems):
-            return f"That does not make sense: {_problems(problems)}"
+            return f"That does not make sense: {problems_in_words(problems)}"
         case _:
             return f"That was refused: {type(refusal).__name__}"
 
 
-def _problems(problems: tuple[Problem, ...]) -> str:
+def problems_in_words(problems: tuple[Problem, ...]) -> str:
+    """Tell problems in one line."""
     return "; ".join(
         f"{visible(problem.path)} {visible(problem.message)}" if problem.path else visible(problem.message)
         for problem in problems

@@ -43,7 +43,7 @@ def create(
     as_json: AsJson = False,
 ) -> None:
     """Create an organization: whatever belongs to it is kept apart from every other one."""
-    name = _text(name, "name")
+    name = read_name(name)
 
     async def work(engine: "Engine") -> "OrganizationId":
         from sluiceway.services.organizations import create_organization
@@ -206,6 +206,11 @@ def _as_json(organization: "Organization") -> dict[str, str | None]:
         "mode": _mode(organization),
         "paused_at": show_time(organization.paused_at),
     }
+
+
+def read_name(given: str) -> str:
+    """Read what an organization is to be called."""
+    return _text(given, "name")
 
 
 def _text(given: str, what: str) -> str:

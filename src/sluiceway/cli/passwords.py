@@ -11,11 +11,18 @@ SHORTEST = 10
 
 def ask_password(email: str) -> str:
     """Ask a person for the password they have."""
+    return ask_secret(f"Password of {visible(email)}", "a password")
+
+
+def ask_secret(prompt: str, what: str) -> str:
+    """Ask for something that nobody may see."""
     if sys.stdin.isatty():
-        return getpass.getpass(f"Password of {visible(email)}: ")
+        return getpass.getpass(f"{prompt}: ")
     line = sys.stdin.readline()
     if not line:
-        raise CommandFailed("A password is needed: type it at a terminal, or give it as a line of standard input.")
+        raise CommandFailed(
+            f"{what[:1].upper()}{what[1:]} is needed: type it at a terminal, or give it as a line of standard input."
+        )
     return line.removesuffix("\n").removesuffix("\r")
 
 

@@ -42,14 +42,15 @@ async def deposit(engine: Engine, commands: Sequence[Deposit]) -> list[Answer | 
     """
 
     async def effect(tx: WriteTx, active: Sequence[Deposit]) -> list[Answer | Refusal]:
-        return await _deposit(engine, tx, active)
+        return await post_deposits(engine, tx, active)
 
     answers = await run_idempotently(engine, commands, effect)
     engine.wake()
     return answers
 
 
-async def _deposit(engine: Engine, tx: WriteTx, commands: Sequence[Deposit]) -> list[Answer | Refusal]:
+async def post_deposits(engine: Engine, tx: WriteTx, commands: Sequence[Deposit]) -> list[Answer | Refusal]:
+    """Post deposits as a part of a transaction, for whoever does more in it; their keys count for nothing here."""
     organization_ids = {command.organization_id for command in commands}
     organizations = await find_organizations(tx, organization_ids)
     own = await own_accounts(tx, organization_ids)

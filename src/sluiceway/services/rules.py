@@ -62,7 +62,7 @@ async def create_rule(engine: Engine, command: CreateRule) -> Answer:
     async def effect(tx: WriteTx, _: object) -> list[Answer | Refusal]:
         at = (await lock_organization(tx, command.organization_id)).clock.read(engine.now())
         accounts = await accounts_of(tx, command.organization_id)
-        if problems := _problems(engine, command.rule, accounts, command.typed_accounts, at):
+        if problems := problems_of(engine, command.rule, accounts, command.typed_accounts, at):
             return [InvalidParameters(problems)]
         rule_id = RuleId(engine.new_id())
         secret = engine.new_secret(SECRET_LENGTH)
@@ -114,7 +114,7 @@ async def amend_rule(
         record = await _get(tx, organization_id, rule_id, spelling)
         accounts = await accounts_of(tx, organization_id)
         rule, typed_accounts = amend(record.rule)
-        if problems := _problems(engine, rule, accounts, typed_accounts, at):
+        if problems := problems_of(engine, rule, accounts, typed_accounts, at):
             raise InvalidParameters(problems)
         await stored.revise_rule(tx, organization_id, record.id, record.revision + 1, rule, at)
         if record.is_enabled:
@@ -262,7 +262,7 @@ async def accounts_of(tx: ReadTx, organization_id: OrganizationId) -> dict[Accou
     return {record.account.id: record.account for record in records}
 
 
-def _problems(
+def problems_of(
     engine: Engine, rule: Rule, accounts: dict[AccountId, Account], typed_accounts: Sequence[TypedAccount], at: datetime
 ) -> tuple[Problem, ...]:
     """Find what keeps a rule from being saved, accounts named with another's type among it."""

@@ -84,7 +84,7 @@ async def connect(engine: Engine, command: ConnectAccount) -> Answer:
     organization = await sandbox_of(engine, command.organization_id)
     at = organization.clock.read(engine.now())
     account_id = AccountId(await claim_plan(engine, organization.id, command.idempotency, engine.new_id))
-    account = _bank_account(account_id, new, new.external_kind)
+    account = bank_account_of(account_id, new, new.external_kind)
     problems = await SandboxBank(engine.database).open_account(organization.id, account, at)
     if problems:
         raise InvalidParameters(problems)
@@ -111,7 +111,8 @@ async def connect(engine: Engine, command: ConnectAccount) -> Answer:
     return answer
 
 
-def _bank_account(account_id: AccountId, new: NewAccount, kind: ExternalKind) -> BankAccount:
+def bank_account_of(account_id: AccountId, new: NewAccount, kind: ExternalKind) -> BankAccount:
+    """Write an external account as its bank keeps it."""
     reported = new.reported
     return BankAccount(
         id=account_id,

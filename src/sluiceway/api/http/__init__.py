@@ -1,7 +1,7 @@
 """What API generations share: strict bodies, headers, parameters, cursors, operations, and how they are served."""
 
 from sluiceway.api.http.asgi import App, Receive, Scope, Send
-from sluiceway.api.http.bodies import MAX_BODY
+from sluiceway.api.http.bodies import MAX_BODY, parse
 from sluiceway.api.http.documents import Info, document
 from sluiceway.api.http.generation import RETRY_AFTER_S, Generation, build, failure_of
 from sluiceway.api.http.headers import request_id_of
@@ -63,6 +63,7 @@ __all__ = [
     "failure_of",
     "operation",
     "page",
+    "parse",
     "read_instant",
     "read_pairs",
     "request_id_of",

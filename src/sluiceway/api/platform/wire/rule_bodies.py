@@ -6,10 +6,11 @@ the values, and `check` what they mean.
 
 import json
 from collections.abc import Callable, Sequence
-from typing import Any, Final
+from decimal import Decimal
+from typing import Any, Final, cast
 from zoneinfo import ZoneInfo
 
-from sluiceway.api.http import Call, read_instant
+from sluiceway.api.http import Call, parse, read_instant
 from sluiceway.api.platform.wire.rules import LEVELS, Accounts, is_supported, show_rule
 from sluiceway.api.platform.wire.shapes import ACCOUNT_TYPES, MAX_ID, MAX_NAME, read_account_id, renamed
 from sluiceway.domain.errors import RuleNotSupported
@@ -48,6 +49,9 @@ ACTIONS: Final = {
 }
 """The fields of each action beside its type and those of all."""
 
+SHOWN: Final = frozenset({"id", "status", "createdAt", "updatedAt", "deletedAt"})
+"""What is shown of a rule beside what it says."""
+
 SETTINGS: Final = ("approvalAboveInCents", "maxBalanceAgeInMinutes")
 
 Amend = Callable[[Rule], tuple[Rule, Sequence[TypedAccount]]]
@@ -55,11 +59,7 @@ Amend = Callable[[Rule], tuple[Rule, Sequence[TypedAccount]]]
 
 def read_new_rule(call: Call) -> CreateRule:
     """Read the request for a rule. Raises InvalidParameters."""
-    fields = Fields.of(call.body, "")
-    typed: list[TypedAccount] = []
-    for key in ("trigger", "steps"):
-        fields.raw(key)
-    rule = read_rule(_parts(fields, typed))
+    rule, typed = _whole(call.body)
 
     def answer(record: RuleRecord, accounts: Accounts) -> Answer:
         return Answer(201, show_rule(call, record, accounts))
@@ -67,6 +67,34 @@ def read_new_rule(call: Call) -> CreateRule:
     return CreateRule(
         call.principal.organization_id, rule, call.idempotency, answer, typed_accounts=typed, act=call.act
     )
+
+
+def read_shown_rule(shown: bytes) -> tuple[Rule, Sequence[TypedAccount]]:
+    """Read a rule back that a server of this API has shown. Raises InvalidParameters.
+
+    What is null counts as left out, since a server may show more fields than we know. One of those that says something
+    is refused: without it the rule might mean something else.
+    """
+    fields = Fields.of(_said(parse(shown)), "")
+    return _whole({key: value for key, value in fields.values.items() if key not in SHOWN})
+
+
+def _said(value: object) -> object:
+    if isinstance(value, list):
+        return [_said(item) for item in cast("list[object]", value)]
+    if isinstance(value, dict):
+        pairs = cast("dict[str, object]", value).items()
+        return {key: _said(item) for key, item in pairs if item is not None or key in COMMON}
+    # Some write every number with a point.
+    return int(value) if isinstance(value, Decimal) and value == value.to_integral_value() else value
+
+
+def _whole(body: object) -> tuple[Rule, Sequence[TypedAccount]]:
+    fields = Fields.of(body, "")
+    typed: list[TypedAccount] = []
+    for key in ("trigger", "steps"):
+        fields.raw(key)
+    return read_rule(_parts(fields, typed)), typed
 
 
 def read_change(call: Call) -> Amend:
