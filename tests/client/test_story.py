@@ -10,6 +10,7 @@ import pytest
 from sluiceway.client import (
     Action,
     AsyncSluiceway,
+    AuditLogEntry,
     BadRequest,
     Comparison,
     Condition,
@@ -21,6 +22,7 @@ from sluiceway.client import (
     Unauthorized,
 )
 from sluiceway.domain.ids import RuleId
+from sluiceway.services.keys import create_key, every_grant
 from sluiceway.services.rules import enable_rule
 from sluiceway.storage.rules import find_rule
 from tests.client.scripted import URL, LosingAnswers
@@ -145,6 +147,41 @@ async def test_refusals_of_the_real_server_are_read(client: AsyncSluiceway, appl
 
     assert (unknown.value.code, wrong.value.code) == ("ACCOUNT_NOT_FOUND", "TRANSFER_SOURCE_NOT_FOUND")
     assert unknown.value.request_id
+
+
+async def test_the_audit_log_tells_what_the_program_did_and_why(
+    application: httpx.ASGITransport, secret: str, world: World
+) -> None:
+    async with AsyncSluiceway(URL, secret, transport=application, called_reason="the monthly look") as client:
+        await client.accounts.get(world.accounts["savings"])
+        entries: list[AuditLogEntry] = []
+        # Reads are recorded a moment after they were answered.
+        for _ in range(200):
+            if entries := [each async for each in client.audit_logs.list(action="GET_ACCOUNT")]:
+                break
+            await asyncio.sleep(0.02)
+
+    [entry] = entries
+    assert (entry.outcome, entry.called_reason, entry.error_code) == ("SUCCESS", "the monthly look", None)
+    assert entry.path == f"/platform/v1/accounts/{world.accounts['savings']}"
+
+
+async def test_who_calls_too_often_waits_as_long_as_the_server_says(
+    application: httpx.ASGITransport, world: World
+) -> None:
+    _, slow = await create_key(world.engine, world.organization_id, "slow", every_grant(), rate_limit=60)
+    slept: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        slept.append(seconds)
+        await asyncio.sleep(seconds)
+
+    async with AsyncSluiceway(URL, slow, transport=application, sleep=sleep) as client:
+        names = [(await client.accounts.get(world.accounts["savings"])).name for _ in range(63)]
+
+    assert names == ["savings"] * 63
+    assert slept
+    assert min(slept) >= 1
 
 
 async def test_a_program_that_blocks_does_the_same_over_a_socket(url: str, secret: str, world: World) -> None:

@@ -91,6 +91,7 @@ COMMANDS = (
     "rules test",
     "rules backtest",
     "forecast",
+    "import",
     "executions list",
     "executions show",
     "webhooks create",

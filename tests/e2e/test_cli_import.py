@@ -3,6 +3,7 @@
 import asyncio
 import json
 import socket
+from collections import Counter
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
@@ -23,6 +24,7 @@ from sluiceway.domain.money import Cents
 from sluiceway.domain.rules import needs, read_rule
 from sluiceway.services.accounts import delete_account
 from sluiceway.services.audit import run_audit
+from sluiceway.services.audit_log import list_entries
 from sluiceway.services.deposits import Deposit
 from sluiceway.services.deposits import deposit as post
 from sluiceway.services.edge import Edge
@@ -59,7 +61,7 @@ class Source:
 
     async def key_for(self, **grants: Grant) -> str:
         held = READING | {Permission(name): grant for name, grant in grants.items()}
-        return (await create_key(self.engine, DEMO_ORGANIZATION, "import", held))[1]
+        return (await create_key(self.engine, DEMO_ORGANIZATION, "import", held, rate_limit=None))[1]
 
     def around(self, app: Callable[..., Awaitable[None]]) -> Callable[..., Awaitable[None]]:
         async def called(scope: Any, receive: Any, send: Any) -> None:
@@ -196,6 +198,7 @@ async def test_everything_arrives_under_its_id_and_a_second_time_nothing_does(so
         engine = plain_engine(database)
         organization_id = await the_organization(engine)
         there = await found_in(engine, organization_id)
+        acts = await list_entries(engine, organization_id, limit=100)
         before = await digest(database)
         again = await target.call()
         after = await digest(database)
@@ -213,6 +216,9 @@ async def test_everything_arrives_under_its_id_and_a_second_time_nothing_does(so
     assert f"Imported 15 accounts and {len(supported)} rules into Home." in told
     assert "this API has no words for it" in told
     assert f"sluiceway rules enable ID --as EMAIL --organization {organization_id}" in told
+    assert Counter(each.entry.act.action for each in acts) == {
+        "CREATE_ORGANIZATION": 1, "IMPORT_ACCOUNT": 15, "IMPORT_RULE": len(supported),
+    }  # fmt: skip
     assert "Imported 0 accounts and 0 rules into Home." in again
     assert again.count("here already") == 15 + len(supported)
     # The bank notes when it was last asked; nothing else has changed.

@@ -221,7 +221,7 @@ class CardTransaction(Model, kw_only=True, frozen=True):
 
 
 class AuditLogEntry(Model, kw_only=True, frozen=True):
-    """One call that was made with a key."""
+    """One call that was made with a key. The last two fields are extensions of Sluiceway."""
 
     id: str
     created_at: datetime
@@ -232,6 +232,8 @@ class AuditLogEntry(Model, kw_only=True, frozen=True):
     request_id: str
     outcome: str
     error_code: str | None = None
+    called_reason: str | None = None
+    is_replay: bool | None = None
 
 
 class Page(Struct, Generic[T_co], frozen=True):

@@ -5,12 +5,13 @@ adds only what is new. The sandbox's bank has books of its own: accounts are ope
 for those that are there already, which a crash in between may have left out.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Final, NamedTuple
 
+from sluiceway.domain.audit import Act, operators_act
 from sluiceway.domain.errors import Problem, Refusal, SandboxOnly
 from sluiceway.domain.ids import AccountId, KeyId, OrganizationId, RuleId
 from sluiceway.domain.ledger import Account, AccountKind, ExternalKind
@@ -18,6 +19,7 @@ from sluiceway.domain.money import MAX_CENTS, NO_CENTS, Cents
 from sluiceway.domain.rules import Rule, fingerprint, needs
 from sluiceway.rails.sandbox import SandboxBank
 from sluiceway.services.accounts import NewAccount, insert_account
+from sluiceway.services.audit_log import Done, record
 from sluiceway.services.deposits import Deposit, post_deposits
 from sluiceway.services.engine import Engine
 from sluiceway.services.idempotency import Answer
@@ -121,6 +123,7 @@ async def import_all(engine: Engine, command: Import) -> Imported:
         await _write_rules(engine, tx, command, organization, imported)
         if command.is_dry_run:
             raise _NothingIsWritten(imported)
+        await record(engine, tx, [Done(act) for act in _acts(command, imported)])
         return organization, imported
 
     try:
@@ -130,6 +133,16 @@ async def import_all(engine: Engine, command: Import) -> Imported:
     if organization.is_sandbox:
         await _open_at_the_bank(engine, organization, command.accounts, imported.accounts)
     return imported
+
+
+def _acts(command: Import, imported: Imported) -> Iterator[Act]:
+    """Name what has been done, for the audit log."""
+    if command.new is not None:
+        yield operators_act(command.organization_id, "CREATE_ORGANIZATION")
+    for action, entries in (("IMPORT_ACCOUNT", imported.accounts), ("IMPORT_RULE", imported.rules)):
+        for subject_id, entry in entries.items():
+            if entry.outcome is Outcome.IMPORTED:
+                yield operators_act(command.organization_id, action, subject_id)
 
 
 async def _write_accounts(
@@ -144,8 +157,8 @@ async def _write_accounts(
             imported.accounts[account.id] = _present(present, account.new)
             continue
         new, problems = _linked(_reported(account.new, organization, at), known)
-        record = await insert_account(engine, tx, organization.id, new, account.id)
-        known[account.id] = record.account
+        made = await insert_account(engine, tx, organization.id, new, account.id)
+        known[account.id] = made.account
         imported.accounts[account.id] = Entry(Outcome.IMPORTED, problems)
     await _deposit(engine, tx, command, imported)
 
