@@ -4,19 +4,16 @@ import asyncio
 import json
 import socket
 from collections import Counter
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import pytest
 import pytest_asyncio
-import uvicorn
 from typer.testing import CliRunner
 
-from sluiceway.api.app import create_app
 from sluiceway.cli.app import app
 from sluiceway.cli.failures import sentence_of
-from sluiceway.cli.serving import _quiet_server
 from sluiceway.domain.access import Grant, Permission
 from sluiceway.domain.accounts import AccountRecord
 from sluiceway.domain.ids import AccountId, KeyId, OrganizationId
@@ -27,18 +24,18 @@ from sluiceway.services.audit import run_audit
 from sluiceway.services.audit_log import list_entries
 from sluiceway.services.deposits import Deposit
 from sluiceway.services.deposits import deposit as post
-from sluiceway.services.edge import Edge
 from sluiceway.services.engine import Engine
 from sluiceway.services.idempotency import Answer
 from sluiceway.services.keys import create_key
 from sluiceway.services.rules import CreateRule, create_rule, delete_rule, revise_rule
-from sluiceway.services.seeding import DEMO_ORGANIZATION, Demo, seed_demo
+from sluiceway.services.seeding import DEMO_ORGANIZATION, seed_demo
 from sluiceway.storage.accounts import list_accounts
 from sluiceway.storage.database import Database
 from sluiceway.storage.organizations import list_organizations
 from sluiceway.storage.rules import list_rules
 from tests.api.client import digest
 from tests.e2e.processes import run
+from tests.e2e.sources import Source, serving_source
 from tests.invariants import violations
 from tests.support import fixed, on_demand, plain_engine
 
@@ -48,56 +45,13 @@ READING = {Permission.READ_ACCOUNTS: Grant(is_for_every=True), Permission.READ_R
 UNSUPPORTED = "Tax first, then split"
 
 
-@dataclass
-class Source:
-    """A server with the demo's accounts and rules; `faults` says what happens to which of its requests."""
-
-    engine: Engine
-    demo: Demo
-    url: str = ""
-    key: str = ""
-    asked: list[str] = field(default_factory=list)
-    faults: dict[int, tuple[int, list[tuple[bytes, bytes]], bytes]] = field(default_factory=dict)
-
-    async def key_for(self, **grants: Grant) -> str:
-        held = READING | {Permission(name): grant for name, grant in grants.items()}
-        return (await create_key(self.engine, DEMO_ORGANIZATION, "import", held, rate_limit=None))[1]
-
-    def around(self, app: Callable[..., Awaitable[None]]) -> Callable[..., Awaitable[None]]:
-        async def called(scope: Any, receive: Any, send: Any) -> None:
-            if scope["type"] == "http":
-                self.asked.append(scope["path"])
-            fault = self.faults.pop(len(self.asked), None) if scope["type"] == "http" else None
-            if fault is None:
-                await app(scope, receive, send)
-                return
-            status, headers, body = fault
-            await send({"type": "http.response.start", "status": status, "headers": headers})
-            await send({"type": "http.response.body", "body": body})
-
-        return called
-
-
 @pytest_asyncio.fixture
 async def source(database: Database) -> AsyncGenerator[Source]:
-    """Serve the demo on a free port of this machine, with a key that may read."""
+    """Serve the demo, with a key that may read."""
     engine = plain_engine(database)
-    made = Source(engine, await seed_demo(engine))
-    made.key = await made.key_for()
-    edge, ready = Edge(engine), asyncio.Event()
-    server = _quiet_server(
-        uvicorn.Config(made.around(create_app(edge)), log_config=None, access_log=False, lifespan="off"), ready.set
-    )
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        sock.listen()
-        made.url = f"http://127.0.0.1:{sock.getsockname()[1]}"
-        serving = asyncio.create_task(server.serve(sockets=[sock]))
-        await asyncio.wait_for(ready.wait(), 30)
+    demo = await seed_demo(engine)
+    async with serving_source(engine, DEMO_ORGANIZATION, demo.accounts) as made:
         yield made
-        server.should_exit = True
-        await serving
-    await edge.close()
 
 
 class Ran(NamedTuple):
@@ -155,7 +109,7 @@ class Found:
 async def deposit(source: Source, account: str, amount: int) -> None:
     arriving = Deposit(
         organization_id=DEMO_ORGANIZATION,
-        account_id=source.demo.accounts[account],
+        account_id=source.accounts[account],
         spelling="",
         amount=Cents(amount),
         key_id=KeyId(source.engine.new_id()),
@@ -283,7 +237,7 @@ async def test_what_is_new_changed_or_deleted_is_told_apart(source: Source, targ
 
 
 async def new_rule(source: Source, name: str, account: str = "savings") -> None:
-    ids = source.demo.accounts
+    ids = source.accounts
     written = on_demand(ids[account], fixed(100, ids[account], ids["emergency"])) | {"name": name}
     command = CreateRule(DEMO_ORGANIZATION, read_rule(written), None, lambda *_: Answer(201, b""))
     await create_rule(source.engine, command)
@@ -295,7 +249,7 @@ async def test_a_deleted_account_stays_deleted_and_its_rules_are_not_made(source
     async with Database(target.url) as database:
         engine = plain_engine(database)
         organization_id = await the_organization(engine)
-        await delete_account(engine, organization_id, AccountId(source.demo.accounts["bills"]), "")
+        await delete_account(engine, organization_id, AccountId(source.accounts["bills"]), "")
         outcomes = await target.outcomes()
         told = await target.call()
 
@@ -329,7 +283,7 @@ async def test_a_source_that_is_busy_is_left_alone_as_long_as_it_asks(source: So
 
 
 async def test_a_narrow_key_imports_what_it_sees_and_no_rule_that_names_more(source: Source, target: Target) -> None:
-    seen = [source.demo.accounts[short] for short in ("income", "savings")]
+    seen = [source.accounts[short] for short in ("income", "savings")]
     await new_rule(source, "Half seen")
     key = await source.key_for(READ_ACCOUNTS=Grant(resources=frozenset(seen)))
     outcomes = await target.outcomes("--create", "Home", key=key)
