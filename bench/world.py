@@ -20,6 +20,7 @@ from sluiceway.domain.accounts import AccountRecord
 from sluiceway.domain.ids import AccountId, IdKind, KeyId, OrganizationId, PersonId, RuleId, format_id
 from sluiceway.domain.ledger import AccountKind
 from sluiceway.domain.money import Cents
+from sluiceway.domain.rate_limits import MOST_PER_MINUTE
 from sluiceway.domain.revisions import RuleRecord
 from sluiceway.domain.rules import read_rule
 from sluiceway.services.accounts import NewAccount, insert_account
@@ -58,7 +59,7 @@ async def seed(url: str, organizations: int, accounts: int, rules: int) -> Seede
             organization_id, person = await _organization(engine, number, password_hash)
             pods = [await _account(engine, organization_id, index) for index in range(accounts)]
             await deposit(engine, [_deposit(engine, organization_id, pod) for pod in pods])
-            _, secret = await create_key(engine, organization_id, "bench", every_grant())
+            _, secret = await create_key(engine, organization_id, "bench", every_grant(), rate_limit=MOST_PER_MINUTE)
             for _ in range(rules):
                 rule_id = await _rule(engine, person, chance.sample(pods, 3))
                 path = f"/api/v1/rules/{format_id(IdKind.RULE, rule_id)}/trigger"
