@@ -99,6 +99,18 @@ async def test_what_expires_first_is_at_the_top(home: Town):
     assert await home.waiting() == [second, first]
 
 
+async def test_what_has_been_decided_expires_no_more(home: Town):
+    approved, refused, waiting = [await asked(home, "internal") for _ in range(3)]
+    await home.let_go(approved)
+    await refuse(home.engine, home.person, PASSWORD, refused)
+
+    assert [(await home.moved(one)).approval_expires_at is None for one in (approved, refused, waiting)] == [
+        True,
+        True,
+        False,
+    ]
+
+
 # ------------------------------------------------------------------------------------------------------------ approving
 
 

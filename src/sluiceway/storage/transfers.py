@@ -194,6 +194,7 @@ async def list_transfers(
 
 
 def _read(row: tuple[Any, ...]) -> Transfer:
+    status = TransferStatus(row[15])
     return Transfer(
         organization_id=row[0],
         id=row[1],
@@ -204,7 +205,7 @@ def _read(row: tuple[Any, ...]) -> Transfer:
         direction=Direction(row[12]),
         origin=Origin(row[13]),
         mode=Mode(row[14]),
-        status=TransferStatus(row[15]),
+        status=status,
         error_code=row[16],
         execution_id=row[17],
         rule_id=row[18],
@@ -214,7 +215,8 @@ def _read(row: tuple[Any, ...]) -> Transfer:
         status_reason=row[22],
         returned_at=row[23],
         return_code=row[24],
-        approval_expires_at=row[25],
+        # The row keeps how long it would have waited; once somebody has decided, nothing expires.
+        approval_expires_at=row[25] if status is TransferStatus.PENDING_APPROVAL else None,
         staged_account_id=row[26],
     )
 
