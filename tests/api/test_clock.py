@@ -13,7 +13,7 @@ from sluiceway.services.idempotency import Idempotency
 from sluiceway.services.organizations import pause, resume
 from tests.api.client import Api, assert_refused
 from tests.api.outside import MONDAY, on_monday, read, told, work
-from tests.api.test_story import body_003, deposit, enable
+from tests.api.test_story import body_003, enable
 
 DAYS = Idempotency("POST /sandbox/clock/advance", "mine", b"the body")
 
@@ -70,21 +70,6 @@ async def daily_rule(api: Api, start: str) -> str:
     rule = (await told(api, "/rules", body, status=201))["id"]
     await enable(api, rule)
     return rule
-
-
-async def test_a_schedule_fires_as_often_as_its_time_comes(api: Api) -> None:
-    await on_monday(api)
-    await deposit(api, 1_000_000, "savings")
-    rule = await daily_rule(api, "2030-01-07T20:30:00Z")
-    moved = await told(api, "/sandbox/clock/advance", {"days": 3})
-    runs = await read(api, "/rule-executions", rule_id=rule)
-
-    assert moved["stops"] >= 3
-    assert [run["trigger_details"] for run in runs] == [
-        {"type": "scheduled", "scheduled_time": f"2030-01-0{day}T20:30:00.000Z"} for day in (9, 8, 7)
-    ]
-    assert [run["created_at"] for run in runs] == [run["trigger_details"]["scheduled_time"] for run in runs]
-    assert {run["status"] for run in runs} == {"executed"}
 
 
 async def test_a_run_that_was_late_says_how_late(api: Api) -> None:

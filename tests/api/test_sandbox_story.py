@@ -338,33 +338,6 @@ async def test_a_transfer_can_be_cancelled_before_it_is_handed_over_and_not_afte
     assert await balance(api, bank) == 102_000
 
 
-async def test_a_simulation_of_a_disabled_rule_moves_nothing_and_is_not_among_what_is_live(api: Api) -> None:
-    await deposit(api, 100_000)
-    await api.world.settle()
-    account = api.account("income")
-    live = await read(api, "/transfers", account_id=account)
-    before = await api.world.balances()
-    await api.world.rule("off", fixed_rule(), enabled=False)
-    assert_refused(await api.post(f"/rules/{api.rule('off')}/trigger", {"simulation": False}), 403, "rule_disabled")
-    started = await told(api, f"/rules/{api.rule('off')}/trigger", {"simulation": True})
-    await api.world.settle()
-    shown = await read(api, f"/rule-executions/{started['execution_id']}")
-
-    assert (shown["status"], shown["execution_mode"], shown["transfers_completed"]) == ("executed", "simulation", 1)
-    simulated = await read(api, f"/transfers/{shown['transfer_ids'][0]}")
-    assert (simulated["execution_mode"], simulated["status"]) == ("simulation", "complete")
-    assert await api.world.balances() == before
-    rule = {"rule_id": api.rule("off")}
-    assert await read(api, "/rule-executions", **rule) == []
-    assert await read(api, "/rule-executions", **rule, execution_mode="live") == []
-    assert await read(api, "/rule-executions", **rule, execution_mode="simulation") == [shown]
-    assert await read(api, "/rule-executions", **rule, execution_mode="all") == [shown]
-    listed = {key: value for key, value in simulated.items() if key != "legs"}
-    assert await read(api, "/transfers", account_id=account) == live
-    assert await read(api, "/transfers", account_id=account, execution_mode="simulation") == [listed]
-    assert await read(api, "/transfers", account_id=account, execution_mode="all") == [listed, *live]
-
-
 def fixed_rule() -> dict[str, Any]:
     action = {"type": "FIXED", "amount_in_cents": 500, "source": "income", "destination": "savings"}
     trigger = {"type": "MANUAL", "account_id": "income"}

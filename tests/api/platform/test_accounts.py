@@ -5,7 +5,6 @@ from typing import Any
 import pytest
 
 from sluiceway.domain.access import Permission
-from sluiceway.domain.ids import IdKind, format_id
 from sluiceway.domain.ledger import AccountKind, ExternalKind, ReportedBalance
 from sluiceway.domain.money import Cents
 from tests.api.client import only
@@ -56,12 +55,6 @@ async def test_a_liability_shows_what_its_institution_reports(platform: Platform
     assert (shown["balance"]["balanceInCents"], shown["balance"]["availableBalanceInCents"]) == (50_000, None)
     assert shown["balance"]["nextPaymentMinimumInCents"] == 2_500
     assert (shown["canBeSource"], shown["canBeDestination"]) == (False, True)
-
-
-async def test_every_spelling_of_an_id_is_accepted(platform: Platform) -> None:
-    plain = platform.account("income")
-    for spelling in (plain, plain.upper(), format_id(IdKind.ACCOUNT, plain), format_id(IdKind.ACCOUNT, plain).lower()):
-        assert (await platform.read(f"/accounts/{spelling}"))["id"] == plain
 
 
 @pytest.mark.parametrize("spelling", ["nobody", "00000000-0000-7000-8000-000000000000", "rule_0", "1"])

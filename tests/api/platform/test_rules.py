@@ -7,7 +7,6 @@ import pytest
 
 from sluiceway.domain.ledger import AccountKind, ExternalKind
 from tests.api.platform.client import Platform, assert_refused
-from tests.api.test_story import enable
 
 
 def saving(platform: Platform) -> dict[str, Any]:
@@ -71,22 +70,6 @@ async def test_a_rule_reads_as_documented(platform: Platform) -> None:
     }  # fmt: skip
     assert action["source"] == {"id": platform.account("income"), "type": "INCOME_SOURCE", "name": "income"}
     assert b'"percentageValue":20,' in answer.content
-
-
-async def test_a_created_rule_is_disabled_until_a_person_enables_it(platform: Platform) -> None:
-    body = saving(platform)
-    created = await platform.post("/rules", body)
-    shown = created.json()["data"]
-    refused = await platform.post(f"/rules/{shown['id']}/trigger", {})
-    await enable(platform.v1, shown["id"])
-
-    assert created.status_code == 201
-    assert (shown["status"], shown["name"], shown["trigger"]) == ("DISABLED", body["name"], body["trigger"])
-    assert shown["steps"] == with_names(platform, body)
-    assert_refused(refused, 403, "RULE_DEACTIVATED", "This rule is deactivated and cannot be triggered using the API")
-    triggered = await platform.post(f"/rules/{shown['id']}/trigger", {"executeAmount": 150_000})
-    assert triggered.status_code == 202
-    assert (await platform.read(f"/rules/{shown['id']}"))["status"] == "ENABLED"
 
 
 async def test_a_change_leaves_the_rest_and_disables_the_rule(platform: Platform) -> None:

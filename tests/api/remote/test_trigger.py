@@ -1,17 +1,16 @@
 """Running a rule by its secret: the documented answer, once for each key, and only what a person has enabled."""
 
-import asyncio
 import json
 from typing import Any
 
 import pytest
 
-from sluiceway.domain.ids import IdKind, RuleId, format_id, to_base32
+from sluiceway.domain.ids import IdKind, format_id, to_base32
 from sluiceway.domain.rules import TriggerType
-from sluiceway.services.rules import delete_rule, disable_rule, enable_rule, revise_rule
+from sluiceway.services.rules import delete_rule, disable_rule, revise_rule
 from tests.api.client import Api
 from tests.api.remote.client import Remote, assert_invalid, new_secret
-from tests.support import PASSWORD, fixed, on_demand
+from tests.support import fixed, on_demand
 
 DOCUMENTED = """
 { "code": "OK", "message": "Rule with id ru_12345 has been triggered",
@@ -120,14 +119,6 @@ async def test_a_key_runs_it_once_whatever_else_is_sent_and_wherever(remote: Rem
     assert len(await caller.world.executions("outside")) == 2
 
 
-async def test_fifty_at_once_with_one_key_run_it_once(remote: Remote) -> None:
-    answers = await asyncio.gather(*(remote.trigger(key="same") for _ in range(50)))
-
-    assert {answer.status_code for answer in answers} == {200}
-    assert len({answer.content for answer in answers}) == 1
-    assert len(await remote.world.executions("auto_save")) == 1
-
-
 async def test_a_key_of_this_api_is_not_one_of_another(api: Api, remote: Remote) -> None:
     await api.post(f"/rules/{api.rule()}/trigger", {}, key="same")
     answer = await remote.trigger(key="same")
@@ -156,16 +147,6 @@ async def test_a_rule_that_no_person_has_enabled_is_not_run(remote: Remote) -> N
 )
 async def test_an_id_that_is_not_the_secrets_rule_is_invalid(remote: Remote, unchanged: None, spelling: str) -> None:
     assert_invalid(await remote.trigger(path=f"/rules/{spelling}/trigger"), "no rule with this id")
-
-
-async def test_a_refusal_is_not_remembered(remote: Remote) -> None:
-    caller = await ready(remote)
-    record = await caller.world.rule("later", REMOTE_RULE | {"name": "Later"}, enabled=False)
-    later = caller.having(secret=await new_secret(caller.world, "later"))
-    assert_invalid(await later.trigger("later", key="k"), "disabled")
-
-    await enable_rule(caller.world.engine, caller.world.person, PASSWORD, RuleId(record.id), record.fingerprint)
-    assert (await later.trigger("later", key="k")).status_code == 200
 
 
 @pytest.mark.parametrize("body", [b"{", b"nonsense", b'{"a": NaN}', b'{"a": 1, "a": 2}', b"\xff"])
