@@ -5,40 +5,6 @@ from tests.api.client import Api, assert_refused
 from tests.api.test_story import body_003, deposit
 
 
-async def test_a_transfer_is_made_listed_and_read(api: Api) -> None:
-    await deposit(api, 100_000)
-    body = {
-        "source_account_id": api.account("income"),
-        "destination_account_id": api.account("savings"),
-        "amount_in_cents": 2_500,
-    }
-    made = await api.post("/transfers", body)
-    shown = made.json()["data"]
-
-    assert made.status_code == 201
-    assert shown == {
-        "id": shown["id"],
-        "amount_in_cents": 2_500,
-        "direction": "internal",
-        "origin": "user",
-        "status": "complete",
-        "source": {"id": api.account("income"), "name": "income", "type": "income_source"},
-        "destination": {"id": api.account("savings"), "name": "savings", "type": "pod"},
-        "rule_id": None,
-        "rule_execution_id": None,
-        "error_code": None,
-        "created_at": shown["created_at"],
-        "completed_at": shown["completed_at"],
-        "execution_mode": "live",
-        "status_reason": None,
-        "return_code": None,
-        "returned_at": None,
-        "approval_expires_at": None,
-    }
-    assert (await api.get(f"/transfers/{shown['id']}")).json()["data"] == shown | {"legs": []}
-    assert (await api.get("/transfers", account_id=api.account("savings"))).json()["data"] == [shown]
-
-
 async def test_accounts_are_made_read_listed_and_deleted(api: Api) -> None:
     card = await api.post(
         "/accounts/external-accounts",
@@ -124,21 +90,6 @@ async def test_lists_without_entries_are_empty(api: Api) -> None:
 
         assert answer.status_code == 200
         assert (answer.json()["data"], answer.json()["page_info"]) == ([], empty)
-
-
-async def test_rules_are_listed_with_their_source(api: Api) -> None:
-    [shown] = (await api.get("/rules", source_id=api.account("income"))).json()["data"]
-
-    assert shown == {
-        "id": api.rule(),
-        "nickname": "Auto-save on deposit",
-        "description": "Saves 20% of every incoming deposit",
-        "status": "enabled",
-        "trigger_type": "ON_FUNDS_TRANSFERRED",
-        "source": {"id": api.account("income"), "name": "income", "type": "income_source"},
-        "created_at": shown["created_at"],
-        "updated_at": shown["updated_at"],
-    }
 
 
 async def test_a_live_account_that_no_bank_reports_keeps_what_was_typed_in(live: Api) -> None:

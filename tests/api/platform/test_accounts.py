@@ -22,28 +22,6 @@ BALANCE = {
 DETAILS = {"routingNumber", "bankAccountNumber", "balance", "savingsTargetInCents"}
 
 
-async def test_a_list_has_the_documented_fields(platform: Platform) -> None:
-    answer = await platform.get("/accounts")
-
-    assert answer.json()["data"]["pagination"] == {"page": 1, "pageSize": 10, "hasNextPage": False}
-    shown = answer.json()["data"]["items"]
-    assert [one["name"] for one in shown] == ["emergency", "savings", "income"]
-    assert {frozenset(one) for one in shown} == {frozenset(SUMMARY)}
-    assert [one["type"] for one in shown] == ["POD", "POD", "INCOME_SOURCE"]
-    assert shown[0]["id"] == platform.account("emergency")
-    assert (shown[0]["linkedAccount"], shown[0]["deletedAt"]) == (None, None)
-
-
-async def test_an_account_has_the_documented_fields(platform: Platform) -> None:
-    await platform.world.deposit("income", 12_345)
-    shown = await platform.read(f"/accounts/{platform.account('income')}")
-
-    assert set(shown) == SUMMARY | DETAILS
-    assert set(shown["balance"]) == BALANCE
-    assert shown["balance"]["balanceInCents"] == shown["balance"]["availableBalanceInCents"] == 12_345
-    assert (shown["canBeSource"], shown["canBeDestination"], shown["savingsTargetInCents"]) == (True, True, None)
-
-
 async def test_a_liability_shows_what_its_institution_reports(platform: Platform) -> None:
     reported = ReportedBalance(balance=Cents(50_000), next_payment_minimum=Cents(2_500), interest_rate=None)
     card = await platform.world.account(

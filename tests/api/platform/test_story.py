@@ -7,12 +7,6 @@ from tests.api.platform.client import Platform, assert_refused
 from tests.api.platform.test_rules import saving
 from tests.api.test_story import deposit
 
-TRANSFER = {
-    "id", "amountInCents", "direction", "origin", "source", "destination", "status", "executionMode", "ruleId",
-    "ruleExecutionId", "errorCode", "createdAt", "completedAt",
-}  # fmt: skip
-OURS = {"statusReason", "returnCode", "returnedAt", "approvalExpiresAt"}
-
 
 async def trigger(platform: Platform, body: Any, *, rule: str | None = None, key: str | None = None) -> str:
     answer = await platform.post(f"/rules/{rule or platform.rule()}/trigger", body, key=key)
@@ -30,51 +24,6 @@ async def transfer_of(platform: Platform, source: str, destination: str, amount:
     answer = await platform.post("/transfers", body | more)
     assert answer.status_code == 201, answer.text
     return answer.json()["data"]
-
-
-async def test_a_deposit_becomes_the_documented_execution_and_transfer(platform: Platform) -> None:
-    await deposit(platform.v1, 500_000)
-    await platform.world.settle()
-    [listed] = await platform.items(f"/rules/{platform.rule()}/executions")
-    shown = await execution_of(platform, listed["id"])
-    [made] = await platform.items("/transfers", accountIds=platform.account("savings"))
-
-    assert shown == {
-        "id": listed["id"],
-        "ruleId": platform.rule(),
-        "status": "EXECUTED",
-        "executionMode": "LIVE",
-        "createdAt": listed["createdAt"],
-        "triggerDetails": {"type": "ON_FUNDS_TRANSFERRED", "amountInCents": 500_000},
-        "stepIndexMatched": 0,
-        "conditionsNotMet": False,
-        "transfersAttempted": 1,
-        "transfersCompleted": 1,
-        "transfersFailed": 0,
-        "transfersPending": 0,
-        "transferIds": [made["id"]],
-        "errorMessage": None,
-        "nextAttemptAt": None,
-    }
-    assert set(listed) == {"id", "ruleId", "status", "executionMode", "createdAt"}
-    assert listed.items() <= shown.items()
-    assert set(made) == TRANSFER | OURS
-    assert {key: made[key] for key in TRANSFER - {"createdAt", "completedAt"}} == {
-        "id": made["id"],
-        "amountInCents": 100_000,
-        "direction": "INTERNAL",
-        "origin": "RULE",
-        "source": {
-            "id": platform.account("income"), "name": "income", "type": "INCOME_SOURCE", "isDeleted": False,
-        },
-        "destination": {"id": platform.account("savings"), "name": "savings", "type": "POD", "isDeleted": False},
-        "status": "COMPLETE",
-        "executionMode": "LIVE",
-        "ruleId": platform.rule(),
-        "ruleExecutionId": listed["id"],
-        "errorCode": None,
-    }  # fmt: skip
-    assert await platform.read(f"/transfers/{made['id']}") == made | {"legs": []}
 
 
 async def test_a_trigger_runs_the_rule_and_is_told_by_its_own_type(platform: Platform) -> None:
