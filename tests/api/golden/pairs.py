@@ -59,6 +59,8 @@ class Pair:
     extensions: frozenset[str] = frozenset()
     cut: frozenset[str] = frozenset()
     needs: str | None = None
+    is_soon: bool = False
+    """Whether the answer is so only soon after what went before."""
 
     def __str__(self) -> str:
         return f"{self.generation}/{self.file}: {self.name}"
@@ -77,7 +79,7 @@ def _read_file(path: Path) -> list[Pair]:
 
 
 def _read_pair(path: Path, file: dict[str, Any], pair: dict[str, Any]) -> Pair:
-    known = {"name", "given", "before", "request", "response", "extensions", "cut", "refusal", "because"}
+    known = {"name", "given", "before", "request", "response", "extensions", "cut", "soon", "refusal", "because"}
     assert set(pair) <= known, (path, pair["name"])
     assert ("request" in pair) != ("refusal" in pair and "because" in pair), (path, pair["name"])
     before = pair.get("before", [])
@@ -94,6 +96,7 @@ def _read_pair(path: Path, file: dict[str, Any], pair: dict[str, Any]) -> Pair:
         extensions=frozenset(pair.get("extensions", ())),
         cut=frozenset(pair.get("cut", ())),
         needs=file.get("needs"),
+        is_soon=pair.get("soon", False),
     )
 
 
@@ -110,6 +113,9 @@ class Bindings:
 
     generation: str
     values: dict[tuple[str, str], str] = field(default_factory=dict)
+
+    def copy(self) -> "Bindings":
+        return Bindings(self.generation, dict(self.values))
 
     def bind(self, kind: str, name: str, value: str) -> None:
         self.values[_family(kind), name] = value

@@ -4,20 +4,21 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from sluiceway.domain.access import Grant, Permission, Principal, TransferPair
+from sluiceway.domain.access import Caller, Grant, Permission, TransferPair
 from sluiceway.domain.errors import IdempotencyKeyInUse, RateLimited
 from sluiceway.domain.ids import IdKind, RuleId
 from sluiceway.domain.ledger import AccountKind, ExternalKind
 from sluiceway.domain.money import Cents
 from sluiceway.services.accounts import delete_account
 from sluiceway.services.admission import TriggerRule
+from sluiceway.services.deposits import Deposit
 from sluiceway.services.edge import Edge
 from sluiceway.services.idempotency import Answer
 from sluiceway.services.keys import create_key
 from sluiceway.services.remote_access import create_rule_secrets, create_token, enable
 from sluiceway.services.rules import disable_rule
 from sluiceway.services.transfers import CreateTransfer
-from tests.api.client import Api, only, whole_grant
+from tests.api.client import PLENTY, Api, only, whole_grant
 from tests.api.golden.pairs import Bindings
 from tests.api.outside import connect, on_monday, told, transfer, work
 from tests.api.stories.facts import bare
@@ -42,7 +43,9 @@ class Scene:
     async def key(self, name: str, *grants: Permission | tuple[Permission, Grant], **more: Any) -> None:
         """Make a key that holds this, by name."""
         held = dict(grant if isinstance(grant, tuple) else (grant, whole_grant(grant)) for grant in grants)
-        _, secret = await create_key(self.world.engine, self.world.organization_id, name, held, **more)
+        _, secret = await create_key(
+            self.world.engine, self.world.organization_id, name, held, rate_limit=PLENTY, **more
+        )
         self.bindings.bind("secret", name, secret)
 
     async def open_remote(self) -> None:
@@ -245,6 +248,9 @@ class Busy(Edge):
     async def transfer(self, command: CreateTransfer) -> Answer:  # noqa: ARG002 -- nothing is moved
         raise IdempotencyKeyInUse
 
+    async def deposit(self, command: Deposit) -> Answer:  # noqa: ARG002 -- nothing arrives
+        raise IdempotencyKeyInUse
+
 
 class Refusing(Edge):
     """An edge that raises whoever calls."""
@@ -253,13 +259,13 @@ class Refusing(Edge):
         super().__init__(world.engine)
         self.problem = problem
 
-    async def identify(self, secret: str) -> Principal:  # noqa: ARG002 -- nobody is asked
+    async def identify(self, secret: str) -> Caller:  # noqa: ARG002 -- nobody is asked
         raise self.problem
 
-    async def identify_token(self, secret: str) -> Principal:  # noqa: ARG002 -- likewise
+    async def identify_token(self, secret: str) -> Caller:  # noqa: ARG002 -- likewise
         raise self.problem
 
-    async def identify_rule_secret(self, secret: str) -> Principal:  # noqa: ARG002 -- likewise
+    async def identify_rule_secret(self, secret: str) -> Caller:  # noqa: ARG002 -- likewise
         raise self.problem
 
 
@@ -268,7 +274,7 @@ async def the_key_is_in_use(scene: Scene) -> None:
 
 
 async def too_many_requests(scene: Scene) -> None:
-    scene.edge = lambda world: Refusing(world, RateLimited(world.engine.now(), 100, 7))
+    scene.edge = lambda world: Refusing(world, RateLimited(100, 7))
 
 
 async def something_breaks(scene: Scene) -> None:

@@ -1,7 +1,8 @@
 """Every golden pair, sent to the real application; and that there is one for everything that the documents name."""
 
+import asyncio
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Final
 
 import httpx
@@ -68,10 +69,23 @@ async def test_a_golden_pair(api: Api, pair: Pair) -> None:
     for request in pair.before:
         assert (await send(api.http, request, scene.bindings)).status_code < 500
     async with answered_by(scene) as http:
-        answer = await send(http, pair.request, scene.bindings)
+        answer = await ask(http, pair, scene.bindings)
 
     compare(pair, answer, scene.bindings)
     assert await violations(api.world.engine.database) == {}
+
+
+async def ask(http: httpx.AsyncClient, pair: Pair, bindings: Bindings) -> httpx.Response:
+    """Send the request; where the answer is documented to come true soon only, again until it has."""
+    assert pair.request is not None
+    answer = await send(http, pair.request, bindings)
+    for _ in range(40 if pair.is_soon else 0):
+        with suppress(AssertionError):
+            compare(pair, answer, bindings.copy())
+            break
+        await asyncio.sleep(0.05)
+        answer = await send(http, pair.request, bindings)
+    return answer
 
 
 def compare(pair: Pair, answer: httpx.Response, bindings: Bindings) -> None:

@@ -16,7 +16,7 @@ import httpx
 from sluiceway.domain.access import Grant, Permission
 from sluiceway.domain.ids import KeyId
 from sluiceway.services.keys import create_key, every_grant, revoke_key
-from tests.api.client import whole_grant
+from tests.api.client import PLENTY, whole_grant
 from tests.api.stories.facts import Account, Happened, Listed, Moved, Purse, Ran, Rule
 from tests.api.stories.refusals import Refused
 from tests.support import World
@@ -197,7 +197,9 @@ class KeyHolder(Speaker):
     async def arrive(cls, http: httpx.AsyncClient, world: World, **key: Any) -> "KeyHolder":
         """Come with a new key that may do everything, or what is said."""
         grants = key.pop("grants", None) or every_grant()
-        made, secret = await create_key(world.engine, world.organization_id, "a story", grants, **key)
+        made, secret = await create_key(
+            world.engine, world.organization_id, "a story", grants, rate_limit=PLENTY, **key
+        )
         return cls(http, world, made.id, secret)
 
     async def with_key(self, *grants: Permission | tuple[Permission, Grant], **key: Any) -> "KeyHolder":
