@@ -43,6 +43,12 @@ NOT_FOUND: Final = {
     IdKind.CARD: Failure(404, "CARD_NOT_FOUND", "Card does not exist or you don't have access to it"),
     IdKind.KEY: Failure(404, "API_KEY_NOT_FOUND", "API key does not exist or you don't have access to it"),
     IdKind.REQUEST: Failure(404, "REQUEST_NOT_FOUND", "Request does not exist or you don't have access to it"),
+    IdKind.ENDPOINT: Failure(404, "ENDPOINT_NOT_FOUND", "Endpoint does not exist or you don't have access to it"),
+    IdKind.DELIVERY: Failure(404, "DELIVERY_NOT_FOUND", "Delivery does not exist or you don't have access to it"),
+    IdKind.TOKEN: Failure(404, "ACCESS_TOKEN_NOT_FOUND", "Access token does not exist or you don't have access to it"),
+    IdKind.RULE_SECRET: Failure(
+        404, "RULE_SECRET_NOT_FOUND", "Rule secret does not exist or you don't have access to it"
+    ),
 }
 UNKNOWN_FIELD: Final = "is not a known field"
 

@@ -40,6 +40,10 @@ NAMES: Final = {
     IdKind.CARD: "Card",
     IdKind.KEY: "API key",
     IdKind.REQUEST: "Request",
+    IdKind.ENDPOINT: "Webhook endpoint",
+    IdKind.DELIVERY: "Webhook delivery",
+    IdKind.TOKEN: "Access token",
+    IdKind.RULE_SECRET: "Rule secret",
 }
 
 FIELDS: Final = {
