@@ -86,6 +86,25 @@ async def test_a_narrow_key_reaches_what_it_names_and_cannot_tell_what_else_ther
         await assert_refused(asked, Why.NOT_ALLOWED)
 
 
+@told_by(Verb.ACCOUNTS)
+async def test_a_narrow_key_sees_in_lists_what_it_may(stage: Stage) -> None:
+    await stage.world.rule("other", on_demand("income", fixed(100, "income", "savings")))
+    narrow = await stage.teller.with_key(
+        Permission.LIST_ACCOUNTS,
+        Permission.LIST_RULES,
+        only_for(Permission.READ_ACCOUNTS, stage.id("savings")),
+        only_for(Permission.READ_RULES, stage.rule()),
+    )
+    accounts, rules = await narrow.accounts(), [one.id for one in await narrow.rules()]
+
+    if stage.teller.generation == "v1":
+        # Listing is a permission of its own there, and knows no resources.
+        assert accounts == await stage.everybody.accounts()
+        assert rules == [stage.rule("other"), stage.rule()]
+    else:
+        assert (accounts, rules) == ([stage.id("savings")], [stage.rule()])
+
+
 SPELLINGS = {
     "UUID in capitals": lambda _, uuid: uuid.upper(),
     "prefix": format_id,

@@ -52,6 +52,8 @@ async def test_a_deposit_is_saved_by_the_enabled_rule_and_the_run_explains_itsel
     )
     assert await stage.everybody.execution(stage.rule(), run.id) == run
     assert await stage.everybody.read_transfer(saved.id) == saved._replace(legs=())
+    [why] = (await stage.everybody.trace(run.id))["actions"]
+    assert (why["asked_in_cents"], why["cuts"], why["moved_in_cents"]) == (100_000, [], saved.amount)
     assert await stage.everybody.purses() == {
         "income": Purse("INCOME_SOURCE", 400_000),
         "savings": Purse("POD", 100_000),
