@@ -50,10 +50,15 @@ class Verb(Enum):
     OUTSIDE = "outside"
 
 
+_PLATFORM: Final = frozenset({Verb.DELETE_ACCOUNT, Verb.DELETE_RULE, Verb.CANCEL_TRANSFER, Verb.TRACE})
+
 # What a generation has no words for. This is the only place that says so, and a test holds it against the speakers.
 NO_WORDS: Final[Mapping[str, frozenset[Verb]]] = {
     "v1": frozenset({Verb.SIMULATE_TRANSFER, Verb.OUTSIDE}),
-    "platform": frozenset({Verb.DELETE_ACCOUNT, Verb.DELETE_RULE, Verb.CANCEL_TRANSFER, Verb.TRACE}),
+    "platform": _PLATFORM,
+    # The Python client says what its generation has words for.
+    "client": _PLATFORM,
+    "async client": _PLATFORM,
     # Accounts with their balances, and rules that are run: all the rest is known by what has become of the balances.
     "remote": frozenset(Verb) - {Verb.PURSES, Verb.TRIGGER},
 }

@@ -9,6 +9,7 @@ from sluiceway.domain.ids import AccountId, IdKind, RuleId
 from sluiceway.services.rules import enable_rule, review_rule
 from tests.api import outside
 from tests.api.client import Api
+from tests.api.stories.client_speaker import AsyncClient, BlockingClient
 from tests.api.stories.facts import Purse, bare
 from tests.api.stories.platform_speaker import Platform
 from tests.api.stories.remote_speaker import Remote
@@ -16,7 +17,7 @@ from tests.api.stories.speaker import Speaker, Verb, has_words
 from tests.api.stories.v1_speaker import V1
 from tests.support import PASSWORD
 
-SPEAKERS: Final = (V1, Platform, Remote)
+SPEAKERS: Final = (V1, Platform, Remote, BlockingClient, AsyncClient)
 
 
 def told_by(*verbs: Verb) -> pytest.MarkDecorator:
