@@ -103,6 +103,27 @@ INVARIANTS: Final[dict[str, LiteralString]] = {
                 AND w.kind = 'WORLD' AND p.credit_account_id = t.destination_account_id AND p.amount = t.amount
         )
     """,
+    "a card has moved exactly what is complete, once, between the account of that time and the world": """
+        SELECT c.organization_id, c.id, c.status FROM card_transaction c
+        LEFT JOIN posting p ON p.organization_id = c.organization_id AND p.card_transaction_id = c.id
+        LEFT JOIN account o ON o.organization_id = p.organization_id
+            AND o.id = CASE c.subtype WHEN 'PURCHASE' THEN p.credit_account_id ELSE p.debit_account_id END
+        WHERE (c.status = 'COMPLETE') <> (p.amount IS NOT NULL) OR (p.amount IS NOT NULL AND (
+            p.amount <> c.amount OR o.kind <> 'WORLD' OR c.account_id <>
+                CASE c.subtype WHEN 'PURCHASE' THEN p.debit_account_id ELSE p.credit_account_id END
+        ))
+    """,
+    "a purchase has given back what refunds of its card say, and never more than was paid": """
+        SELECT p.organization_id, p.id, p.amount, p.refunded, sum(r.amount) FROM card_transaction p
+        LEFT JOIN card_transaction r ON r.organization_id = p.organization_id AND r.purchase_id = p.id
+        GROUP BY p.organization_id, p.id, p.amount, p.refunded, p.card_id
+        HAVING p.refunded <> coalesce(sum(r.amount), 0) OR p.refunded > p.amount OR bool_or(r.card_id <> p.card_id)
+    """,
+    "an active card pays from a pod that is there": """
+        SELECT c.organization_id, c.id, c.account_id FROM card c
+        JOIN account a ON a.organization_id = c.organization_id AND a.id = c.account_id
+        WHERE c.status = 'ACTIVE' AND (a.deleted_at IS NOT NULL OR a.kind <> 'POD')
+    """,
     "a transfer has moved its amount once for every leg that has settled; without legs, a failed one nothing": """
         SELECT t.organization_id, t.id, t.status, p.moved, l.settled FROM transfer t
         JOIN (

@@ -47,6 +47,7 @@ def plain_engine(database: Database) -> Engine:
         hash_password=lambda password: f"hashed:{password}",
         verify_password=lambda hashed, password: hashed == f"hashed:{password}",
         rail_of=real.rail_of,
+        issuer_of=real.issuer_of,
     )
 
 

@@ -14,8 +14,9 @@ from argon2.exceptions import InvalidHashError, VerificationError
 from uuid_utils import uuid7
 
 from sluiceway.outbound import Outbound, read_policy
-from sluiceway.rails import Rail
+from sluiceway.rails import CardIssuer, Rail
 from sluiceway.rails.sandbox import SandboxBank
+from sluiceway.rails.sandbox_issuer import SandboxIssuer
 from sluiceway.services.edge import Edge
 from sluiceway.services.engine import Engine
 from sluiceway.settings import Settings
@@ -54,10 +55,13 @@ def verify_password(hashed: str, password: str) -> bool:
 
 def engine_of(database: Database, wake: Callable[[], None] = lambda: None, outbound: Outbound | None = None) -> Engine:
     """Build the engine over a database with the real clock, ids and hashes."""
-    sandbox_bank = SandboxBank(database)
+    sandbox_bank, sandbox_issuer = SandboxBank(database), SandboxIssuer(database)
 
     def rail_of(organization: Organization) -> Rail | None:
         return sandbox_bank if organization.is_sandbox else None
+
+    def issuer_of(organization: Organization) -> CardIssuer | None:
+        return sandbox_issuer if organization.is_sandbox else None
 
     return Engine(
         database=database,
@@ -68,6 +72,7 @@ def engine_of(database: Database, wake: Callable[[], None] = lambda: None, outbo
         verify_password=verify_password,
         wake=wake,
         rail_of=rail_of,
+        issuer_of=issuer_of,
         outbound=outbound,
         jitter=random.random,
     )

@@ -3,6 +3,7 @@
 from sluiceway.domain.ach import ReturnCode
 from sluiceway.domain.ledger import AccountKind
 from sluiceway.services.engine import Engine
+from tests.cards import give_back, issue, pay
 from tests.services.town import Town, new_town
 from tests.support import AUTO_SAVE, fixed, on_demand, whenever_money_arrives
 
@@ -14,7 +15,10 @@ DAILY = {
 
 
 async def lived_in(engine: Engine) -> Town:
-    """Make a town where money has moved, was held, failed, met limits, was carried, came back, and is still due."""
+    """Make a town where money has moved, was held, failed, met limits, was carried, came back, and is still due.
+
+    A card has paid from savings twice, was paid back in part and for nothing in particular, and was declined once.
+    """
     town = await new_town(engine)
     await town.account("income", AccountKind.INCOME_SOURCE)
     for name in ("savings", "emergency", "tax"):
@@ -41,7 +45,18 @@ async def lived_in(engine: Engine) -> Town:
     await town.settle()
     await town.rule("disabled", AUTO_SAVE, enabled=False)
     await town.trigger("auto_save", 300)
+    await use_a_card(town)
     return town
+
+
+async def use_a_card(town: Town) -> None:
+    """Pay, and be paid back."""
+    card = await issue(town, "savings")
+    first = await pay(town, card, 1_200)
+    await pay(town, card, 300)
+    await give_back(town, card, 500, first)
+    await give_back(town, card, 40)
+    await pay(town, card, 10_000_000)
 
 
 async def come_back(town: Town) -> None:

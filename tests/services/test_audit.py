@@ -50,6 +50,11 @@ ONE_POST = (
     " WHERE a.name = 'savings' AND t.status = 'COMPLETE' ORDER BY t.id LIMIT 1)"
 )
 ONE_RUN = "(SELECT id FROM execution WHERE status = 'EXECUTED' AND completed = 1 ORDER BY id LIMIT 1)"
+ONE_PURCHASE = (
+    "(SELECT id FROM card_transaction WHERE subtype = 'PURCHASE' AND status = 'COMPLETE' AND refunded = 0 LIMIT 1)"
+)
+ONE_PURCHASE_OF_300 = "(SELECT id FROM card_transaction WHERE subtype = 'PURCHASE' AND amount = 300)"
+ONE_DECLINE = "(SELECT id FROM card_transaction WHERE status = 'DECLINED')"
 COPY = (
     "SELECT organization_id, gen_random_uuid(), execution_id, rule_id, step, action, part, source_account_id,"
     " destination_account_id, amount, direction, origin, mode, status, error_code, description, key_id, created_at,"
@@ -199,6 +204,99 @@ COPY = (
             "UPDATE execution SET transfer_ids = '{}' WHERE completed = 1",
             {"executions_count_their_transfers"},
             id="a run that hides its transfer",
+        ),
+        pytest.param(
+            f"UPDATE posting SET amount = amount + 1 WHERE card_transaction_id = {ONE_PURCHASE}",
+            {"balances_equal_postings", "balances_follow_each_other", "card_transactions_equal_postings"},
+            id="a card's posting's amount",
+        ),
+        pytest.param(
+            f"DELETE FROM posting WHERE card_transaction_id = {ONE_PURCHASE}",
+            {"balances_equal_postings", "balances_follow_each_other", "card_transactions_equal_postings"},
+            id="a card's posting that is gone",
+        ),
+        pytest.param(
+            f"UPDATE posting SET debit_account_id = credit_account_id, credit_account_id = debit_account_id"
+            f" WHERE card_transaction_id = {ONE_PURCHASE}",
+            {"balances_equal_postings", "balances_follow_each_other", "card_transactions_equal_postings"},
+            id="a card's posting turned round",
+        ),
+        pytest.param(
+            "DROP INDEX posting_of_card_transaction;"
+            "INSERT INTO posting SELECT organization_id, NULL, sequence, kind, debit_account_id, credit_account_id,"
+            " amount, debit_after, credit_after, posted_at, card_transaction_id FROM posting"
+            f" WHERE card_transaction_id = {ONE_PURCHASE}",
+            {"balances_equal_postings", "balances_follow_each_other", "card_transactions_equal_postings"},
+            id="a purchase posted twice",
+        ),
+        pytest.param(
+            f"UPDATE card_transaction SET amount = amount + 1 WHERE id = {ONE_PURCHASE}",
+            {"card_transactions_equal_postings"},
+            id="a purchase's amount",
+        ),
+        pytest.param(
+            "UPDATE card_transaction SET account_id = (SELECT id FROM account WHERE name = 'emergency')"
+            f" WHERE id = {ONE_PURCHASE}",
+            {"card_transactions_equal_postings"},
+            id="a purchase from another account",
+        ),
+        pytest.param(
+            "UPDATE card_transaction SET status = 'COMPLETE', decline_reason = NULL, completed_at = created_at"
+            " WHERE status = 'DECLINED'",
+            {"card_transactions_equal_postings"},
+            id="a decline told as paid",
+        ),
+        pytest.param(
+            "UPDATE card_transaction SET status = 'DECLINED', decline_reason = 'CARD_EXPIRED', completed_at = NULL"
+            f" WHERE id = {ONE_PURCHASE}",
+            {"card_transactions_equal_postings"},
+            id="a payment told as declined",
+        ),
+        pytest.param(
+            "UPDATE card_transaction SET refunded = refunded + 1 WHERE refunded > 0",
+            {"card_transactions_equal_postings"},
+            id="a purchase that says more was given back",
+        ),
+        pytest.param(
+            "UPDATE card_transaction SET purchase_id = NULL WHERE purchase_id IS NOT NULL",
+            {"card_transactions_equal_postings"},
+            id="a refund that forgets its purchase",
+        ),
+        pytest.param(
+            "ALTER TABLE card_transaction DROP CONSTRAINT given_back_at_most_once;"
+            "UPDATE card_transaction SET refunded = (SELECT sum(amount) FROM card_transaction WHERE subtype = 'REFUND')"
+            f" WHERE id = {ONE_DECLINE};"
+            f"UPDATE card_transaction SET purchase_id = {ONE_DECLINE} WHERE subtype = 'REFUND';"
+            f"UPDATE card_transaction SET refunded = 0 WHERE status = 'COMPLETE'",
+            {"card_transactions_equal_postings"},
+            id="a refund of what was declined",
+        ),
+        pytest.param(
+            "ALTER TABLE card_transaction DROP CONSTRAINT given_back_at_most_once;"
+            "UPDATE card_transaction SET refunded = CASE amount WHEN 300 THEN 500 ELSE 0 END"
+            " WHERE subtype = 'PURCHASE' AND status = 'COMPLETE';"
+            f"UPDATE card_transaction SET purchase_id = {ONE_PURCHASE_OF_300} WHERE purchase_id IS NOT NULL",
+            {"card_transactions_equal_postings"},
+            id="more given back than was paid",
+        ),
+        pytest.param(
+            "ALTER TABLE posting DROP CONSTRAINT posting_organization_id_card_transaction_id_fkey;"
+            f"DELETE FROM card_transaction WHERE id = {ONE_PURCHASE}",
+            {"card_transactions_equal_postings"},
+            id="a purchase that is gone",
+        ),
+        pytest.param(
+            "ALTER TABLE posting DROP CONSTRAINT cards_post_at_once;"
+            f"UPDATE posting SET transfer_id = {ONE_POST}, sequence = 5, card_transaction_id = NULL"
+            f" WHERE card_transaction_id = {ONE_PURCHASE}",
+            {"transfers_equal_postings", "card_transactions_equal_postings"},
+            id="a card's posting given to a transfer",
+        ),
+        pytest.param(
+            "ALTER TABLE posting DROP CONSTRAINT of_a_transfer_or_a_card;"
+            f"UPDATE posting SET transfer_id = NULL WHERE transfer_id = {ONE_POST}",
+            {"transfers_equal_postings"},
+            id="a posting of nothing",
         ),
         pytest.param("UPDATE cap_used SET used = used - 1", {"limits_count_their_transfers"}, id="a limit's total"),
         pytest.param("UPDATE cap_used SET used = used + 1", {"limits_count_their_transfers"}, id="a limit used up"),

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from sluiceway.domain.ids import AccountId, TransferId
+from sluiceway.domain.ids import AccountId, CardTransactionId, TransferId
 from sluiceway.domain.ledger import (
     NOTHING,
     Account,
@@ -26,6 +26,7 @@ from sluiceway.domain.money import Cents
 INCOME, POD, JAR, WORLD = AccountId("income"), AccountId("pod"), AccountId("jar"), AccountId("world")
 BANK, CARD, BROKER = AccountId("bank"), AccountId("card"), AccountId("broker")
 ONE, TWO = TransferId("one"), TransferId("two")
+CARD = CardTransactionId("by card")
 
 KEPT = (INCOME, POD, JAR)
 ACCOUNTS = {
@@ -115,6 +116,17 @@ def test_a_post_moves_money_at_once():
     assert book.balances[POD] == Balance(200, 0, 0)
     assert book.postings == [Posting(ONE, 0, PostingKind.POST, INCOME, POD, Cents(200), 300, 200)]
     assert book.touched == {INCOME, POD}
+
+
+def test_a_card_moves_money_at_once_and_its_posting_belongs_to_no_transfer():
+    book = a_book(pod=500)
+
+    book.post_by_card(CARD, POD, WORLD, Cents(200))
+
+    assert book.balances[POD] == Balance(300, 0, 0)
+    [posting] = book.postings
+    assert posting == Posting(None, 0, PostingKind.POST, POD, WORLD, Cents(200), 300, posting.credit_after, CARD)
+    assert book.touched == {POD, WORLD}
 
 
 def test_a_hold_promises_money_and_a_settlement_moves_it():
@@ -258,6 +270,9 @@ def test_the_world_has_no_floor():
     [
         pytest.param(lambda book: book.post(ONE, INCOME, INCOME, Cents(1)), "where it is", id="to_itself"),
         pytest.param(lambda book: book.post(ONE, INCOME, POD, Cents(0)), "moves something", id="nothing"),
+        pytest.param(lambda book: book.post_by_card(CARD, POD, WORLD, Cents(0)), "moves something", id="card_nothing"),
+        pytest.param(lambda book: book.post_by_card(CARD, POD, POD, Cents(1)), "where it is", id="card_to_itself"),
+        pytest.param(lambda book: book.post_by_card(CARD, POD, WORLD, Cents(1)), "below its floor", id="overdrawn"),
         pytest.param(lambda book: book.hold(ONE, INCOME, POD, Cents(0)), "moves something", id="hold_nothing"),
         pytest.param(lambda book: book.post(ONE, INCOME, BANK, Cents(1)), "that we keep", id="into_the_outside"),
         pytest.param(lambda book: book.post(ONE, BANK, INCOME, Cents(1)), "that we keep", id="out_of_the_outside"),

@@ -36,6 +36,7 @@ _KINDS = {
     IdKind.EXECUTION: "execution",
     IdKind.TRANSFER: "transfer",
     IdKind.CARD: "card",
+    IdKind.CARD_TRANSACTION: "card transaction",
     IdKind.KEY: "API key",
     IdKind.REQUEST: "request",
     IdKind.ENDPOINT: "webhook endpoint",

@@ -96,7 +96,7 @@ class IdempotencyKeyInUse(Refusal):
 
 @dataclass(eq=False)
 class AccountNotEmpty(Refusal):
-    """An account that holds or expects money, or in which payments to a liability wait, cannot be deleted."""
+    """An account that holds or expects money, or that a liability or an active card is paid from, cannot be deleted."""
 
 
 @dataclass(eq=False)
@@ -124,6 +124,13 @@ class ClockRefused(Refusal):
 @dataclass(eq=False)
 class BankRefused(Refusal):
     """The sandbox bank will not do that to a payment or an account: it does not fit, or it is too late."""
+
+    reason: str
+
+
+@dataclass(eq=False)
+class CardRefused(Refusal):
+    """A card, or what it has done, does not allow that."""
 
     reason: str
 

@@ -1,9 +1,11 @@
-"""Connectors to banks behind one small protocol; the sandbox bank is one of them.
+"""Connectors to banks and card issuers, each behind one small protocol; those of the sandbox are among them.
 
-Front door: `Rail` and what it is given and gives. A rail is called while no transaction of ours is open.
+Front door: `Rail` and `CardIssuer`, and what they are given and give. They are called while no transaction of ours is
+open.
 """
 
 from sluiceway.domain.ach import PaymentKind
+from sluiceway.rails.issuing import Authorization, CardIssuer, Issued
 from sluiceway.rails.protocol import (
     Accepted,
     Answer,
@@ -24,8 +26,11 @@ from sluiceway.rails.protocol import (
 __all__ = [
     "Accepted",
     "Answer",
+    "Authorization",
     "BankTransaction",
+    "CardIssuer",
     "Deposited",
+    "Issued",
     "PaymentKind",
     "Rail",
     "RailUnavailable",

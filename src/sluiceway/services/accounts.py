@@ -14,6 +14,7 @@ from sluiceway.services.audit_log import do
 from sluiceway.services.engine import Engine
 from sluiceway.services.idempotency import Answer, Idempotency, run_idempotently
 from sluiceway.storage import accounts as stored
+from sluiceway.storage.cards import has_active_card
 from sluiceway.storage.database import ReadTx, WriteTx
 from sluiceway.storage.feeds import delete_feed, insert_feed
 from sluiceway.storage.organizations import find_organizations, lock_organization
@@ -120,7 +121,8 @@ async def delete_account(
 ) -> AccountRecord:
     """Delete an account softly.
 
-    Raises NotFound, and AccountNotEmpty while it holds or expects money or is where payments to a liability wait.
+    Raises NotFound, and AccountNotEmpty while it holds or expects money, is where payments to a liability wait, or is
+    what an active card pays from. Cards that are not active stay on it, and cannot be made active any more.
     """
 
     async def work(tx: WriteTx) -> AccountRecord:
@@ -140,7 +142,9 @@ async def delete_account(
 
 
 async def _is_needed(tx: ReadTx, record: AccountRecord) -> bool:
-    """Tell whether payments to a liability wait in the account: without it they would go another way."""
+    """Tell whether payments to a liability wait in the account, or a card pays from it: what would become of them?"""
+    if await has_active_card(tx, record.organization_id, record.account.id):
+        return True
     linked = record.account.linked_account_id
     liability = None if linked is None else await stored.find_account(tx, record.organization_id, linked)
     return liability is not None and liability.deleted_at is None

@@ -61,6 +61,7 @@ _PROMISES: Final = (
     _Promise(Check.ON_THE_WAY, "Money on its way is in transfers", "accounts", "account", IdKind.ACCOUNT),
     _Promise(Check.FLOORS, "No account is below its floor", "accounts", "account", IdKind.ACCOUNT),
     _Promise(Check.TRANSFERS, "Transfers did what they say", "transfers", "transfer", IdKind.TRANSFER),
+    _Promise(Check.CARDS, "Cards did what they say", "uses", "card use", IdKind.CARD_TRANSACTION),
     _Promise(Check.ONCE, "Nothing was transferred twice", "transfers", "transfer", IdKind.TRANSFER),
     _Promise(Check.ENDS, "Every run has ended or is due", "executions", "execution", IdKind.EXECUTION),
     _Promise(Check.APPROVALS, "Every run was approved", "executions", "execution", IdKind.EXECUTION),

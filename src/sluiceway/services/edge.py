@@ -11,6 +11,7 @@ from sluiceway.domain.ids import OrganizationId
 from sluiceway.services.admission import TriggerRule, admit
 from sluiceway.services.audit_log import Recorder
 from sluiceway.services.batching import Batcher
+from sluiceway.services.card_transactions import CardUse, use_cards
 from sluiceway.services.deposits import Deposit, deposit
 from sluiceway.services.engine import Engine
 from sluiceway.services.idempotency import Answer, Idempotency
@@ -45,12 +46,16 @@ class Edge:
         async def run_deposit(commands: Sequence[Deposit]) -> Sequence[Answer | Refusal]:
             return await deposit(engine, commands)
 
+        async def run_use_card(uses: Sequence[CardUse]) -> Sequence[Answer | Refusal]:
+            return await use_cards(engine, uses)
+
         self._identify = Batcher(run_identify)
         self._identify_token = Batcher(run_identify_token)
         self._identify_rule_secret = Batcher(run_identify_rule_secret)
         self._admit = Batcher(run_admit)
         self._transfer = Batcher(run_transfer)
         self._deposit = Batcher(run_deposit)
+        self._use_card = Batcher(run_use_card)
         self.recorder = Recorder(engine)
         self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
@@ -77,6 +82,10 @@ class Edge:
     async def deposit(self, command: Deposit) -> Answer:
         """Post a deposit. Raises its refusal."""
         return await self._deposit.submit(command)
+
+    async def use_card(self, use: CardUse) -> Answer:
+        """Pay with a card, or pay it back. Raises its refusal."""
+        return await self._use_card.submit(use)
 
     async def once(
         self,
@@ -125,6 +134,7 @@ class Edge:
             self._admit,
             self._transfer,
             self._deposit,
+            self._use_card,
         ):
             await batcher.close()
         await self.recorder.close()

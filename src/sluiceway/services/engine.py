@@ -10,7 +10,7 @@ from sluiceway.domain.ids import AccountId
 from sluiceway.domain.revisions import RevisionKey
 from sluiceway.domain.rules import Needs, Remote, Rule, needs
 from sluiceway.outbound import Outbound
-from sluiceway.rails import Rail
+from sluiceway.rails import CardIssuer, Rail
 from sluiceway.storage import credentials
 from sluiceway.storage import rules as stored_rules
 from sluiceway.storage.database import Database, ReadTx
@@ -100,6 +100,8 @@ class Engine:
     wake: Callable[[], None] = lambda: None
     rail_of: Callable[[Organization], Rail | None] = lambda _: None
     """Choose the bank that carries an organization's payments; None: there is none, and none are carried."""
+    issuer_of: Callable[[Organization], CardIssuer | None] = lambda _: None
+    """Choose who issues an organization's cards; None: nobody, and it has none."""
     outbound: Outbound | None = None
     """The one way out, for remote amounts; None: nobody is asked."""
     jitter: Callable[[], float] = lambda: 0.0

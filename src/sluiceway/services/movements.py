@@ -1,6 +1,7 @@
 """What a batch moves: transfers and their postings, the rules they fire, the facts to tell; written in one go.
 
-Settlement, manual transfers, deposits and what banks report all end here, so that money moves in one way only.
+Settlement, manual transfers, deposits, what banks report and what cards do all end here, so that money moves in one way
+only.
 """
 
 from collections.abc import Mapping, Sequence
@@ -21,6 +22,12 @@ from sluiceway.storage import rules as stored_rules
 from sluiceway.storage.accounts import write_balances
 from sluiceway.storage.ach import use_rooms
 from sluiceway.storage.caps import OrganizationCap, add_caps_used
+from sluiceway.storage.card_transactions import (
+    CardTransactionKey,
+    NewCardTransaction,
+    insert_card_transactions,
+    refund_purchases,
+)
 from sluiceway.storage.database import ReadTx, WriteTx, pipeline
 from sluiceway.storage.executions import (
     Admitted,
@@ -79,6 +86,9 @@ class Movements:
     at: datetime
     """The real time, from which each organization's clock tells its own."""
     transfers: list[NewTransfer] = field(default_factory=list[NewTransfer])
+    card_transactions: list[NewCardTransaction] = field(default_factory=list[NewCardTransaction])
+    refunded: dict[CardTransactionKey, int] = field(default_factory=dict[CardTransactionKey, int])
+    """How much has been given back, in all, of purchases of which something was given back now."""
     moved_on: list[MovedOn] = field(default_factory=list[MovedOn])
     leg_steps: list[LegStep] = field(default_factory=list[LegStep])
     finished: list[Finished] = field(default_factory=list[Finished])
@@ -268,6 +278,8 @@ class Movements:
         ]
         async with pipeline(tx):
             await insert_transfers(tx, self.transfers, self.clocks)
+            await insert_card_transactions(tx, self.card_transactions, self.clocks)
+            await refund_purchases(tx, self.refunded)
             await insert_postings(tx, postings, self.clocks)
             await write_balances(tx, self.books.items())
             await move_on(tx, self.moved_on)

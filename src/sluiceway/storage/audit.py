@@ -26,6 +26,7 @@ class Check(StrEnum):
     ON_THE_WAY = "money_on_its_way_is_in_transfers"
     FLOORS = "no_account_below_its_floor"
     TRANSFERS = "transfers_equal_postings"
+    CARDS = "card_transactions_equal_postings"
     ONCE = "transfers_are_made_once"
     ENDS = "executions_end_or_are_due"
     APPROVALS = "executions_are_approved"
@@ -43,6 +44,7 @@ _CHECKS: Final[dict[Check, LiteralString]] = {
     Check.ON_THE_WAY: QUERIES["money_on_its_way_without_transfer"],
     Check.FLOORS: QUERIES["accounts_below_their_floor"],
     Check.TRANSFERS: QUERIES["transfers_unlike_their_postings"],
+    Check.CARDS: QUERIES["card_transactions_unlike_their_postings"],
     Check.ONCE: QUERIES["transfers_made_twice"],
     Check.ENDS: QUERIES["executions_in_limbo"],
     Check.APPROVALS: QUERIES["executions_without_approval"],
@@ -69,6 +71,8 @@ class Examined(NamedTuple):
     payments: int
     entries: int
     occurrences: int
+    uses: int
+    """Of cards."""
 
 
 class Mismatch(NamedTuple):

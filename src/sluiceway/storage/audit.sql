@@ -11,7 +11,8 @@ SELECT (SELECT count(*) FROM (SELECT DISTINCT organization_id, currency FROM acc
        (SELECT count(*) FROM account), (SELECT count(*) FROM posting), (SELECT count(*) FROM transfer),
        (SELECT count(*) FROM execution), (SELECT count(*) FROM rule), (SELECT count(*) FROM rule_revision),
        (SELECT count(*) FROM cap_used), (SELECT count(*) FROM transfer_leg), (SELECT count(*) FROM bank_payment),
-       (SELECT count(*) FROM bank_entry), (SELECT count(*) FROM execution WHERE nominal IS NOT NULL);
+       (SELECT count(*) FROM bank_entry), (SELECT count(*) FROM execution WHERE nominal IS NOT NULL),
+       (SELECT count(*) FROM card_transaction);
 
 -- name: sums_that_are_not_zero
 -- Every cent that is in an account came out of another one, the world included.
@@ -124,7 +125,7 @@ WITH done AS (
                - coalesce(sum(amount) FILTER (WHERE kind IN ('release', 'settle')), 0) AS held,
            min(debit_account_id::text) FILTER (WHERE kind IN ('post', 'settle')) AS debit,
            min(credit_account_id::text) FILTER (WHERE kind IN ('post', 'settle')) AS credit
-    FROM posting GROUP BY organization_id, transfer_id
+    FROM posting WHERE transfer_id IS NOT NULL GROUP BY organization_id, transfer_id
 ), carried AS (
     SELECT organization_id, transfer_id, count(*) FILTER (WHERE status = 'SETTLED') AS settled,
            bool_or(purpose <> 'PULL' AND status IN ('PROCESSING', 'PENDING')) AS is_sending
@@ -166,6 +167,52 @@ WITH done AS (
 )
 SELECT organization_id, id, expected,
        format('%%s with %%s postings: %%s moved, %%s held%%s', coalesce(status, 'no transfer'), postings, moved, held,
+              CASE WHEN debit IS NULL THEN '' ELSE format(', from %%s to %%s', debit, credit) END),
+       count(*) OVER ()
+FROM judged WHERE expected IS NOT NULL ORDER BY organization_id, id LIMIT %(limit)s;
+
+-- name: card_transactions_unlike_their_postings
+-- What a card has paid is one posting from its account to the world, what it was paid back one from there; of what was
+-- declined there is none. Of a purchase at most all has been given back, by refunds of the same card, and it counts them.
+WITH done AS (
+    SELECT organization_id, card_transaction_id, count(*) AS postings, sum(amount) AS moved,
+           min(debit_account_id::text) AS debit, min(credit_account_id::text) AS credit
+    FROM posting WHERE card_transaction_id IS NOT NULL GROUP BY organization_id, card_transaction_id
+), given_back AS (
+    SELECT organization_id, purchase_id, sum(amount) AS amount
+    FROM card_transaction WHERE purchase_id IS NOT NULL GROUP BY organization_id, purchase_id
+), told AS (
+    SELECT coalesce(c.organization_id, d.organization_id) AS organization_id,
+           coalesce(c.id, d.card_transaction_id) AS id, c.status, c.subtype, c.amount, c.refunded,
+           coalesce(g.amount, 0) AS given_back, coalesce(d.postings, 0) AS postings, coalesce(d.moved, 0) AS moved,
+           d.debit, d.credit,
+           CASE c.subtype WHEN 'PURCHASE' THEN c.account_id ELSE w.id END::text AS from_id,
+           CASE c.subtype WHEN 'PURCHASE' THEN w.id ELSE c.account_id END::text AS to_id,
+           c.purchase_id IS NULL OR coalesce(
+               p.subtype = 'PURCHASE' AND p.status = 'COMPLETE' AND p.card_id = c.card_id
+                   AND p.account_id = c.account_id, false) AS has_its_purchase
+    FROM card_transaction c
+    FULL JOIN done d ON d.organization_id = c.organization_id AND d.card_transaction_id = c.id
+    LEFT JOIN given_back g ON g.organization_id = c.organization_id AND g.purchase_id = c.id
+    LEFT JOIN card_transaction p ON p.organization_id = c.organization_id AND p.id = c.purchase_id
+    LEFT JOIN account a ON a.organization_id = c.organization_id AND a.id = c.account_id
+    LEFT JOIN account w ON w.organization_id = c.organization_id AND w.kind = 'WORLD' AND w.currency = a.currency
+), judged AS (
+    SELECT *, CASE
+        WHEN status IS NULL THEN 'a card transaction to which the posting belongs'
+        WHEN status = 'DECLINED' AND postings > 0 THEN 'no posting of what was declined'
+        WHEN status = 'COMPLETE' AND (postings <> 1 OR moved <> amount OR debit IS DISTINCT FROM from_id
+                                      OR credit IS DISTINCT FROM to_id)
+            THEN format('%%s once from %%s to %%s', amount, from_id, to_id)
+        WHEN NOT has_its_purchase THEN 'a purchase that the same card paid from the same account'
+        WHEN refunded <> given_back OR given_back > CASE WHEN status = 'COMPLETE' THEN amount ELSE 0 END
+            THEN format('%%s given back of %%s', given_back, amount)
+        END AS expected
+    FROM told
+)
+SELECT organization_id, id, expected,
+       format('%%s with %%s postings: %%s moved, %%s given back%%s', coalesce(status, 'no card transaction'), postings,
+              moved, coalesce(refunded, 0),
               CASE WHEN debit IS NULL THEN '' ELSE format(', from %%s to %%s', debit, credit) END),
        count(*) OVER ()
 FROM judged WHERE expected IS NOT NULL ORDER BY organization_id, id LIMIT %(limit)s;

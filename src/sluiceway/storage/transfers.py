@@ -103,7 +103,7 @@ async def insert_postings(
     columns = [list(column) for column in zip(*rows, strict=True)]
     names = (
         "organization_ids", "transfer_ids", "sequences", "kinds", "debit_account_ids", "credit_account_ids", "amounts",
-        "debit_after", "credit_after",
+        "debit_after", "credit_after", "card_transaction_ids",
     )  # fmt: skip
     ats = [clocks[row[0]] for row in rows]
     await execute(tx, QUERIES["insert_postings"], {"ats": ats, **dict(zip(names, columns, strict=True))})

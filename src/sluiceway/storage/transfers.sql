@@ -20,14 +20,15 @@ FROM unnest(%(organization_ids)s::uuid[], %(ids)s::uuid[], %(execution_ids)s::uu
 -- name: insert_postings
 -- Append-only; both balances after it are those of the book that was loaded under lock.
 INSERT INTO posting (organization_id, transfer_id, sequence, kind, debit_account_id, credit_account_id, amount,
-                     debit_after, credit_after, posted_at)
+                     debit_after, credit_after, card_transaction_id, posted_at)
 SELECT w.organization_id, w.transfer_id, w.sequence, w.kind, w.debit_account_id, w.credit_account_id, w.amount,
-       w.debit_after, w.credit_after, w.at
+       w.debit_after, w.credit_after, w.card_transaction_id, w.at
 FROM unnest(%(organization_ids)s::uuid[], %(transfer_ids)s::uuid[], %(sequences)s::smallint[], %(kinds)s::text[],
             %(debit_account_ids)s::uuid[], %(credit_account_ids)s::uuid[], %(amounts)s::bigint[],
-            %(debit_after)s::bigint[], %(credit_after)s::bigint[], %(ats)s::timestamptz[])
+            %(debit_after)s::bigint[], %(credit_after)s::bigint[], %(card_transaction_ids)s::uuid[],
+            %(ats)s::timestamptz[])
     AS w (organization_id, transfer_id, sequence, kind, debit_account_id, credit_account_id, amount, debit_after,
-          credit_after, at);
+          credit_after, card_transaction_id, at);
 
 -- name: on_the_way
 -- Transfers whose story goes on, inside the gate, which everything passes that changes them. In id order.

@@ -41,6 +41,9 @@ NOT_FOUND: Final = {
     ),
     IdKind.TRANSFER: Failure(404, "TRANSFER_NOT_FOUND", "Transfer does not exist or you don't have access to it"),
     IdKind.CARD: Failure(404, "CARD_NOT_FOUND", "Card does not exist or you don't have access to it"),
+    IdKind.CARD_TRANSACTION: Failure(
+        404, "CARD_TRANSACTION_NOT_FOUND", "Card transaction does not exist or you don't have access to it"
+    ),
     IdKind.KEY: Failure(404, "API_KEY_NOT_FOUND", "API key does not exist or you don't have access to it"),
     IdKind.REQUEST: Failure(404, "REQUEST_NOT_FOUND", "Request does not exist or you don't have access to it"),
     IdKind.ENDPOINT: Failure(404, "ENDPOINT_NOT_FOUND", "Endpoint does not exist or you don't have access to it"),
@@ -143,6 +146,7 @@ REFUSALS: Final[Table] = {
     e.AccountNotEmpty: lambda _: Failure(
         409, "ACCOUNT_NOT_EMPTY", "An account that holds or expects money cannot be deleted"
     ),
+    e.CardRefused: lambda refusal: Failure(409, "CARD_REFUSED", f"The card does not do that: {refusal.reason}"),
     e.SandboxOnly: lambda _: Failure(403, "SANDBOX_ONLY", "A live organization refuses this operation"),
     e.RateLimited: _rate_limited,
     PathUnknown: lambda _: Failure(404, "NOT_FOUND", "There is nothing at this path"),

@@ -83,6 +83,7 @@ REFUSALS: Final[Table] = {
     e.ClockRefused: lambda _: NOT_OFFERED,
     e.BankRefused: lambda _: NOT_OFFERED,
     e.AccountNotEmpty: lambda _: NOT_OFFERED,
+    e.CardRefused: lambda _: NOT_OFFERED,
     e.SandboxOnly: lambda _: NOT_OFFERED,
     PathUnknown: lambda _: Failure(404, "NOT_FOUND", "Route not found"),
     MethodNotAllowed: _method,

@@ -33,7 +33,11 @@ class ErrorEnvelope(Struct):
     request_id: str
 
 
-NAMES: Final = {IdKind.TRANSFER: "Transfer"}
+NAMES: Final = {
+    IdKind.TRANSFER: "Transfer",
+    IdKind.CARD: "Card",
+    IdKind.CARD_TRANSACTION: "Card transaction",
+}
 
 FIELDS: Final = FIGURES | {
     "balance": "balance_in_cents",
@@ -82,7 +86,9 @@ MISMATCH: Final = Failure(
 )
 IN_USE: Final = Failure(409, "idempotency_key_in_use", "The first request with this idempotency key has not ended yet.")
 NOT_EMPTY: Final = Failure(
-    409, "account_not_empty", "An account that holds or expects money, or that a debt is paid from, cannot be deleted."
+    409,
+    "account_not_empty",
+    "An account that holds or expects money, or that a debt or an active card is paid from, cannot be deleted.",
 )
 NOT_JSON: Final = Failure(
     415, "unsupported_media_type", "The body must be JSON, sent as Content-Type: application/json and not compressed."
@@ -110,6 +116,7 @@ REFUSALS: Final[Table] = {
     ),
     e.BankRefused: lambda refusal: Failure(409, "bank_refused", f"The bank does not do that: {refusal.reason}."),
     e.AccountNotEmpty: lambda _: NOT_EMPTY,
+    e.CardRefused: lambda refusal: Failure(409, "card_refused", f"The card does not do that: {refusal.reason}."),
     e.SandboxOnly: lambda _: SANDBOX_ONLY,
     e.RateLimited: _rate_limited,
     PathUnknown: lambda _: NO_PATH,

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import NamedTuple
 
-from sluiceway.domain.ids import AccountId, TransferId
+from sluiceway.domain.ids import AccountId, CardTransactionId, TransferId
 from sluiceway.domain.ledger.account import Account, AccountKind, Balance
 from sluiceway.domain.money import Cents
 
@@ -26,9 +26,9 @@ class PostingKind(StrEnum):
 
 
 class Posting(NamedTuple):
-    """One row of the ledger, with both `posted` balances after it."""
+    """One row of the ledger, with both `posted` balances after it. It belongs to a transfer or a card transaction."""
 
-    transfer_id: TransferId
+    transfer_id: TransferId | None
     sequence: int
     kind: PostingKind
     debit: AccountId
@@ -36,6 +36,7 @@ class Posting(NamedTuple):
     amount: Cents
     debit_after: int
     credit_after: int
+    card_transaction_id: CardTransactionId | None = None
 
 
 @dataclass(slots=True)
@@ -66,6 +67,16 @@ class Book:
     def post(self, transfer_id: TransferId, debit: AccountId, credit: AccountId, amount: Cents) -> None:
         """Move money at once between two kept accounts."""
         self._move(transfer_id, PostingKind.POST, debit, credit, amount)
+
+    def post_by_card(
+        self, card_transaction_id: CardTransactionId, debit: AccountId, credit: AccountId, amount: Cents
+    ) -> None:
+        """Move money at once, on account of a card. It is all that a card transaction ever does."""
+        self._change_both(debit, credit, amount)
+        debit_after, credit_after = self.balances[debit].posted, self.balances[credit].posted
+        self.postings.append(
+            Posting(None, 0, PostingKind.POST, debit, credit, amount, debit_after, credit_after, card_transaction_id)
+        )
 
     def reverse(self, transfer_id: TransferId, debit: AccountId, credit: AccountId, amount: Cents) -> None:
         """Move money back after a return: debit is the account that had received it, which may fall below its floor."""
@@ -102,10 +113,14 @@ class Book:
     def _move(
         self, transfer_id: TransferId, kind: PostingKind, debit: AccountId, credit: AccountId, amount: Cents
     ) -> None:
-        assert debit != credit, "money does not move to where it is"
-        self._change(debit, posted=-amount, may_overdraw=kind is PostingKind.REVERSE)
-        self._change(credit, posted=amount)
+        self._change_both(debit, credit, amount, may_overdraw=kind is PostingKind.REVERSE)
         self._record(transfer_id, kind, debit, credit, amount)
+
+    def _change_both(self, debit: AccountId, credit: AccountId, amount: Cents, *, may_overdraw: bool = False) -> None:
+        assert amount > 0, "a posting moves something"
+        assert debit != credit, "money does not move to where it is"
+        self._change(debit, posted=-amount, may_overdraw=may_overdraw)
+        self._change(credit, posted=amount)
 
     def _change(
         self,
