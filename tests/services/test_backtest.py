@@ -24,6 +24,7 @@ from sluiceway.services.backtest import Backtest, BacktestResult, backtest
 from sluiceway.services.clock import advance, freeze, read_clock
 from sluiceway.services.deposits import deposit
 from sluiceway.storage.database import Database
+from tests.cards import give_back, issue, pay
 from tests.support import (
     World,
     first_story,
@@ -55,6 +56,22 @@ def moves(world: World, result: BacktestResult) -> list[list[tuple[str, str, int
 
 def by_name(world: World, sums: Mapping[AccountId, Cents]) -> dict[str, int]:
     return {name: sums[account_id] for name, account_id in world.accounts.items() if account_id in sums}
+
+
+async def test_what_cards_paid_leaves_less_and_what_they_were_paid_back_is_no_arrival(world: World):
+    await three(world)
+    card = await issue(world, "savings")
+    await world.deposit("savings", 1_000)
+    paid = await pay(world, card, 700)
+    await give_back(world, card, 200, paid)
+    await world.deposit("savings", 100)
+
+    result = await try_rule(world, whenever_money_arrives("savings", percent(100, "savings", "bills")))
+
+    # The first run leaves nothing for the purchase. What came back and the second deposit are less than that.
+    assert [[amount for _, _, amount in run] for run in moves(world, result)] == [[1_000], []]
+    [short] = result.shortfalls
+    assert (short.transfer_id, short.amount, short.available) == (None, 700, -700)
 
 
 async def three(world: World) -> None:

@@ -18,6 +18,7 @@ from sluiceway.domain.playing import Detected, Rhythm, Told
 from sluiceway.domain.schedule import Schedule, ScheduleType
 from sluiceway.services.clock import advance, freeze
 from sluiceway.services.forecast import AccountForecast, Forecast, ForecastResult, forecast
+from tests.cards import give_back, issue, pay
 from tests.support import World, first_story, fixed, percent, whenever_money_arrives
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
@@ -97,6 +98,26 @@ async def test_a_run_that_fails_for_lack_of_funds_is_found(home: World):
     assert result.first_lack.at == datetime(2026, 3, 19, 9, tzinfo=UTC)
     assert [(each.runs, each.failed) for each in result.rules] == [(4, 2)]
     assert result.first_below is None
+
+
+async def test_what_a_card_pays_regularly_goes_on_and_what_it_is_paid_back_is_no_income(home: World):
+    card = await issue(home, "bills")
+    for day in range(0, 57, 7):
+        at(home, NOON - timedelta(days=60 - day))
+        await home.deposit("savings", 1)
+        if day == 0:
+            await home.deposit("bills", 100_000)
+        await pay(home, card, 2_500)
+        await give_back(home, card, 100)
+    at(home, NOON)
+
+    result = await look_ahead(home)
+
+    bills = of(home, result, "bills")
+    assert bills.today == 100_000 - 9 * 2_400
+    found = [each for each in result.expectations if isinstance(each, Detected)]
+    paid = [(each.amount, each.rhythm) for each in found if each.account_id == home.accounts["bills"]]
+    assert paid == [(-2_500, Rhythm.WEEKLY)]
 
 
 async def test_a_disabled_rule_takes_no_part(home: World):

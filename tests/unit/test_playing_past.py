@@ -39,6 +39,7 @@ def posting(
     by: tuple[str, str] | None = None,
     begun: int | None = None,
     queued: int | None = None,
+    is_by_card: bool = False,
 ) -> PastPosting:
     """Write a posting of 100 cents; `by` names the execution and its rule."""
     return PastPosting(
@@ -53,6 +54,7 @@ def posting(
         execution_id=None if by is None else ExecutionId(by[0]),
         rule_id=None if by is None else RuleId(by[1]),
         queued_at=second(at if queued is None else queued),
+        is_by_card=is_by_card,
     )
 
 
@@ -89,11 +91,24 @@ def story(past: Past) -> list[str]:
 def _short(event: PlayEvent) -> str:
     match event:
         case MoneyMoved():
-            return event.transfer_id
+            return event.transfer_id or "a card"
         case RuleRuns():
             return f"run@{(event.at - START).total_seconds():g}"
         case _:
             raise AssertionError(event)
+
+
+def test_what_a_card_has_done_is_played_again_and_fires_nothing():
+    paid, given = (posting(name, at, *ends, is_by_card=True) for name, at, ends in CARDS)
+
+    past = replay(draft(), [paid, given, posting("a", 3, WORLD, INCOME)], [], START, UNTIL)
+
+    assert story(past) == ["a card", "a card", "a", "run@3"]
+    before = balances_before({INCOME: Balance(1_000, 0, 0)}, [paid])
+    assert before == {INCOME: Balance(1_100, 0, 0)}
+
+
+CARDS = (("paid", 1, (INCOME, WORLD)), ("given back", 2, (WORLD, INCOME)))
 
 
 def test_the_present_less_what_was_posted_since_is_the_past():

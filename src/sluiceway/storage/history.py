@@ -75,7 +75,7 @@ async def money_from_and_to_outside(tx: ReadTx, organization_id: OrganizationId,
     rows = await fetch_all(
         tx, QUERIES["money_from_and_to_outside"], {"organization_id": organization_id, "from_at": from_at}
     )
-    return [Seen(*row) for row in rows]
+    return [Seen(*row[:4]) for row in rows]
 
 
 async def open_transfers(tx: ReadTx, organization_id: OrganizationId) -> list[OpenTransfer]:

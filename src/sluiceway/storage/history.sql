@@ -7,13 +7,17 @@ SELECT set_config('work_mem', '64MB', true), set_config('statement_timeout', %(t
 
 -- name: postings_since
 -- In the order in which they happened: what one transaction wrote has one time, and was worked off by when it was queued.
-SELECT p.posted_at, p.kind, p.debit_account_id, p.credit_account_id, p.amount, p.transfer_id, t.created_at,
-       t.destination_account_id, t.execution_id, t.rule_id, coalesce(e.created_at, t.created_at)
+-- A card's posting is a story of its own: it is done when it begins.
+SELECT p.posted_at, p.kind, p.debit_account_id, p.credit_account_id, p.amount,
+       coalesce(p.transfer_id, p.card_transaction_id), coalesce(t.created_at, p.posted_at),
+       t.destination_account_id, t.execution_id, t.rule_id, coalesce(e.created_at, t.created_at, p.posted_at),
+       p.card_transaction_id IS NOT NULL
 FROM posting p
-JOIN transfer t ON t.organization_id = p.organization_id AND t.id = p.transfer_id
+LEFT JOIN transfer t ON t.organization_id = p.organization_id AND t.id = p.transfer_id
 LEFT JOIN execution e ON e.organization_id = t.organization_id AND e.id = t.execution_id
 WHERE p.organization_id = %(organization_id)s::uuid AND p.posted_at >= %(from_at)s::timestamptz
-ORDER BY p.posted_at, coalesce(e.created_at, t.created_at), coalesce(t.execution_id, t.id), t.step, t.action, t.part,
+ORDER BY p.posted_at, coalesce(e.created_at, t.created_at, p.posted_at),
+         coalesce(t.execution_id, p.transfer_id, p.card_transaction_id), t.step, t.action, t.part,
          t.id, p.sequence;
 
 -- name: executions_since
@@ -37,15 +41,21 @@ WHERE e.organization_id = %(organization_id)s::uuid AND e.rule_id = %(rule_id)s:
     AND t.created_at >= %(from_at)s::timestamptz AND t.created_at < %(to_at)s::timestamptz;
 
 -- name: money_from_and_to_outside
--- What came from outside or was collected from there, of which some may be regular.
-SELECT t.created_at, coalesce(t.destination_account_id, t.source_account_id),
-       CASE WHEN t.destination_account_id IS NULL THEN -t.amount ELSE t.amount END, t.description
+-- What came from outside or was collected from there, of which some may be regular; also what cards have paid. What they
+-- were paid back is not income, and starts no rule.
+SELECT t.created_at AS at, coalesce(t.destination_account_id, t.source_account_id),
+       CASE WHEN t.destination_account_id IS NULL THEN -t.amount ELSE t.amount END, t.description, t.id
 FROM transfer t
 WHERE t.organization_id = %(organization_id)s::uuid AND t.mode = 'LIVE' AND t.status = 'COMPLETE'
     AND (t.origin = 'DIRECT_DEPOSIT' AND t.source_account_id IS NULL
          OR t.origin = 'EXTERNAL_PULL' AND t.destination_account_id IS NULL)
     AND t.created_at >= %(from_at)s::timestamptz
-ORDER BY t.created_at, t.id;
+UNION ALL
+SELECT c.created_at, c.account_id, -c.amount, nullif(c.description, ''), c.id
+FROM card_transaction c
+WHERE c.organization_id = %(organization_id)s::uuid AND c.subtype = 'PURCHASE' AND c.status = 'COMPLETE'
+    AND c.created_at >= %(from_at)s::timestamptz
+ORDER BY 1, 5;
 
 -- name: open_transfers
 -- What is on its way now, with the leg that is open (none: it waits for a person).

@@ -53,7 +53,8 @@ class MoneyMoved(NamedTuple):
     debit: AccountId
     credit: AccountId
     amount: Cents
-    transfer_id: TransferId
+    transfer_id: TransferId | None
+    """None: a card did it."""
 
 
 PlayEvent = MoneyArrives | MoneyLeaves | RuleRuns | MoneyMoved

@@ -26,7 +26,10 @@ _ON_DEMAND = frozenset({TriggerType.MANUAL, TriggerType.SEQUENCE_API, TriggerTyp
 
 
 class PastPosting(NamedTuple):
-    """A posting of the window, with the transfer it belongs to; they come in the order in which they happened."""
+    """A posting of the window, with the transfer it belongs to; they come in the order in which they happened.
+
+    What a card has done stands in for its transfer, and fires nothing.
+    """
 
     at: datetime
     kind: PostingKind
@@ -41,6 +44,7 @@ class PastPosting(NamedTuple):
     rule_id: RuleId | None
     queued_at: datetime
     """When the execution was admitted, or the transfer made: what one batch of settlement is sorted by."""
+    is_by_card: bool = False
 
 
 class PastExecution(NamedTuple):
@@ -167,7 +171,7 @@ def _arrivals(
     latest = _latest_runs(draft, executions.values())
     for posting in postings:
         is_arrival = posting.kind is PostingKind.POST and posting.credit == trigger.account_id
-        if not is_arrival or posting.rule_id == draft.id:
+        if not is_arrival or posting.is_by_card or posting.rule_id == draft.id:
             continue
         sender = None if posting.execution_id is None else executions.get(posting.execution_id)
         depth = 0 if sender is None else sender.depth + 1
@@ -216,7 +220,8 @@ def _on_demand(draft: Draft, execution: PastExecution, ran_at: datetime) -> Rule
 
 
 def _moved(posting: PastPosting) -> MoneyMoved:
-    return MoneyMoved(posting.at, posting.kind, posting.debit, posting.credit, posting.amount, posting.transfer_id)
+    transfer_id = None if posting.is_by_card else posting.transfer_id
+    return MoneyMoved(posting.at, posting.kind, posting.debit, posting.credit, posting.amount, transfer_id)
 
 
 def _place(posting: PastPosting) -> _Place:
