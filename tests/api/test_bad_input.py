@@ -265,6 +265,8 @@ async def test_ids_that_name_nothing_are_not_found_as_they_were_spelled(api: Api
         ("/rule-executions/{}", "Rule execution"),
         ("/rule-executions/{}/trace", "Rule execution"),
         ("/transfers/{}", "Transfer"),
+        ("/cards/{}", "Card"),
+        ("/cards/{}/transactions", "Card"),
     ):
         for spelling in (
             "1",
@@ -302,6 +304,8 @@ async def test_what_belongs_to_others_and_what_does_not_exist_look_alike(api: Ap
         ("GET", "/accounts/{}", None),
         ("DELETE", "/accounts/{}", None),
         ("GET", "/transfers?account_id={}", None),
+        ("GET", "/cards?account_id={}", None),
+        ("POST", "/sandbox/cards", {"account_id": "{}", "type": "virtual", "holder_name": "Holder"}),
         ("GET", "/rules?source_id={}", None),
         ("POST", "/transfers", {"source_account_id": "{}", "destination_account_id": api.account("savings")}),
         ("POST", "/transfers", {"source_account_id": api.account("savings"), "destination_account_id": "{}"}),
@@ -310,7 +314,8 @@ async def test_what_belongs_to_others_and_what_does_not_exist_look_alike(api: Ap
         answers: list[tuple[int, str]] = []
         for spelling in (theirs, nobody):
             sent = None if body is None else {key: value.format(spelling) for key, value in body.items()}
-            amount = None if sent is None else sent | {"amount_in_cents": 100}
+            is_money = sent is not None and "type" not in sent
+            amount = sent | {"amount_in_cents": 100} if sent is not None and is_money else sent
             answer = await api.with_headers(X_Request_ID="same").send(method, path.format(spelling), json=amount)
             answers.append((answer.status_code, told(answer.text, spelling)))
         assert answers[0] == answers[1]

@@ -15,6 +15,7 @@ from sluiceway.api.sandbox.app import DOCUMENT as SANDBOX
 from sluiceway.api.v1.app import DOCUMENT as V1
 from tests.api.client import Api
 from tests.api.outside import connect, on_monday, transfer, work
+from tests.api.test_cards import give_back, issue, pay
 from tests.api.test_story import BODY_003, body_003, deposit
 
 COMMITTED = Path(__file__).parents[2] / "docs" / "api"
@@ -99,6 +100,10 @@ async def test_what_is_answered_is_what_is_documented(api: Api) -> None:
     await api.world.settle()
     [execution] = (await api.get("/rule-executions", rule_id=api.rule())).json()["data"]
     transfer = execution["transfer_ids"][0]
+    card = await issue(api)
+    for amount in (100, 1_000_000):
+        await pay(api, card, amount)
+    await give_back(api, card, 100)
     ends = {"source_account_id": api.account("income"), "destination_account_id": api.account("savings")}
     pod, income, card = {"nickname": "x"}, {"nickname": "y"}, {"nickname": "z", "external_account_type": "INVESTMENT"}
     for method, template, path, body in (
@@ -121,6 +126,12 @@ async def test_what_is_answered_is_what_is_documented(api: Api) -> None:
         ("get", "/rule-executions", f"/rule-executions?rule_id={api.rule()}", None),
         ("get", "/rule-executions/{id}", f"/rule-executions/{execution['id']}", None),
         ("get", "/rule-executions/{id}/trace", f"/rule-executions/{execution['id']}/trace", None),
+        ("get", "/cards", f"/cards?account_id={api.account('savings')}", None),
+        ("get", "/cards", "/cards", None),
+        ("get", "/cards/{id}", f"/cards/{card}", None),
+        ("get", "/cards/{id}", "/cards/nobody", None),
+        ("get", "/cards/{id}/transactions", f"/cards/{card}/transactions?status=all", None),
+        ("get", "/cards/{id}/transactions", "/cards/nobody/transactions", None),
         ("put", "/rules/{id}", f"/rules/{api.rule()}", {}),
         ("delete", "/rules/{id}", f"/rules/{api.rule()}", None),
     ):
@@ -139,6 +150,8 @@ async def test_what_the_sandbox_answers_is_what_is_documented(api: Api) -> None:
     check("/accounts/{id}/refresh", "post", await api.post(f"/accounts/{card}/refresh"))
     await work(api)
     check("/transfers/{id}", "get", await api.get(f"/transfers/{pushed}"))
+    debit, omni = await issue(api), await issue(api, kind="omni_card")
+    await deposit(api, 1_000, "savings")
     money = {"account_id": api.account("income"), "amount_in_cents": 1}
     bank = {"name": "Bank", "external_account_type": "DEPOSITORY"}
     for template, path, body in (
@@ -159,6 +172,17 @@ async def test_what_the_sandbox_answers_is_what_is_documented(api: Api) -> None:
         ("/transfers/{id}/settle", f"/transfers/{pushed}/settle", {}),
         ("/transfers/{id}/return", f"/transfers/{pushed}/return", {"code": "R02"}),
         ("/failures", "/failures", {"call": "reports", "fault": "twice"}),
+        ("/cards", "/cards", {"account_id": api.account("savings"), "type": "physical", "holder_name": "Holder"}),
+        ("/cards", "/cards", {"account_id": "nobody", "type": "physical", "holder_name": "Holder"}),
+        ("/cards/{id}/purchases", f"/cards/{debit}/purchases", {"amount_in_cents": 5}),
+        ("/cards/{id}/purchases", f"/cards/{debit}/purchases", {"amount_in_cents": 10**13}),
+        ("/cards/{id}/refunds", f"/cards/{debit}/refunds", {"amount_in_cents": 5}),
+        ("/cards/{id}/refunds", f"/cards/{debit}/refunds", {"amount_in_cents": 5, "purchase_id": "nothing"}),
+        ("/cards/{id}/account", f"/cards/{omni}/account", {"account_id": api.account("emergency")}),
+        ("/cards/{id}/account", f"/cards/{debit}/account", {"account_id": api.account("emergency")}),
+        ("/cards/{id}/declines", f"/cards/{debit}/declines", {}),
+        ("/cards/{id}/status", f"/cards/{debit}/status", {"status": "lost"}),
+        ("/cards/{id}/status", f"/cards/{debit}/status", {"status": "active"}),
     ):
         check(template, "post", await api.post(f"/sandbox{path}", body), SANDBOX)
     check("/clock", "get", await api.send("GET", "/sandbox/clock"), SANDBOX)

@@ -6,6 +6,7 @@ from typing import Any
 from sluiceway.domain.ledger import AccountKind, ExternalKind
 from tests.api.client import Api, assert_refused, digest
 from tests.api.outside import connect, on_monday, told, transfer, work
+from tests.api.test_cards import issue
 from tests.api.test_story import deposit
 
 CARD = {"name": "Card", "external_account_type": "LIABILITY"}
@@ -102,6 +103,67 @@ WITHDRAWALS: list[tuple[Any, str]] = [
 ]
 
 
+CARDS: dict[str, tuple[Any, str]] = {
+    "nothing": ({}, "account_id: is required"),
+    "no type": ({"account_id": "x"}, "type: is required"),
+    "no holder": ({"account_id": "x", "type": "virtual"}, "holder_name: is required"),
+    "an account that is a number": ({"account_id": 5}, "account_id: must be text"),
+    "a type in other letters": ({"account_id": "x", "type": "VIRTUAL"}, "type: must be one of virtual, physical"),
+    "another type": ({"account_id": "x", "type": "metal"}, "type: must be one of virtual, physical"),
+    "another kind": (
+        {"account_id": "x", "type": "virtual", "kind": "credit_card"},
+        "kind: must be one of debit_card, omni_card",
+    ),
+    "an empty name": (
+        {"account_id": "x", "type": "virtual", "holder_name": " "},
+        "holder_name: must not be empty",
+    ),
+    "a long name": (
+        {"account_id": "x", "type": "virtual", "holder_name": "x" * 201},
+        "holder_name: must have at most 200",
+    ),
+    "a number of its own": (
+        {"account_id": "x", "type": "virtual", "holder_name": "x", "last_four": "0000"},
+        "last_four: is not a known field",
+    ),
+}
+
+CARD_STATUSES = [{}, {"status": None}, {"status": "ACTIVE"}, {"status": "bent"}, {"status": ["lost"]}, [], None]
+
+CARD_PODS: list[tuple[Any, str]] = [
+    ({}, "account_id: is required"),
+    ({"account_id": 5}, "account_id: must be text"),
+    ({"account_id": "x", "at": 1}, "at: is not a known field"),
+]
+
+PURCHASES: list[tuple[Any, str]] = [
+    ({}, "amount_in_cents: is required"),
+    ({"amount_in_cents": 0}, "amount_in_cents: must be from 1"),
+    ({"amount_in_cents": -1}, "amount_in_cents: must be from 1"),
+    ({"amount_in_cents": 1.0}, "amount_in_cents: must be a whole number"),
+    ({"amount_in_cents": "1"}, "amount_in_cents: must be a whole number"),
+    ({"amount_in_cents": True}, "amount_in_cents: must be a whole number"),
+    ({"amount_in_cents": 10**13 + 1}, "amount_in_cents: must be from 1"),
+    ({"amount_in_cents": 1, "description": 5}, "description: must be text"),
+    ({"amount_in_cents": 1, "description": "x" * 201}, "description: must have at most 200"),
+    ({"amount_in_cents": 1, "merchant": "x"}, "merchant: is not a known field"),
+]
+
+REFUNDS: list[tuple[Any, str]] = [
+    *PURCHASES,
+    ({"amount_in_cents": 1, "purchase_id": 5}, "purchase_id: must be text"),
+    ({"amount_in_cents": 1, "purchase_id": "x" * 101}, "purchase_id: must have at most 100"),
+]
+
+DECLINES: list[tuple[Any, str]] = [
+    ({"times": 0}, "times: must be from 1 to 1000"),
+    ({"times": 1001}, "times: must be from 1 to 1000"),
+    ({"times": "1"}, "times: must be a whole number"),
+    ({"times": 1, "reason": "x"}, "reason: is not a known field"),
+    ([], "must be an object"),
+]
+
+
 async def refuse(api: Api, path: str, body: Any, says: str = "") -> None:
     answer = await api.post_raw(path, json.dumps(body).encode())
     assert_refused(answer, 400, "invalid_parameters", [says])
@@ -162,6 +224,55 @@ async def test_every_other_body_is_read_as_strictly(api: Api) -> None:
         await refuse(
             api, f"/rules/{api.rule()}/trigger", {"simulation": simulation}, "simulation: must be true or false"
         )
+    assert await digest(api.world.engine.database) == before
+
+
+async def test_a_card_is_asked_for_and_used_as_strictly(api: Api) -> None:
+    await deposit(api, 10_000, "savings")
+    card = await issue(api)
+    before = await digest(api.world.engine.database)
+
+    for body, says in CARDS.values():
+        await refuse(api, "/sandbox/cards", body, says)
+    for body in CARD_STATUSES:
+        await refuse(api, f"/sandbox/cards/{card}/status", body)
+    for name, bodies in (
+        ("account", CARD_PODS),
+        ("purchases", PURCHASES),
+        ("refunds", REFUNDS),
+        ("declines", DECLINES),
+    ):
+        for body, says in bodies:
+            await refuse(api, f"/sandbox/cards/{card}/{name}", body, says)
+    new = {"account_id": api.account("income"), "type": "virtual", "holder_name": "Holder"}
+    await refuse(api, "/sandbox/cards", new, "account_id: is not a pod")
+    assert await digest(api.world.engine.database) == before
+
+
+async def test_cards_purchases_and_pods_that_are_not_there_are_not_found_as_they_were_spelled(api: Api) -> None:
+    omni, nobody = await issue(api, kind="omni_card"), api.world.engine.new_id()
+    money = {"amount_in_cents": 1}
+    before = await digest(api.world.engine.database)
+
+    for spelling in (nobody, "nonsense", api.account("savings")):
+        for name, body in (
+            ("status", {"status": "frozen"}),
+            ("account", {"account_id": api.account("savings")}),
+            ("purchases", money),
+            ("refunds", money),
+            ("declines", {}),
+        ):
+            answer = await api.post(f"/sandbox/cards/{spelling}/{name}", body)
+            assert_refused(answer, 404, "resource_not_found", [f"Card with id '{spelling}' was not found."])
+    for spelling in (nobody, "nonsense"):
+        says = [f"Account with id '{spelling}' was not found."]
+        new = {"account_id": spelling, "type": "virtual", "holder_name": "Holder"}
+        assert_refused(await api.post("/sandbox/cards", new, key=spelling), 404, "resource_not_found", says)
+        switched = await api.post(f"/sandbox/cards/{omni}/account", {"account_id": spelling})
+        assert_refused(switched, 404, "resource_not_found", says)
+        refund = await api.post(f"/sandbox/cards/{omni}/refunds", money | {"purchase_id": spelling})
+        says = [f"Card transaction with id '{spelling}' was not found."]
+        assert_refused(refund, 404, "resource_not_found", says)
     assert await digest(api.world.engine.database) == before
 
 

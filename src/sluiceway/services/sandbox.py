@@ -6,13 +6,16 @@ from datetime import datetime, timedelta
 
 from sluiceway.domain.accounts import AccountRecord
 from sluiceway.domain.audit import Act
+from sluiceway.domain.cards import Card
 from sluiceway.domain.errors import BankRefused, ClockRefused, InvalidParameters, NotFound, Refusal, SandboxOnly
-from sluiceway.domain.ids import AccountId, IdKind, OrganizationId
+from sluiceway.domain.ids import AccountId, CardId, IdKind, OrganizationId
 from sluiceway.domain.ledger import AccountKind, ExternalKind
 from sluiceway.domain.money import NO_CENTS, Cents
 from sluiceway.rails.sandbox import SandboxBank
+from sluiceway.rails.sandbox_issuer import SandboxIssuer
 from sluiceway.services import clock as clocks
 from sluiceway.services.accounts import NewAccount, insert_account
+from sluiceway.services.cards import find_card
 from sluiceway.services.clock import LAST_YEAR, ClockState
 from sluiceway.services.engine import Engine
 from sluiceway.services.idempotency import Answer, Idempotency, KeyTaken, run_idempotently
@@ -208,6 +211,23 @@ async def fail_next(engine: Engine, organization_id: OrganizationId, call: BankC
     problems = await SandboxBank(engine.database).fail_next(organization_id, call, fault, times, at)
     if problems:
         raise InvalidParameters(problems)
+
+
+async def decline_next(
+    engine: Engine,
+    organization_id: OrganizationId,
+    card_id: CardId | None,
+    spelling: str,
+    *,
+    times: int,
+    idempotency: Idempotency | None,
+) -> Card:
+    """Let the issuer decline the next purchases of a card. Raises SandboxOnly and NotFound."""
+    await sandbox_of(engine, organization_id)
+    card = await find_card(engine, organization_id, card_id, spelling)
+    asked_id = await claim_plan(engine, organization_id, idempotency, engine.new_id)
+    await SandboxIssuer(engine.database).decline_next(organization_id, card.id, asked_id, times)
+    return card
 
 
 async def _outside(engine: Engine, organization: Organization, account_id: AccountId | None, spelling: str) -> Outside:

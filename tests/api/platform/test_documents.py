@@ -11,6 +11,7 @@ from sluiceway.api.platform.app import DOCUMENT
 from tests.api.outside import connect, on_monday, work
 from tests.api.platform.client import Platform
 from tests.api.platform.test_rules import saving
+from tests.api.test_cards import give_back, issue, pay
 from tests.api.test_documents import Loads, check
 from tests.api.test_story import deposit
 
@@ -60,6 +61,9 @@ async def test_what_is_answered_is_what_is_documented(platform: Platform) -> Non
     await deposit(platform.v1, 500_000)
     await work(platform.v1)
     rule, income = platform.rule(), platform.account("income")
+    card = await issue(platform.v1)
+    await pay(platform.v1, card, 100)
+    await give_back(platform.v1, card, 100)
     [run] = await platform.items(f"/rules/{rule}/executions")
     whole = await platform.read(f"/rules/{rule}/executions/{run['id']}")
     ends = {"sourceAccountId": income, "destinationAccountId": platform.account("savings")}
@@ -77,6 +81,8 @@ async def test_what_is_answered_is_what_is_documented(platform: Platform) -> Non
         ("post", "/transfers", "/transfers", ends | {"amountInCents": 100}),
         ("post", "/transfers", "/transfers", ends),
         ("get", "/external-transactions", f"/external-transactions?accountIds={bank}", None),
+        ("get", "/card-transactions", f"/card-transactions?accountId={platform.account('savings')}", None),
+        ("get", "/card-transactions", "/card-transactions", None),
         ("get", "/rules", "/rules", None),
         ("post", "/rules", "/rules", saving(platform)),
         ("get", "/rules/{id}", f"/rules/{rule}", None),
@@ -102,4 +108,4 @@ def test_the_page_on_compatibility_tells_of_every_operation() -> None:
 
     assert {(method, path) for method, path, state in rows if state == "served"} == served
     missing = {(method, path) for method, path, state in rows if state == "**missing**"}
-    assert missing == {("GET", "/card-transactions")}
+    assert missing == set()

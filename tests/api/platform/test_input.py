@@ -241,6 +241,13 @@ async def test_a_list_is_read_in_every_spelling(platform: Platform, query: str) 
         ("/external-transactions", "", "accountIds is required"),
         ("/external-transactions", "accountIds=x&direction=INTERNAL", "direction must be one of MONEY_IN, MONEY_OUT"),
         ("/external-transactions", "accountIds=x&status=ERROR", "status must be one of PENDING, COMPLETE"),
+        ("/card-transactions", "", "accountId is required"),
+        ("/card-transactions", "accountIds=x", "accountId is required"),
+        ("/card-transactions", "accountId=x&accountId=y", "query holds a parameter twice"),
+        ("/card-transactions", "accountId=x&from=2024-04-23", "from must be a date and time"),
+        ("/card-transactions", "accountId=x&to=now", "to must be a date and time"),
+        ("/card-transactions", "accountId=x&page=0", "page must be a whole number"),
+        ("/card-transactions", "accountId=x&pageSize=101", "pageSize must be a whole number from 1 to 100"),
     ],
 )
 async def test_a_parameter_that_is_not_right_is_refused_by_name(

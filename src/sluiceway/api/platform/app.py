@@ -26,10 +26,10 @@ PLATFORM: Final = Generation(
 INFO: Final = Info(
     title="Sluiceway platform API v1",
     description=(
-        "Read accounts, rules, executions, transfers and what happened on external accounts; write and trigger rules; "
-        "make transfers. Amounts are whole cents. Ids are accepted in every spelling and shown as UUIDs. Lists come in "
-        "pages, newest first. The same is served under `/api/platform/v1`. A method that a path does not have is "
-        "answered 404 in plain text."
+        "Read accounts, rules, executions, transfers, what cards did and what happened on external accounts; write and "
+        "trigger rules; make transfers. Amounts are whole cents. Ids are accepted in every spelling and shown as "
+        "UUIDs. Lists come in pages, newest first. The same is served under `/api/platform/v1`. A method that a path "
+        "does not have is answered 404 in plain text."
     ),
     scheme="Bearer",
     error=ErrorEnvelope,

@@ -23,8 +23,8 @@ INFO: Final = Info(
     title="Sluiceway sandbox",
     description=(
         "Turn the clock, and let things happen outside: money arrives and is collected, banks settle and return "
-        "payments, accounts are opened and closed, calls fail. What has been done here is seen by the next read. "
-        "Only for sandbox organizations; live ones refuse."
+        "payments, accounts are opened and closed, cards pay and are declined, calls fail. What has been done here is "
+        "seen by the next read. Only for sandbox organizations; live ones refuse."
     ),
     scheme="ApiKey",
     error=ErrorEnvelope,

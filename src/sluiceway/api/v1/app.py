@@ -22,8 +22,8 @@ V1: Final = Generation(
 INFO: Final = Info(
     title="Sluiceway API v1",
     description=(
-        "Read accounts, rules, executions and transfers; trigger rules; make transfers. Amounts are whole cents. "
-        "Ids are accepted in every spelling. Every answer carries `X-Request-ID`, as sent or else made up."
+        "Read accounts, rules, executions, transfers and cards; trigger rules; make transfers. Amounts are whole "
+        "cents. Ids are accepted in every spelling. Every answer carries `X-Request-ID`, as sent or else made up."
     ),
     scheme="ApiKey",
     error=ErrorEnvelope,

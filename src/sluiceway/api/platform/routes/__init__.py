@@ -3,12 +3,21 @@
 from typing import Final
 
 from sluiceway.api.http import Operation
-from sluiceway.api.platform.routes import accounts, audit_logs, executions, external_transactions, rules, transfers
+from sluiceway.api.platform.routes import (
+    accounts,
+    audit_logs,
+    card_transactions,
+    executions,
+    external_transactions,
+    rules,
+    transfers,
+)
 
 OPERATIONS: Final[tuple[Operation, ...]] = (
     *accounts.OPERATIONS,
     *transfers.OPERATIONS,
     *external_transactions.OPERATIONS,
+    *card_transactions.OPERATIONS,
     *rules.OPERATIONS,
     *executions.OPERATIONS,
     *audit_logs.OPERATIONS,

@@ -3,11 +3,12 @@
 from typing import Final
 
 from sluiceway.api.http import Operation
-from sluiceway.api.v1.routes import accounts, executions, rules, transfers
+from sluiceway.api.v1.routes import accounts, cards, executions, rules, transfers
 
 OPERATIONS: Final[tuple[Operation, ...]] = (
     *accounts.OPERATIONS,
     *transfers.OPERATIONS,
     *rules.OPERATIONS,
     *executions.OPERATIONS,
+    *cards.OPERATIONS,
 )

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
+from enum import StrEnum
 from typing import Annotated, Any, Final, Generic, Literal, TypeVar
 
 import msgspec
@@ -106,6 +107,11 @@ def show_id(kind: IdKind, value: str | None) -> str | None:
 def show_type(kind: AccountKind) -> Any:  # noqa: ANN401 -- one of AccountType's words
     """Write an account's type."""
     return kind.value.lower()
+
+
+def show_word(value: StrEnum) -> Any:  # noqa: ANN401 -- one of the words that a structure lists
+    """Write one of our words, which this API spells in small letters."""
+    return value.value.lower()
 
 
 def show_ref(account: Account) -> AccountRef:

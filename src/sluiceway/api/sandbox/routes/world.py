@@ -1,4 +1,4 @@
-"""The operations of the sandbox: the clock, the accounts at its bank, and what people outside do with money."""
+"""The operations of the sandbox on the world outside: the clock, accounts at its bank, what people do with money."""
 
 from typing import Final
 
