@@ -10,9 +10,11 @@ import pytest
 from typer.testing import CliRunner
 
 from sluiceway.cli.app import app
+from sluiceway.domain.cards import CardKind
 from sluiceway.domain.ids import IdKind, format_id
 from sluiceway.storage.database import Database
 from sluiceway.wiring import engine_of
+from tests.cards import give_back, issue, pay
 from tests.e2e.processes import free_port, run
 from tests.support import AUTO_SAVE, PASSWORD, World, first_story, new_world
 
@@ -55,6 +57,8 @@ COMMANDS = (
     "migrate",
     "accounts",
     "accounts refresh",
+    "cards",
+    "cards show",
     "audit",
     "clock show",
     "clock freeze",
@@ -160,6 +164,33 @@ def test_accounts_as_a_table_and_as_json(world: World, sluiceway):
     assert found["savings"]["balance_in_cents"] == 100_000
     assert found["income"]["id"] == format_id(IdKind.ACCOUNT, world.accounts["income"])
     assert "world" not in table.lower()
+
+
+async def test_cards_and_what_one_did_last(world: World, sluiceway):
+    assert sluiceway("cards") == "There are no cards.\n"
+    card, other = await issue(world, "savings"), await issue(world, "emergency", CardKind.OMNI_CARD)
+    shown = format_id(IdKind.CARD, card.id)
+    assert "It has not been used." in sluiceway("cards", "show", shown)
+    paid = await pay(world, card, 4_250)
+    await give_back(world, card, 250, paid)
+    await pay(world, card, 100_000_000)
+
+    table = sluiceway("cards")
+    listed = json.loads(sluiceway("cards", "--json"))
+    told = sluiceway("cards", "show", shown)
+    last = json.loads(sluiceway("cards", "show", card.id, "--last", "2", "--json"))
+
+    assert f"**** {card.last_four}" in table
+    assert "virtual omni card" in table
+    assert [each["id"] for each in listed] == [shown, format_id(IdKind.CARD, other.id)]
+    assert listed[0] == {key: value for key, value in last.items() if key != "transactions"}
+    for words in ("Holder, expires ", "$42.50", "$2.50", "savings", "purchase, declined: insufficient funds"):
+        assert words in told
+    declined, refund = last["transactions"]
+    assert (declined["status"], declined["decline_reason"]) == ("declined", "insufficient_funds")
+    assert (refund["direction"], refund["amount_in_cents"]) == ("credit", 250)
+    assert refund["purchase_id"] == format_id(IdKind.CARD_TRANSACTION, paid.id)
+    assert "There is no card with the id 'card_x'." in sluiceway("cards", "show", "card_x", status=1)
 
 
 def test_a_key_is_shown_once_used_in_lists_and_revoked(world: World, sluiceway):

@@ -44,6 +44,8 @@ def test_the_demo_from_its_first_start_to_its_second():
             assert shown in demo.output
         assert stat.S_IMODE((data_dir / "demo.json").stat().st_mode) == 0o600
         assert {"income", "savings", "emergency"} <= set(said["accounts"])
+        assert set(said["cards"]) == {"groceries"}
+        assert said["cards"]["groceries"]["id"].startswith("card_")
         assert said["rules"]["auto_save"]["id"].startswith("rule_")
         told = run("executions", "show", execution["id"], "--trace", "--data-dir", str(data_dir)).stdout
         assert "the balance of Income is above $500.00: true (it was $1,500.00)" in told

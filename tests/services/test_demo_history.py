@@ -26,8 +26,8 @@ pytestmark = pytest.mark.timeout(300)
 
 DAYS = 90
 TABLES = (
-    "account", "rule", "approval", "execution", "remote_amount", "transfer", "transfer_leg", "posting", "outbox",
-    "external_transaction", "bank_account", "bank_entry", "bank_event", "bank_payment", "bank_report",
+    "account", "card", "rule", "approval", "execution", "remote_amount", "transfer", "transfer_leg", "posting",
+    "outbox", "external_transaction", "bank_account", "bank_entry", "bank_event", "bank_payment", "bank_report",
 )  # fmt: skip
 """Everything that a demo's history is."""
 RANDOM = ("secret", "fingerprint")
@@ -57,7 +57,7 @@ async def live(database: Database, *days: int) -> Demo:
 
 async def history(database: Database, demo: Demo) -> dict[str, list[str]]:
     """Read all rows, names standing for the ids of accounts and rules, and nothing for the others."""
-    names = {id_: short for short, id_ in [*demo.accounts.items(), *demo.rules.items()]}
+    names = {id_: short for short, id_ in [*demo.accounts.items(), *demo.cards.items(), *demo.rules.items()]}
 
     def named(match: re.Match[str]) -> str:
         return names.get(match[0], "...")

@@ -11,6 +11,7 @@ from sluiceway.cli import (
     approvals,
     audit_log,
     auditing,
+    cards,
     clock,
     demo,
     executions,
@@ -45,6 +46,7 @@ app.command()(auditing.audit)
 app.add_typer(audit_log.app, name="audit-log")
 app.command("import")(import_)
 app.add_typer(accounts.app, name="accounts")
+app.add_typer(cards.app, name="cards")
 app.add_typer(clock.app, name="clock")
 app.add_typer(organizations.organizations, name="organizations")
 app.add_typer(organizations.people, name="people")

@@ -68,6 +68,7 @@ def describe_demo(seeded: "Demo", base_url: str) -> dict[str, Any]:
         "access_token": seeded.secrets.access_token,
         "person": {"email": seeded.email, "password": seeded.secrets.password},
         "accounts": {short: _id(IdKind.ACCOUNT, value) for short, value in seeded.accounts.items()},
+        "cards": {short: _id(IdKind.CARD, value) for short, value in seeded.cards.items()},
         "rules": {
             short: {**_id(IdKind.RULE, value), "secret": seeded.secrets.rule_secrets[short]}
             for short, value in seeded.rules.items()

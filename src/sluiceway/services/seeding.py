@@ -5,29 +5,41 @@ the demo is made of is in `sample`.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Final
 
 from sluiceway.domain.access import Caller
 from sluiceway.domain.accounts import AccountRecord
+from sluiceway.domain.cards import Card, first_status
 from sluiceway.domain.clocks import Clock
-from sluiceway.domain.ids import AccountId, OrganizationId, PersonId, RuleId
+from sluiceway.domain.ids import AccountId, CardId, OrganizationId, PersonId, RuleId
 from sluiceway.domain.ledger import AccountKind, ExternalKind
 from sluiceway.domain.money import NO_CENTS
 from sluiceway.domain.revisions import RuleRecord
 from sluiceway.domain.rules import RemoteAmount
+from sluiceway.rails import Issued
 from sluiceway.rails.sandbox import SandboxBank
+from sluiceway.rails.sandbox_issuer import SandboxIssuer
 from sluiceway.services import remote_access
 from sluiceway.services.accounts import NewAccount, insert_account
 from sluiceway.services.clock import advance, read_clock
 from sluiceway.services.engine import Engine
 from sluiceway.services.keys import create_key, every_grant, identify
 from sluiceway.services.rules import SECRET_LENGTH, enable_rule
-from sluiceway.services.sample import ACCOUNTS, HOUSEHOLD, RULE_NAMES, SampleAccount, outside_events, sample_rules
+from sluiceway.services.sample import (
+    ACCOUNTS,
+    CARDS,
+    HOUSEHOLD,
+    RULE_NAMES,
+    SampleAccount,
+    outside_events,
+    sample_rules,
+)
 from sluiceway.storage.accounts import list_accounts
 from sluiceway.storage.bank_rows import BankAccount, BankAccountState, LiabilityFigures
+from sluiceway.storage.cards import every_card, insert_card
 from sluiceway.storage.credentials import Person, find_people, insert_person, set_password
 from sluiceway.storage.database import ConstraintViolated, ReadTx, WriteTx
 from sluiceway.storage.feeds import hurry
@@ -80,6 +92,7 @@ class Demo:
     email: str
     secrets: Secrets
     accounts: dict[str, AccountId]
+    cards: dict[str, CardId]
     rules: dict[str, RuleId]
     tax_service: TaxService | None
     is_new: bool
@@ -102,6 +115,7 @@ async def seed_demo(engine: Engine, known: Secrets | None = None, *, tax_port: i
         [person] = await _people(tx)
         records = await list_accounts(tx, DEMO_ORGANIZATION, with_deleted=True)
         rules = _rules_by_short_name(await list_rules(tx, DEMO_ORGANIZATION))
+        issued = {card.id for card in await every_card(tx, DEMO_ORGANIZATION)}
     renewed: list[str] = []
     if not engine.verify_password(person.password_hash, password):
         person = await _renew_password(engine, person, password)
@@ -118,6 +132,7 @@ async def seed_demo(engine: Engine, known: Secrets | None = None, *, tax_port: i
         email=EMAIL,
         secrets=secrets,
         accounts=accounts,
+        cards={short: sample.id for short, sample in CARDS.items() if sample.id in issued},
         rules={short: rule.id for short, rule in rules.items()},
         tax_service=await _tax_service(engine, rules.get(_ASKS_FOR_TAX)),
         is_new=is_new,
@@ -126,8 +141,10 @@ async def seed_demo(engine: Engine, known: Secrets | None = None, *, tax_port: i
 
 
 async def _insert(engine: Engine, password: str, tax_port: int) -> bool:
-    """Write organization, person, accounts and rules in one transaction; False when they are there already."""
+    """Write organization, person, accounts, cards and rules in one transaction; False when they are there already."""
     person = Person(DEMO_ORGANIZATION, PersonId(engine.new_id()), EMAIL, engine.hash_password(password))
+    issuer = SandboxIssuer(engine.database)
+    issued = {short: await issuer.issue(DEMO_ORGANIZATION, sample.id, OPENED) for short, sample in CARDS.items()}
 
     async def work(tx: WriteTx) -> bool:
         if await find_organizations(tx, [DEMO_ORGANIZATION]):
@@ -139,6 +156,8 @@ async def _insert(engine: Engine, password: str, tax_port: int) -> bool:
         for short, sample in ACCOUNTS.items():
             new = _new_account(sample, ids)
             ids[short] = (await insert_account(engine, tx, DEMO_ORGANIZATION, new)).account.id
+        for card in _cards(ids, issued):
+            await insert_card(tx, card)
         for rule in sample_rules(ids, tax_url(tax_port)).values():
             secret = engine.new_secret(SECRET_LENGTH)
             await insert_rule(tx, DEMO_ORGANIZATION, RuleId(engine.new_id()), rule, secret, OPENED)
@@ -159,6 +178,22 @@ def _new_account(sample: SampleAccount, ids: Mapping[str, AccountId]) -> NewAcco
         available = None if new.external_kind is ExternalKind.LIABILITY else new.reported.balance
         return replace(new, reported=replace(new.reported, available=available, updated_at=OPENED))
     return new if sample.holds_for is None else replace(new, linked_account_id=ids[sample.holds_for])
+
+
+def _cards(ids: Mapping[str, AccountId], issued: Mapping[str, Issued]) -> Iterator[Card]:
+    for short, sample in CARDS.items():
+        yield Card(
+            organization_id=DEMO_ORGANIZATION,
+            id=sample.id,
+            account_id=ids[sample.account],
+            kind=sample.kind,
+            type=sample.type,
+            status=first_status(sample.type),
+            last_four=issued[short].last_four,
+            holder_name=sample.holder_name,
+            expires_on=issued[short].expires_on,
+            created_at=OPENED,
+        )
 
 
 async def _plan_outside(engine: Engine, accounts: Mapping[str, AccountId]) -> None:

@@ -1,9 +1,11 @@
-"""The demo's accounts by short name: those that Sluiceway keeps, and those at the sandbox bank."""
+"""The demo's accounts by short name, those that Sluiceway keeps and those at the sandbox bank; and its cards."""
 
 from dataclasses import dataclass
 from datetime import date
 from typing import Final
 
+from sluiceway.domain.cards import CardKind, CardType
+from sluiceway.domain.ids import CardId
 from sluiceway.domain.ledger import AccountKind, ExternalKind, ReportedBalance
 from sluiceway.domain.money import Cents, parse_percent
 from sluiceway.services.accounts import NewAccount
@@ -86,4 +88,22 @@ ACCOUNTS: Final[dict[str, SampleAccount]] = {
     "operating": _kept(_POD, "Operating", STUDIO, "what the studio's bills are paid from"),
     "owners_pay": _kept(_POD, "Owner's pay", STUDIO, "paid out every other week"),
     "business_checking": _outside(_DEPOSITORY, "Business checking", STUDIO, ReportedBalance(balance=Cents(2_150_00))),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class SampleCard:
+    """One card, on the account of that short name. Its id is always the same, because its number follows from it."""
+
+    id: CardId
+    account: str
+    kind: CardKind
+    type: CardType
+    holder_name: str
+
+
+CARDS: Final[dict[str, SampleCard]] = {
+    "groceries": SampleCard(
+        CardId("01900000-0000-7000-8000-00000000ca4d"), "groceries", CardKind.DEBIT_CARD, CardType.VIRTUAL, HOUSEHOLD
+    ),
 }
