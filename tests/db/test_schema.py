@@ -9,7 +9,6 @@ import pytest_asyncio
 from sluiceway.domain.ledger import AccountKind, ExternalKind
 from sluiceway.services.rules import disable_rule, enable_rule, revise_rule
 from sluiceway.storage.database import ConstraintViolated, Database, WriteTx, execute, fetch_all
-from tests.cards import issue, pay
 from tests.support import PASSWORD, World, first_story, fixed, on_demand, plain_engine
 
 # Small tables that are looked up before the organization is known, and the history of migrations.
@@ -116,9 +115,6 @@ async def world(module_database_url: str) -> AsyncGenerator[World]:
         await disable_rule(world.engine, world.organization_id, world.rules["revoked"].id, "")
         await world.deposit("income", 500_000, key="first")
         await world.settle()
-        card = await issue(world, "savings")
-        for amount in (500, 10_000_000):
-            await pay(world, card, amount)
         yield world
 
 
@@ -134,19 +130,10 @@ async def names(world: World) -> dict[str, object]:
             "SELECT id FROM account WHERE kind = 'WORLD' AND organization_id = %(o)s::uuid",
             {"o": world.organization_id},
         )
-        used = await fetch_all(
-            tx,
-            "SELECT status, id, card_id FROM card_transaction WHERE organization_id = %(o)s::uuid ORDER BY id",
-            {"o": world.organization_id},
-        )
-    assert [row[0] for row in used] == ["COMPLETE", "DECLINED"]
     rules = {f"rule_{name}": record.id for name, record in world.rules.items()}
     approvals = {f"approval_{name}": record.approval_id for name, record in world.rules.items()}
     fingerprints = {f"fingerprint_{name}": record.fingerprint for name, record in world.rules.items()}
     return {
-        "purchase": used[0][1],
-        "declined": used[1][1],
-        "card": used[0][2],
         **world.accounts,
         **rules,
         **approvals,
@@ -193,31 +180,6 @@ def new_posting(debit: str, credit: str, amount: int = 1, transfer: str = "depos
                              debit_after, credit_after, posted_at)
         VALUES (%(o)s::uuid, %({transfer})s::uuid, {sequence}, 'post', %({debit})s::uuid, %({credit})s::uuid, {amount},
                 0, 0, now())
-    """  # noqa: S608 -- the table below is the only caller
-
-
-_CARD = "UPDATE card SET {} WHERE organization_id = %(o)s::uuid AND id = %(card)s::uuid"
-_PURCHASE = "UPDATE card_transaction SET {} WHERE organization_id = %(o)s::uuid AND id = %({})s::uuid"
-
-
-def card_posting(transaction: str, kind: str = "post", sequence: int = 0) -> str:
-    return f"""
-        INSERT INTO posting (organization_id, card_transaction_id, sequence, kind, debit_account_id, credit_account_id,
-                             amount, debit_after, credit_after, posted_at)
-        VALUES (%(o)s::uuid, %({transaction})s::uuid, {sequence}, '{kind}', %(savings)s::uuid, %(world)s::uuid, 1, 0, 0,
-                now())
-    """  # noqa: S608 -- the table below is the only caller
-
-
-def new_card_transaction(
-    subtype: str, amount: int = 100, purchase: str = "NULL", more: str = "'COMPLETE', NULL, now()"
-) -> str:
-    direction = "MONEY_OUT" if subtype == "PURCHASE" else "MONEY_IN"
-    return f"""
-        INSERT INTO card_transaction (organization_id, id, card_id, account_id, direction, subtype, amount, description,
-                                      purchase_id, status, decline_reason, completed_at, created_at)
-        VALUES (%(o)s::uuid, %(new)s::uuid, %(card)s::uuid, %(savings)s::uuid, '{direction}', '{subtype}', {amount}, '',
-                {purchase}, {more}, now())
     """  # noqa: S608 -- the table below is the only caller
 
 
@@ -343,70 +305,6 @@ REFUSED = {
         "posting_organization_id_transfer_id_fkey",
     ),
     "a posting made twice": (new_posting("world", "income", sequence=0), "posting_of_transfer"),
-    "a posting of nothing and nobody": (
-        new_posting("income", "savings").replace("%(deposit)s::uuid", "NULL"),
-        "of_a_transfer_or_a_card",
-    ),
-    "a posting of a transfer and a card": (
-        card_posting("declined")
-        .replace("sequence,", "sequence, transfer_id,")
-        .replace(" 0, 'post'", " 0, %(deposit)s::uuid, 'post'"),
-        "of_a_transfer_or_a_card",
-    ),
-    "a second posting of a card": (card_posting("purchase"), "posting_of_card_transaction"),
-    "a second number for a card's posting": (card_posting("declined", sequence=1), "cards_post_at_once"),
-    "a card's posting that holds": (card_posting("declined", kind="hold"), "cards_post_at_once"),
-    "a posting of a card transaction that is not there": (
-        card_posting("new"),
-        "posting_organization_id_card_transaction_id_fkey",
-    ),
-    "a card on a neighbour's account": (
-        _CARD.format("account_id = %(neighbours_account)s::uuid"),
-        "card_organization_id_account_id_fkey",
-    ),
-    "a card whose status nobody knows": (_CARD.format("status = 'BENT'"), "card_status_check"),
-    "giving back more than was paid": (
-        _PURCHASE.format("refunded = amount + 1", "purchase"),
-        "given_back_at_most_once",
-    ),
-    "giving back less than nothing": (
-        _PURCHASE.format("refunded = -1", "purchase"),
-        "card_transaction_refunded_check",
-    ),
-    "giving back what was declined": (_PURCHASE.format("refunded = 1", "declined"), "given_back_at_most_once"),
-    "a purchase of nothing": (new_card_transaction("PURCHASE", amount=0), "card_transaction_amount_check"),
-    "a purchase that brings money": (
-        new_card_transaction("PURCHASE").replace("MONEY_OUT", "MONEY_IN"),
-        "purchases_go_out",
-    ),
-    "a purchase that gives another back": (
-        new_card_transaction("PURCHASE", purchase="%(purchase)s::uuid"),
-        "only_refunds_give_back",
-    ),
-    "a refund of what never was": (
-        new_card_transaction("REFUND", purchase="%(person)s::uuid"),
-        "card_transaction_organization_id_purchase_id_fkey",
-    ),
-    "a refund that is declined": (
-        new_card_transaction("REFUND", more="'DECLINED', 'CARD_EXPIRED', NULL"),
-        "only_purchases_are_declined",
-    ),
-    "a decline without a reason": (
-        new_card_transaction("PURCHASE", more="'DECLINED', NULL, NULL"),
-        "declined_for_a_reason",
-    ),
-    "a decline for another reason": (
-        new_card_transaction("PURCHASE", more="'DECLINED', 'RAIN', NULL"),
-        "card_transaction_decline_reason_check",
-    ),
-    "a reason without a decline": (
-        new_card_transaction("PURCHASE", more="'COMPLETE', 'CARD_EXPIRED', now()"),
-        "declined_for_a_reason",
-    ),
-    "a purchase that settled at no time": (
-        new_card_transaction("PURCHASE", more="'COMPLETE', NULL, NULL"),
-        "settled_when_complete",
-    ),
     "a cap used below zero": (
         """
         INSERT INTO cap_used (organization_id, rule_id, step, group_index, period, starts_on, used)
@@ -470,12 +368,6 @@ FORBIDDEN = [
     "UPDATE api_key SET secret_hash = ''",
     "DELETE FROM api_key",
     "DELETE FROM transfer",
-    "UPDATE card SET last_four = '0000'",
-    "DELETE FROM card",
-    "UPDATE card_transaction SET amount = 1",
-    "UPDATE card_transaction SET status = 'COMPLETE'",
-    "DELETE FROM card_transaction",
-    "DELETE FROM issuer_decline",
     "DELETE FROM execution",
     "DELETE FROM account",
     "DELETE FROM rule",
