@@ -1,6 +1,6 @@
 -- Cards: what is issued on a pod, what a card has paid and been paid back, and postings that belong to it.
--- Locks: posting is locked against everything. Its new columns rewrite nothing; the new checks and the unique index that
--- takes the place of its primary key read it once: some seconds with ten million rows.
+-- Locks: posting is locked against everything. Its new column rewrites nothing; the new constraints and the unique index
+-- that takes the place of its primary key each read it once: some seconds with ten million rows.
 --
 -- A posting belongs to a transfer or to a card transaction. Each of the two has an index of its own that leaves out the
 -- other's rows, so a transfer's posting is written into one index, as before.
