@@ -74,6 +74,9 @@ SANDBOX: dict[str, Writer] = SHARED | {
     "transaction": lambda _, __, ___: {"amount_in_cents": 5},
     "state": lambda _, __, ___: {"state": "open"},
     "money": lambda asked, _, __: {"account_id": asked, "amount_in_cents": 100},
+    "card": lambda asked, _, __: {"account_id": asked, "type": "virtual", "holder_name": "Holder"},
+    "frozen": lambda _, __, ___: {"status": "frozen"},
+    "other pod": lambda _, __, pod: {"account_id": pod},
     "return": lambda _, __, ___: {"code": "R02"},
     # Nobody inquires about anything here, so that this goes wrong for nobody.
     "failure": lambda _, __, ___: {"call": "inquire", "fault": "unavailable"},

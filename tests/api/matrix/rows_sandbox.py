@@ -34,4 +34,10 @@ ROWS = (
     control("settle_transfer", "/transfers/{id}/settle", "nothing", "handed over"),
     control("return_transfer", "/transfers/{id}/return", "return", "handed over"),
     control("create_failure", "/failures", "failure", status=201),
+    control("create_card", "/cards", "card", "pod", status=201),
+    control("set_card_status", "/cards/{id}/status", "frozen", "card"),
+    control("switch_card", "/cards/{id}/account", "other pod", "omni card"),
+    control("create_purchase", "/cards/{id}/purchases", "transaction", "card", status=201),
+    control("create_refund", "/cards/{id}/refunds", "transaction", "card", status=201),
+    control("create_declines", "/cards/{id}/declines", "nothing", "card", status=201),
 )

@@ -109,8 +109,8 @@ ROWS = (
     Row("list_executions", "GET", "/rule-executions?rule_id={id}", RUNS, Needs.THE_ID, "rule"),
     Row("get_execution", "GET", "/rule-executions/{id}", RUNS, Needs.WHAT_IS_FOUND, "execution", missing=NOT_FOUND),
     Row("get_trace", "GET", "/rule-executions/{id}/trace", RUNS, Needs.WHAT_IS_FOUND, "execution", missing=NOT_FOUND),
-    Row("list_cards", "GET", "/cards?account_id={id}", CARDS, Needs.THE_ID, "account", is_coming=True),
-    Row("get_card", "GET", "/cards/{id}", CARDS, Needs.WHAT_IS_FOUND, "card", missing=NOT_FOUND, is_coming=True),
+    Row("list_cards", "GET", "/cards?account_id={id}", CARDS, Needs.THE_ID, "account"),
+    Row("get_card", "GET", "/cards/{id}", CARDS, Needs.WHAT_IS_FOUND, "card", missing=NOT_FOUND),
     Row(
         "list_card_transactions",
         "GET",
@@ -119,6 +119,5 @@ ROWS = (
         Needs.WHAT_IS_FOUND,
         "card",
         missing=NOT_FOUND,
-        is_coming=True,
     ),
 )

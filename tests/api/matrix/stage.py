@@ -3,6 +3,7 @@
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
+from sluiceway.domain.cards import CardKind
 from sluiceway.domain.ids import ExecutionId, IdKind, RuleId, parse_id
 from sluiceway.domain.ledger import AccountKind
 from sluiceway.services.engine import Engine
@@ -11,6 +12,7 @@ from sluiceway.services.keys import list_keys
 from tests.api.client import Api
 from tests.api.matrix.oracle import OURS, Which
 from tests.api.outside import connect, told, transfer, work
+from tests.cards import issue
 from tests.support import World, fixed, on_demand
 
 SPARES = 6
@@ -26,6 +28,8 @@ KINDS = {
     "transfer": IdKind.TRANSFER,
     "waiting": IdKind.TRANSFER,
     "handed over": IdKind.TRANSFER,
+    "card": IdKind.CARD,
+    "omni card": IdKind.CARD,
     "key": IdKind.KEY,
 }
 """Everything that operations are asked for, and what an id of it is."""
@@ -124,6 +128,8 @@ async def furnish(api: Api, name: str) -> Things:
         "doomed rule": drafts[1],
         "execution": ExecutionId(run.id),
         "transfer": next(made.id for made in await world.transfers() if made.execution_id == run.id),
+        "card": (await issue(world, f"{name} pod")).id,
+        "omni card": (await issue(world, f"{name} pod", CardKind.OMNI_CARD)).id,
         "key": (await list_keys(world.engine, world.organization_id))[0].id,
     }
     found = Things(ids, drafts[2:])
