@@ -31,6 +31,7 @@ from tests.api.client import Api, open_http
 from tests.api.golden.scenes import Busy, Refusing
 from tests.api.remote.client import new_secret, open_remote
 from tests.api.test_story import deposit
+from tests.cards import issue
 from tests.support import AUTO_SAVE, fixed, on_demand
 
 GENERATIONS: Final[dict[str, Generation]] = {"v1": V1, "platform": PLATFORM, "remote": REMOTE, "sandbox": SANDBOX}
@@ -247,6 +248,11 @@ async def what_no_bank_does(call: Caller) -> httpx.Response:
     return await call("POST", f"/accounts/{call.api.account('income')}/state", {"state": "open"})
 
 
+async def what_no_card_does(call: Caller) -> httpx.Response:
+    card = await issue(call.api.world, "savings")
+    return await call("POST", f"/cards/{card.id}/account", {"account_id": call.api.account("emergency")})
+
+
 async def nowhere(call: Caller) -> httpx.Response:
     return await call("POST", "/rules/a/b/c/d")
 
@@ -282,6 +288,7 @@ MET: Final[dict[type[e.Refusal], dict[str, Meeting]]] = {
     e.TransferNotCancellable: {"v1": over_already},
     e.ClockRefused: {"sandbox": back_in_time},
     e.BankRefused: {"sandbox": what_no_bank_does},
+    e.CardRefused: {"sandbox": what_no_card_does},
     PathUnknown: dict.fromkeys(GENERATIONS, nowhere),
     MethodNotAllowed: dict.fromkeys(GENERATIONS, by_another_method),
     UnsupportedMediaType: dict.fromkeys(GENERATIONS, no_json),
@@ -310,6 +317,7 @@ UNMET: Final[dict[type[e.Refusal], dict[str, str]]] = {
     e.TransferNotCancellable: {"platform": NOT_OFFERED, "remote": NOT_OFFERED, "sandbox": NOT_OFFERED},
     e.ClockRefused: {"v1": NOT_OFFERED, "platform": NOT_OFFERED, "remote": NOT_OFFERED},
     e.BankRefused: {"v1": NOT_OFFERED, "platform": NOT_OFFERED, "remote": NOT_OFFERED},
+    e.CardRefused: {"v1": NOT_OFFERED, "platform": NOT_OFFERED, "remote": NOT_OFFERED},
     e.SandboxOnly: {"v1": NOT_OFFERED, "platform": NOT_OFFERED, "remote": NOT_OFFERED},
 }  # fmt: skip
 """Why no request meets an entry."""
