@@ -63,13 +63,14 @@ def read_idempotency_key(headers: dict[bytes, bytes]) -> str | None:
 
 def read_reason(headers: dict[bytes, bytes]) -> str | None:
     """Read what the caller says that the call is for, if anything."""
-    sent = headers.get(b"x-called-reason", b"").decode("utf-8", "replace").strip()
-    return storable(sent, MAX_REASON) or None
+    sent = headers.get(b"x-called-reason")
+    return None if sent is None else storable(sent.decode("utf-8", "replace").strip(), MAX_REASON) or None
 
 
 def storable(text: str, limit: int) -> str:
     """Give at most so many characters of a text, with a mark instead of each that is not for reading."""
-    return "".join(letter if letter.isprintable() else "\ufffd" for letter in text[:limit])
+    kept = text[:limit]
+    return kept if kept.isprintable() else "".join(each if each.isprintable() else "\ufffd" for each in kept)
 
 
 def show_allowance(allowance: Allowance) -> tuple[Header, ...]:
