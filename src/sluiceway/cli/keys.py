@@ -28,7 +28,14 @@ if TYPE_CHECKING:
 
 app = typer.Typer(help="Create, list and revoke API keys.", no_args_is_help=True)
 
-_OF_RULES = frozenset({Permission.READ_RULES, Permission.TRIGGER_RULES, Permission.READ_RULE_EXECUTIONS})
+_OF_RULES = frozenset(
+    {
+        Permission.READ_RULES,
+        Permission.TRIGGER_RULES,
+        Permission.READ_RULE_EXECUTIONS,
+        Permission.CREATE_AND_EDIT_RULES,
+    }
+)
 _OF_ACCOUNTS = frozenset({Permission.READ_ACCOUNTS, Permission.READ_TRANSFERS, Permission.READ_CARDS})
 _PERMISSION_HELP = (
     "A permission, and after a colon the ids that it is for (all of them if there are none), as in "
@@ -198,7 +205,7 @@ def _read_grant(permission: Permission, rest: str) -> Grant:
     if permission is Permission.MANUAL_TRANSFER:
         return Grant(pairs=tuple(_read_pair(entry) for entry in entries))
     kind = IdKind.RULE if permission in _OF_RULES else IdKind.ACCOUNT
-    assert permission in _OF_RULES | _OF_ACCOUNTS or permission is Permission.CREATE_AND_EDIT_RULES, permission
+    assert permission in _OF_RULES | _OF_ACCOUNTS, permission
     return Grant(resources=frozenset(_resource(kind, entry) for entry in entries))
 
 
