@@ -2,7 +2,6 @@
 
 import json
 import os
-import re
 from pathlib import Path
 
 from openapi_spec_validator import validate
@@ -15,8 +14,7 @@ from tests.api.test_cards import give_back, issue, pay
 from tests.api.test_documents import Loads, check
 from tests.api.test_story import deposit
 
-DOCS = Path(__file__).parents[3] / "docs"
-COMMITTED = DOCS / "api" / "platform.json"
+COMMITTED = Path(__file__).parents[3] / "docs" / "api" / "platform.json"
 
 
 def test_the_document_is_openapi() -> None:
@@ -99,13 +97,3 @@ async def test_what_is_answered_is_what_is_documented(platform: Platform) -> Non
         seen.add((template, method))
 
     assert seen == {(path, method) for path, methods in DOCUMENT["paths"].items() for method in methods}
-
-
-def test_the_page_on_compatibility_tells_of_every_operation() -> None:
-    text = (DOCS / "reference" / "compatibility.md").read_text(encoding="utf-8")
-    rows = re.findall(r"^\| `(\w+) (/\S+)` \| (\S+)", text, re.MULTILINE)
-    served = {(method.upper(), path) for path, methods in DOCUMENT["paths"].items() for method in methods}
-
-    assert {(method, path) for method, path, state in rows if state == "served"} == served
-    missing = {(method, path) for method, path, state in rows if state == "**missing**"}
-    assert missing == set()
