@@ -40,7 +40,7 @@ class CreateTransfer:
     """Move an amount between two accounts because somebody asked for it.
 
     The spellings are the ids as the caller wrote them; a malformed one is None. `show` writes the answer, which is
-    remembered under the key. A simulation ends at once, as the transfer would begin, and moves nothing.
+    remembered under the key. A simulation ends at once, COMPLETE if the transfer could be made, and moves nothing.
     """
 
     principal: Principal

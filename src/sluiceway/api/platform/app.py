@@ -34,7 +34,7 @@ INFO: Final = Info(
     scheme="Bearer",
     error=ErrorEnvelope,
     key_refusals=(409,),
-    headers={"x-called-reason": "Why you call, in your own words. Accepted; nothing depends on it."},
+    headers={"x-called-reason": "Why you call, in your own words. Kept in the audit log; nothing depends on it."},
     permissions={Permission.READ_RULE_EXECUTIONS: "READ_RULES"},
 )
 DOCUMENT: Final = document(PLATFORM, INFO)

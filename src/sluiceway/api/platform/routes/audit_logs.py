@@ -20,7 +20,7 @@ from sluiceway.services import audit_log as services
     parameters=(audit_logs.KEY, audit_logs.ACTION, FROM, TO, PAGE, PAGE_SIZE),
 )
 async def list_audit_logs(call: Call) -> Reply:
-    """List the calls that the organization's keys made in the last 90 days, of every API, newest first.
+    """List the calls that the organization's keys made in the last 90 days, newest first, of whichever API takes keys.
 
     What changes something is there as soon as it is answered; reads and refusals follow within a second. Times are
     real ones, also in a sandbox.
