@@ -64,6 +64,31 @@ async def test_the_bucket_fills_steadily(world: World, database_url: str):
         assert passed(await allowances(world.engine, [secret] * 5)) == more
 
 
+async def test_a_clock_that_is_set_back_keeps_nobody_out_for_longer_than_a_minute(world: World, database_url: str):
+    secret = await key_of(world, 100)
+    await allowances(world.engine, [secret])
+    pass_time(database_url, secret, -3600 * 1_000_000)
+
+    assert await allowances(world.engine, [secret]) == [Allowance(100, 0, 60, wait_s=1)]
+    pass_time(database_url, secret, 60 * 1_000_000)
+    assert passed(await allowances(world.engine, [secret] * 101)) == 100
+
+
+@pytest.mark.parametrize("rate_limit", [1, 7, 59, 100, 999_999, 1_000_000])
+async def test_whoever_waits_as_long_as_they_are_told_is_let_through(world: World, database_url: str, rate_limit: int):
+    secret, chance = await key_of(world, rate_limit), random.Random(rate_limit)
+    refused = 0
+
+    for _ in range(10):
+        found = await allowances(world.engine, [secret] * chance.randint(1, min(rate_limit, 300) + 20))
+        waits = [one.wait_s for one in found if one is not None and one.wait_s is not None]
+        if waits:
+            refused += 1
+            pass_time(database_url, secret, chance.choice(waits) * 1_000_000)
+            assert passed(await allowances(world.engine, [secret])) == 1
+    assert bool(refused) == (rate_limit <= 100)
+
+
 async def test_processes_that_count_at_once_let_exactly_so_many_through(world: World, other_engine: Engine):
     secret = await key_of(world, 300)
     edges = [Edge(world.engine), Edge(other_engine), Edge(world.engine)]

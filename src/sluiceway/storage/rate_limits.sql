@@ -2,7 +2,8 @@
 -- Asked with every batch of calls, before the organization is known: which credentials are live now, so that a revoked
 -- one is refused at once everywhere, and how many of the calls with each are within its limit. One statement, by the
 -- server's clock, on rows in order: exact however many processes ask, and nobody asks twice. What it costs is written
--- with whole microseconds, rounded up, so that no limit is ever exceeded.
+-- with whole microseconds, rounded up, so that no limit is ever exceeded. A bucket that would be full again only a
+-- minute later than an empty one, longer than any statement waits, is of a clock that was set back: it is empty.
 WITH live AS (
     SELECT w.secret_hash, w.calls, c.calls_per_minute, (60000000 + c.calls_per_minute - 1) / c.calls_per_minute AS each,
            (extract(epoch FROM statement_timestamp()) * 1000000)::bigint AS now
@@ -18,7 +19,11 @@ WITH live AS (
     FROM live WHERE calls_per_minute IS NOT NULL ORDER BY secret_hash
     ON CONFLICT (secret_hash) DO UPDATE SET (free_at, granted) = (
         SELECT used + fits * l.each, fits
-        FROM live l, greatest(b.free_at, l.now) AS used,
+        FROM live l,
+             LATERAL (
+                 SELECT CASE WHEN b.free_at > l.now + 2 * l.calls_per_minute * l.each
+                     THEN l.now + l.calls_per_minute * l.each ELSE greatest(b.free_at, l.now) END
+             ) AS u (used),
              greatest(0, least(excluded.granted, (l.now + l.calls_per_minute * l.each - used) / l.each)) AS fits
         WHERE l.secret_hash = excluded.secret_hash
     )
