@@ -5,7 +5,7 @@ import itertools
 import random
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 import psycopg
@@ -393,6 +393,16 @@ async def test_the_log_is_found_by_who_what_and_when(logged: World):
     assert await entries(logged, from_at=at + timedelta(microseconds=1)) == []
     everything = await entries(logged)
     assert [one.entry.id for one in everything] == sorted(one.entry.id for one in everything)
+
+
+@pytest.mark.parametrize("end", [datetime.min, datetime.max])
+async def test_the_calendar_ends_are_times_like_any_other(logged: World, end: datetime):
+    at = end.replace(tzinfo=UTC)
+    everything = len(await entries(logged))
+
+    before, after = await entries(logged, to_at=at), await entries(logged, from_at=at)
+
+    assert sorted((len(before), len(after))) == [0, everything]
 
 
 async def test_the_database_keeps_what_makes_no_sense_out(world: World):

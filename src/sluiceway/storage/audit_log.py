@@ -128,8 +128,8 @@ async def list_entries(
             "actor_kind": actor_kind,
             "actor_id": actor_id,
             "action": action,
-            "from_id": None if from_at is None else least_id(from_at - _SLACK),
-            "to_id": None if to_at is None else least_id(to_at + _SLACK),
+            "from_id": _least_id(from_at, -_SLACK),
+            "to_id": _least_id(to_at, _SLACK),
             "from_at": from_at,
             "to_at": to_at,
             "offset": offset,
@@ -137,6 +137,14 @@ async def list_entries(
         },
     )
     return [ListedEntry(_entry(row[:-1]), row[-1]) for row in rows]
+
+
+def _least_id(at: datetime | None, slack: timedelta) -> str | None:
+    try:
+        return None if at is None else least_id(at + slack)
+    except OverflowError:
+        # Beyond the calendar's ends nothing is left out.
+        return None
 
 
 async def every_batch(tx: ReadTx) -> AsyncGenerator[Chained]:
