@@ -1,5 +1,6 @@
 """How every generation tells of rate limits: what is left with each answer, and when to come back."""
 
+import asyncio
 import re
 from collections.abc import Awaitable, Callable
 
@@ -101,3 +102,19 @@ async def test_a_call_that_comes_too_early_does_nothing_and_is_recorded(api: Api
 
     assert [(await few.post(path, {}, key="k")).status_code for _ in range(2)] == [200, 429]
     assert len(await api.world.executions()) == 1
+
+
+async def test_a_call_that_comes_too_early_waits_too_while_there_is_more_to_record_than_is_kept(
+    api: Api, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sluiceway.services.audit_log.MOST_WAITING", 1)
+    few = await limited(api, 1)
+    with psycopg.connect(database_url) as conn:
+        conn.execute("SELECT FROM audit_head FOR UPDATE")
+        assert (await by_v1(few)).status_code == 200
+        early = asyncio.create_task(by_v1(few))
+        done, _ = await asyncio.wait({early}, timeout=0.5)
+        conn.rollback()
+
+    assert not done
+    assert (await early).status_code == 429

@@ -10,6 +10,7 @@ from typing import Final
 
 import psycopg
 import pytest
+from structlog.testing import capture_logs
 
 from sluiceway.domain.access import Actor, ActorKind
 from sluiceway.domain.audit import Act, operators_act
@@ -260,6 +261,31 @@ async def test_there_is_room_for_only_so_much(world: World, monkeypatch: pytest.
     await waiting
     assert len(await entries(world)) == 3
     await recorder.close()
+
+
+async def test_room_is_made_by_recording_as_much_as_there_was_too_much(world: World, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("sluiceway.services.audit_log.MOST_WAITING", 2)
+    monkeypatch.setattr("sluiceway.services.audit_log.AT_ONCE", 1)
+    recorder = Recorder(world.engine)
+    for number in range(6):
+        recorder.note(Done(call(world, f"{number}")))
+
+    await recorder.room()
+
+    assert len(await entries(world)) >= 5
+    await recorder.close()
+
+
+async def test_what_the_log_does_not_take_is_said_to_be_lost(world: World):
+    recorder, nowhere = Recorder(world.engine), OrganizationId(world.engine.new_id())
+    recorder.note(Done(replace(call(world, "1"), organization_id=nowhere)))
+
+    with capture_logs() as said:
+        await recorder.close()
+
+    assert [(line["event"], line["log_level"], line["count"]) for line in said] == [
+        ("audit_entries_refused", "error", 1)
+    ]
 
 
 # ---------------------------------------------------------------------------------------------- what is done to the log

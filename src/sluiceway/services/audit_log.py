@@ -203,8 +203,12 @@ class Recorder:
         async def work(tx: WriteTx) -> None:
             await stored.append(tx, self._batch)
 
-        # Should nobody know whether it was written, the same batch is tried again, and refused if it was.
-        with suppress(ConstraintViolated):
+        try:
             await self._engine.database.write(work)
+        except ConstraintViolated as refused:
+            # Where nobody knew whether it was written, the same batch is tried again, and refused if it was.
+            if refused.constraint != stored.ENTRIES_BY_ID:
+                log.exception("audit_entries_refused", count=len(self._batch))
         self._batch = []
-        self._room.set()
+        if len(self._waiting) < MOST_WAITING:
+            self._room.set()

@@ -13,6 +13,8 @@ from sluiceway.storage.queries import load
 
 QUERIES = load(__file__)
 
+ENTRIES_BY_ID: Final = "audit_entry_pkey"
+"""The constraint that refuses an entry that is there already."""
 _SLACK: Final = timedelta(seconds=1)
 _COLUMNS: Final = (
     "entry_organization_ids",

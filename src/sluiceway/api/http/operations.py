@@ -282,11 +282,12 @@ async def run(
         reason=read_reason(headers),
     )
     scope[ACT] = act
+    # Before anything is refused: refusals are recorded too.
+    await edge.recorder.room()
     if caller.allowance is not None:
         scope[LIMITS] = show_allowance(caller.allowance)
         if caller.allowance.wait_s is not None:
             raise RateLimited(caller.allowance.per_minute, caller.allowance.wait_s)
-    await edge.recorder.room()
     _authorize(operation, principal, found if operation.parent_kind is None else parent)
     body: object = None
     if operation.body is not None:
