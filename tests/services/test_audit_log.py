@@ -316,6 +316,8 @@ REST = (
 LIES: Final = {
     "an entry changed": f"UPDATE audit_entry SET action = 'SLEEP' WHERE {BATCH_7} AND position = 0",
     "a time changed": f"UPDATE audit_entry SET at = at + interval '1 microsecond' WHERE {BATCH_7} AND position = 0",
+    "a time that no clock shows": f"UPDATE audit_entry SET at = 'infinity' WHERE {BATCH_7} AND position = 0",
+    "a time before all others": f"UPDATE audit_entry SET at = '4000-01-01 BC' WHERE {BATCH_7} AND position = 0",
     "an actor changed": f"UPDATE audit_entry SET actor_id = gen_random_uuid() WHERE {BATCH_7} AND position = 0",
     "a failure invented": f"UPDATE audit_entry SET outcome = 'FAILURE', error_code = 'X' WHERE {BATCH_7}",
     "an entry dropped": f"DELETE FROM audit_entry WHERE {MINE} AND batch = 9 AND position = 2",
@@ -333,6 +335,8 @@ LIES: Final = {
     "everything gone": f"DELETE FROM audit_entry WHERE {MINE}; DELETE FROM audit_batch WHERE {MINE}",
     "the head gone": f"DELETE FROM audit_head WHERE {MINE}",
     "the head changed": f"UPDATE audit_head SET entries = entries + 1 WHERE {MINE}",
+    "a batch of more than fits into memory": "UPDATE audit_batch SET entries = 2000000000"
+    f" WHERE {MINE} AND number = 7",
     "a hash changed": f"UPDATE audit_batch SET hash = sha256('x') WHERE {MINE} AND number = 7",
     "a digest changed too": f"UPDATE audit_entry SET action = 'SLEEP' WHERE {BATCH_7};"
     f" UPDATE audit_batch SET digest = sha256('x') WHERE {MINE} AND number = 7",
@@ -421,9 +425,8 @@ async def test_the_log_is_found_by_who_what_and_when(logged: World):
     assert [one.entry.id for one in everything] == sorted(one.entry.id for one in everything)
 
 
-@pytest.mark.parametrize("end", [datetime.min, datetime.max])
-async def test_the_calendar_ends_are_times_like_any_other(logged: World, end: datetime):
-    at = end.replace(tzinfo=UTC)
+@pytest.mark.parametrize("at", [datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)])
+async def test_the_calendar_ends_are_times_like_any_other(logged: World, at: datetime):
     everything = len(await entries(logged))
 
     before, after = await entries(logged, to_at=at), await entries(logged, from_at=at)

@@ -11,6 +11,7 @@ from sluiceway.storage.audit_log import Chained, Head, every_batch, heads
 from sluiceway.storage.database import ReadTx
 
 EMPTY: Final = "nothing"
+_EXAMPLES: Final = 20
 
 
 class KnownHead(NamedTuple):
@@ -91,8 +92,10 @@ def _check_batch(report: ChainReport, chain: _Chain, chained: Chained) -> None:
         report.add(organization_id, chain.number + 1, f"batch {chain.number + 1}", f"batch {number}")
     elif batch is None:
         report.add(organization_id, number, "a batch with its hash", f"{len(entries)} entries without one")
-    elif positions != list(range(batch.entries)):
-        report.add(organization_id, number, f"entries 0 to {batch.entries - 1}", f"entries {positions}")
+    elif len(positions) != batch.entries:
+        report.add(organization_id, number, f"{batch.entries} entries", f"{len(positions)} entries")
+    elif positions != list(range(len(positions))):
+        report.add(organization_id, number, f"entries 0 to {batch.entries - 1}", f"entries {positions[:_EXAMPLES]}")
     elif digest_of(entries) != batch.digest:
         report.add(organization_id, number, f"entries with digest {_shown(batch.digest)}", _shown(digest_of(entries)))
     elif next_link(chain.link, number, batch.digest) != batch.hash:

@@ -50,10 +50,11 @@ WHERE e.organization_id = %(organization_id)s::uuid
 ORDER BY e.id DESC OFFSET %(offset)s LIMIT %(limit)s;
 
 -- name: every_entry
--- For the audit: each batch with its entries, and entries of which there is no batch.
+-- For the audit: each batch with its entries, and entries of which there is no batch. A time that no program can read
+-- is shown as another one, which is found out like any other change.
 SELECT coalesce(b.organization_id, e.organization_id), coalesce(b.number, e.batch), b.entries, b.digest, b.hash,
-       e.position, e.id, e.at, e.organization_id, e.actor_kind, e.actor_id, e.action, e.subject_id, e.path,
-       e.request_id, e.reason, e.outcome, e.error_code, e.is_replay
+       e.position, e.id, greatest('0001-01-02Z', least(e.at, '9999-12-30Z')), e.organization_id, e.actor_kind,
+       e.actor_id, e.action, e.subject_id, e.path, e.request_id, e.reason, e.outcome, e.error_code, e.is_replay
 FROM audit_batch b
 FULL JOIN audit_entry e ON e.organization_id = b.organization_id AND e.batch = b.number
 ORDER BY 1, 2, e.position, e.id;
