@@ -9,7 +9,7 @@ import httpx
 
 from sluiceway.client import AsyncSluiceway, Environment, Retries, Sluiceway
 
-URL: Final = "http://sluiceway.test/platform/v1"
+URL: Final = "https://sluiceway.test/platform/v1"
 KEY: Final = "sk_test"
 ACCOUNT: Final[dict[str, Any]] = {
     "id": "01a1fe2a-23c9-7087-9301-88004bdd2979",

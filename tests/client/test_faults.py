@@ -252,8 +252,11 @@ def test_what_is_no_address_is_refused(url: str) -> None:
 @pytest.mark.parametrize(
     ("url", "called"),
     [
-        ("http://x.test", "http://x.test/platform/v1/rules/r"),
-        ("http://x.test:81/", "http://x.test:81/platform/v1/rules/r"),
+        ("https://x.test", "https://x.test/platform/v1/rules/r"),
+        ("https://x.test:81/", "https://x.test:81/platform/v1/rules/r"),
+        ("http://127.0.0.1:81", "http://127.0.0.1:81/platform/v1/rules/r"),
+        ("http://[::1]:81", "http://[::1]:81/platform/v1/rules/r"),
+        ("http://localhost:81", "http://localhost:81/platform/v1/rules/r"),
         ("https://x.test/api/platform/v1/", "https://x.test/api/platform/v1/rules/r"),
     ],
 )
@@ -263,6 +266,16 @@ def test_an_address_without_a_path_means_the_api(url: str, called: str) -> None:
         Sluiceway(url, KEY, transport=script).rules.get("r")
 
     assert str(script.asked[0].url) == called
+
+
+@pytest.mark.parametrize("url", ["http://x.test", "HTTP://10.0.0.1:81", "http://localhost.x.test", "http://0.0.0.0"])
+def test_a_key_is_sent_to_another_machine_unprotected_only_if_the_program_says_so(url: str) -> None:
+    script = blocking(Clock(), refused(404, "X"))[1]
+    with pytest.raises(ValueError, match="must begin with https://"):
+        Sluiceway(url, KEY, transport=script)
+
+    with pytest.raises(NotFound):
+        Sluiceway(url, KEY, transport=script, allow_plain_http=True).rules.get("r")
 
 
 @pytest.mark.parametrize("name", ["", ".", ".."])

@@ -362,7 +362,18 @@ async def test_a_name_that_is_taken_says_how_to_go_on(source: Source, target: Ta
     assert "here already" in await target.call("--organization", organization_id)
 
 
-async def test_an_address_without_protection_is_said_to_have_none(target: Target) -> None:
+async def test_what_is_no_address_is_said_to_be_none(target: Target) -> None:
     told = await target.call("--create", "Home", from_="ftp://x", status=1)
 
     assert "must begin with http:// or https://" in told
+
+
+async def test_a_key_is_not_sent_where_others_can_read_it_unless_somebody_says_so(target: Target) -> None:
+    # Nobody has a name below `.invalid`.
+    elsewhere = "http://source.invalid"
+
+    told = await target.call("--create", "Home", from_=elsewhere, status=1)
+    asked = await target.call("--create", "Home", "--plain-http", from_=elsewhere, status=1)
+
+    assert "must begin with https://" in told
+    assert asked.splitlines()[-1].startswith("The source could not be read: No whole answer came")

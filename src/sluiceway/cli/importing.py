@@ -1,11 +1,9 @@
 """`sluiceway import`: takes accounts and rules over from another server that speaks /platform/v1."""
 
-import ipaddress
 import os
 import time
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Annotated, Any, Final, NamedTuple
-from urllib.parse import urlsplit
 
 import typer
 
@@ -72,6 +70,10 @@ def import_(
             help="Let what the source's pods and income sources hold arrive here as play money (only in a sandbox).",
         ),
     ] = False,
+    plain_http: Annotated[
+        bool,
+        typer.Option("--plain-http", help="Ask a source at http:// too, where others can read the key on its way."),
+    ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be done, and do nothing.")] = False,
     data_dir: DataDir = None,
     database_url: DatabaseUrl = None,
@@ -94,7 +96,7 @@ def import_(
     target = ask(settings, lambda engine: _target(engine, organization, name, sandbox))
     if with_balances and not target.is_sandbox:
         raise CommandFailed("Money cannot be made up in a live organization: --with-balances is for a sandbox.")
-    found = _read(source, with_balances=with_balances)
+    found = _read(source, allow_plain_http=plain_http, with_balances=with_balances)
     command = _command(target, found, is_dry_run=dry_run)
     imported = ask(settings, lambda engine: _import(engine, command))
     rows = [*_rows(imported, found)]
@@ -125,32 +127,29 @@ async def _target(engine: "Engine", given: str | None, name: str | None, is_sand
     return _Target(OrganizationId(engine.new_id()), name, is_sandbox, is_new=True)
 
 
-def _read(url: str, *, with_balances: bool) -> "Source":
+def _read(url: str, *, allow_plain_http: bool, with_balances: bool) -> "Source":
     from sluiceway.cli.source import read_source
     from sluiceway.client import Retries, Sluiceway, SluicewayError
 
     key = os.environ.get(KEY) or ask_secret("API key of the source", "an API key of the source")
     retries = Retries(longest_asked_s=_LONGEST_WAIT_S)
     try:
-        client = Sluiceway(url, key.strip(), retries=retries, called_reason="sluiceway import", sleep=_sleep)
+        client = Sluiceway(
+            url,
+            key.strip(),
+            allow_plain_http=allow_plain_http,
+            retries=retries,
+            called_reason="sluiceway import",
+            sleep=_sleep,
+        )
     except ValueError as wrong:
         raise CommandFailed(f"The source cannot be asked: {wrong}.") from wrong
-    if not _is_safe(url):
-        complain("The address does not begin with https://, so the key can be read on its way.")
     with client:
         try:
             return read_source(client, with_balances=with_balances)
         except SluicewayError as failed:
             said = visible(" ".join(str(failed).split()))
             raise CommandFailed(f"The source could not be read: {said.rstrip('.')}. Nothing was imported.") from failed
-
-
-def _is_safe(url: str) -> bool:
-    parts = urlsplit(url)
-    try:
-        return parts.scheme == "https" or ipaddress.ip_address(parts.hostname or "").is_loopback
-    except ValueError:
-        return parts.hostname == "localhost"
 
 
 def _sleep(seconds: float) -> None:

@@ -270,6 +270,7 @@ class AsyncSluiceway:
     """A server that speaks /platform/v1: `async with AsyncSluiceway(base_url, api_key) as client`.
 
     `base_url` ends with the API's path, `https://.../platform/v1`; an address without a path is completed with that.
+    It begins with `https://`, except on this machine: `allow_plain_http` lets the key be sent where others can read it.
     `timeout_s` bounds each wait for the server, `retries` how often a call is sent again, `called_reason` is sent
     along with every call. The last three arguments are for tests and for unusual networks.
     """
@@ -279,6 +280,7 @@ class AsyncSluiceway:
         base_url: str,
         api_key: str,
         *,
+        allow_plain_http: bool = False,
         timeout_s: float = 30.0,
         retries: Retries | None = None,
         called_reason: str | None = None,
@@ -289,6 +291,7 @@ class AsyncSluiceway:
         self._sender = AsyncSender(
             base_url,
             api_key,
+            allow_plain_http=allow_plain_http,
             timeout_s=timeout_s,
             retries=retries,
             called_reason=called_reason,

@@ -26,6 +26,7 @@ class AsyncSender:
         base_url: str,
         api_key: str,
         *,
+        allow_plain_http: bool,
         timeout_s: float,
         retries: Retries | None,
         called_reason: str | None,
@@ -36,7 +37,7 @@ class AsyncSender:
         self.environment = environment or Environment()
         self.sleep = sleep or asyncio.sleep
         self._retries = retries or Retries()
-        self._address = calling.base_address(base_url)
+        self._address = calling.base_address(base_url, allow_plain_http=allow_plain_http)
         # Redirects are never followed: they would carry the key to wherever somebody points.
         self._http = httpx.AsyncClient(
             headers=calling.headers_of(api_key, called_reason),

@@ -11,6 +11,7 @@ What is sent again:
 Never after 500: what fails for a reason of its own fails again.
 """
 
+import ipaddress
 import json
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
@@ -94,15 +95,28 @@ class _Items(Struct):
     pagination: _Pagination
 
 
-def base_address(url: str) -> str:
-    """Read the address of a server. One without a path means the path of this API. Raises ValueError."""
+def base_address(url: str, *, allow_plain_http: bool = False) -> str:
+    """Read the address of a server. One without a path means the path of this API. Raises ValueError.
+
+    Whatever lies between reads the key where it is sent without https: that is for this machine alone, unless the
+    program allows it.
+    """
     parts = httpx.URL(url)
     if parts.scheme not in ("http", "https") or not parts.host:
         raise ValueError("the base address must begin with http:// or https:// and name a host")
     if parts.query or parts.fragment or parts.userinfo:
         raise ValueError("the base address must be an address alone: no user, no ? and no #")
+    if parts.scheme == "http" and not allow_plain_http and not _is_this_machine(parts.host):
+        raise ValueError("the base address of another machine must begin with https://, or the key can be read")
     path = parts.path.rstrip("/") or PREFIX
     return str(parts.copy_with(path=path))
+
+
+def _is_this_machine(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def headers_of(api_key: str, called_reason: str | None) -> dict[str, str]:

@@ -268,6 +268,7 @@ class Sluiceway:
     """A server that speaks /platform/v1: `with Sluiceway(base_url, api_key) as client`.
 
     `base_url` ends with the API's path, `https://.../platform/v1`; an address without a path is completed with that.
+    It begins with `https://`, except on this machine: `allow_plain_http` lets the key be sent where others can read it.
     `timeout_s` bounds each wait for the server, `retries` how often a call is sent again, `called_reason` is sent
     along with every call. The last three arguments are for tests and for unusual networks.
     """
@@ -277,6 +278,7 @@ class Sluiceway:
         base_url: str,
         api_key: str,
         *,
+        allow_plain_http: bool = False,
         timeout_s: float = 30.0,
         retries: Retries | None = None,
         called_reason: str | None = None,
@@ -287,6 +289,7 @@ class Sluiceway:
         self._sender = Sender(
             base_url,
             api_key,
+            allow_plain_http=allow_plain_http,
             timeout_s=timeout_s,
             retries=retries,
             called_reason=called_reason,
