@@ -226,6 +226,26 @@ def test_an_answer_in_another_shape_says_what_is_wrong_with_it() -> None:
         client.accounts.get("a")
 
 
+def test_an_answer_without_end_is_not_read_to_its_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sluiceway.client.calling.LARGEST_ANSWER", 100)
+    client, script = blocking(Clock(), httpx.Response(200, content=b" " * 5000 + b"{}"))
+
+    with pytest.raises(NotUnderstood, match="more than 100 bytes"):
+        client.accounts.get("a")
+    assert len(script.asked) == 1
+
+
+def test_an_answer_too_deep_to_be_read_is_not_understood() -> None:
+    deep = b"[" * 100_000
+    for body in (deep, b'{"data":' + deep, b'{"data":{"items":' + deep):
+        client, _ = blocking(Clock(), httpx.Response(200, content=body))
+
+        with pytest.raises(NotUnderstood):
+            client.accounts.get("a")
+        with pytest.raises(NotUnderstood):
+            client.accounts.list().page()
+
+
 async def test_the_awaiting_client_does_the_same() -> None:
     clock = Clock()
     client, script = awaiting(clock, BROKEN, refused(429, "X", retry_after="3"), OK)

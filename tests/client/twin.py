@@ -20,6 +20,7 @@ WORDS = {
     r"\bhttpx\.Async(Client|BaseTransport)\b": r"httpx.\1",
     r"\b__a(iter|enter|exit)__\b": r"__\1__",
     r"\baclose\b": "close",
+    r"\baiter_bytes\b": "iter_bytes",
     r"\basync_sending\b": "sync_sending",
     r"\basyncio\.sleep\b": "time.sleep",
     r"^( +)for item in page\.items:\n +yield item$": r"\1yield from page.items",

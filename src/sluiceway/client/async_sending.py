@@ -75,11 +75,15 @@ class AsyncSender:
         raise AssertionError("counting never ends")
 
     async def _exchange_once(self, request: Request[Any]) -> msgspec.Raw:
+        body = bytearray()
         try:
-            response = await self._http.request(url=self._address + request.path, **calling.sent(request))
+            async with self._http.stream(url=self._address + request.path, **calling.sent(request)) as response:
+                async for part in response.aiter_bytes():
+                    body += part
+                    calling.require_bounded(request, len(body))
         except httpx.HTTPError as problem:
             raise calling.lost(request, problem) from problem
-        return calling.read_answer(request, response)
+        return calling.read_answer(request, response, bytes(body))
 
 
 class AsyncPages(Generic[T]):

@@ -48,6 +48,9 @@ _AGAIN: Final = (
 )
 _UNSENT: Final = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol)
 _BUSY: Final = "_IN_PROGRESS"
+_UNREADABLE: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+LARGEST_ANSWER: Final = 64 << 20
+"""In bytes, unpacked: far more than any page, and less than would fill a machine."""
 _SHOWN: Final = 200
 """How much is told of an answer that is not ours."""
 _MOST_DIGITS: Final = 9
@@ -138,13 +141,19 @@ def sent(request: Request[Any]) -> dict[str, Any]:
     return words
 
 
-def read_answer(request: Request[Any], response: httpx.Response) -> msgspec.Raw:
+def require_bounded(request: Request[Any], size: int) -> None:
+    """Raise NotUnderstood for an answer of more bytes than any has, before the rest of it is read."""
+    if size > LARGEST_ANSWER:
+        raise _not_understood(request, None, f"it has more than {LARGEST_ANSWER} bytes")
+
+
+def read_answer(request: Request[Any], response: httpx.Response, body: bytes) -> msgspec.Raw:
     """Give what was answered, not yet read. Raises Refused and NotUnderstood."""
     if not response.is_success:
-        raise _refusal(request, response)
+        raise _refusal(request, response, body)
     try:
-        return msgspec.json.decode(response.content, type=_Envelope).data
-    except (msgspec.DecodeError, UnicodeDecodeError) as problem:
+        return msgspec.json.decode(body, type=_Envelope).data
+    except _UNREADABLE as problem:
         raise _not_understood(request, response.status_code, problem) from problem
 
 
@@ -159,7 +168,7 @@ def read_value(request: Request[T], raw: msgspec.Raw) -> T:
     """Read the value that was answered. Raises NotUnderstood."""
     try:
         return _decoder(request.answer).decode(raw)
-    except (msgspec.DecodeError, UnicodeDecodeError) as problem:
+    except _UNREADABLE as problem:
         raise _not_understood(request, None, problem) from problem
 
 
@@ -169,7 +178,7 @@ def read_page(request: Request[T], raw: msgspec.Raw, number: int, size: int) -> 
         found = msgspec.json.decode(raw, type=_Items)
         read = _decoder(request.answer).decode
         items = [read(item) for item in found.items]
-    except (msgspec.DecodeError, UnicodeDecodeError) as problem:
+    except _UNREADABLE as problem:
         raise _not_understood(request, None, problem) from problem
     has_next = found.pagination.has_next_page
     # A server that does not say may have more where a page is full.
@@ -215,8 +224,8 @@ def _may_be_repeated(request: Request[Any], failed: SluicewayError) -> bool:
             return request.method != "PATCH" and failed.status in _AGAIN
 
 
-def _refusal(request: Request[Any], response: httpx.Response) -> Refused:
-    code, message, request_id = _error(response.content)
+def _refusal(request: Request[Any], response: httpx.Response, body: bytes) -> Refused:
+    code, message, request_id = _error(body)
     status = response.status_code
     return refusal_of(status)(
         message or f"The server answered with status {status} {response.reason_phrase}".rstrip(),
@@ -259,8 +268,9 @@ def _retry_after(headers: httpx.Headers) -> float | None:
     return max(wait, timedelta(0)).total_seconds()
 
 
-def _not_understood(request: Request[Any], status: int | None, problem: Exception) -> NotUnderstood:
-    is_json = isinstance(problem, msgspec.ValidationError)
+def _not_understood(request: Request[Any], status: int | None, problem: Exception | str) -> NotUnderstood:
+    # The rest may be a fault on the way, which does not come twice.
+    is_json = isinstance(problem, msgspec.ValidationError | str)
     return NotUnderstood(
         f"The answer to {request.method} {request.path} is not as documented: {str(problem)[:_SHOWN]}",
         status=status,

@@ -75,11 +75,15 @@ class Sender:
         raise AssertionError("counting never ends")
 
     def _exchange_once(self, request: Request[Any]) -> msgspec.Raw:
+        body = bytearray()
         try:
-            response = self._http.request(url=self._address + request.path, **calling.sent(request))
+            with self._http.stream(url=self._address + request.path, **calling.sent(request)) as response:
+                for part in response.iter_bytes():
+                    body += part
+                    calling.require_bounded(request, len(body))
         except httpx.HTTPError as problem:
             raise calling.lost(request, problem) from problem
-        return calling.read_answer(request, response)
+        return calling.read_answer(request, response, bytes(body))
 
 
 class Pages(Generic[T]):
