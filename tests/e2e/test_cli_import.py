@@ -14,6 +14,8 @@ from typer.testing import CliRunner
 
 from sluiceway.cli.app import app
 from sluiceway.cli.failures import sentence_of
+from sluiceway.cli.source import read_source
+from sluiceway.client import NotUnderstood
 from sluiceway.domain.access import Grant, Permission
 from sluiceway.domain.accounts import AccountRecord
 from sluiceway.domain.ids import AccountId, KeyId, OrganizationId
@@ -34,6 +36,7 @@ from sluiceway.storage.database import Database
 from sluiceway.storage.organizations import list_organizations
 from sluiceway.storage.rules import list_rules
 from tests.api.client import digest
+from tests.client.scripted import ACCOUNT, Clock, blocking, page
 from tests.e2e.processes import run
 from tests.e2e.sources import Source, serving_source
 from tests.invariants import violations
@@ -280,6 +283,14 @@ async def test_a_source_that_is_busy_is_left_alone_as_long_as_it_asks(source: So
 
     assert set((await target.outcomes("--create", "Home")).values()) == {"imported", "refused"}
     assert source.faults == {}
+
+
+def test_a_source_that_gives_the_same_page_for_ever_is_not_read_for_ever() -> None:
+    client, script = blocking(Clock(), page([ACCOUNT], has_next=True))
+
+    with pytest.raises(NotUnderstood, match="page 2 of a list has nothing new"):
+        read_source(client, with_balances=False)
+    assert len(script.asked) == 2
 
 
 async def test_a_narrow_key_imports_what_it_sees_and_no_rule_that_names_more(source: Source, target: Target) -> None:

@@ -8,7 +8,7 @@ from typing import Final, NamedTuple, TypeVar
 import msgspec
 
 from sluiceway.api.platform.wire.rule_bodies import read_shown_rule
-from sluiceway.client import Account, Balance, Denied, NotFound, Pages, Request, RuleSummary, Sluiceway
+from sluiceway.client import Account, Balance, Denied, NotFound, NotUnderstood, Pages, Request, RuleSummary, Sluiceway
 from sluiceway.domain.errors import InvalidParameters, Problem
 from sluiceway.domain.ids import AccountId, IdKind, RuleId, parse_id
 from sluiceway.domain.ledger import AccountKind, ExternalKind, ReportedBalance
@@ -78,8 +78,17 @@ def _read_rules(client: Sluiceway, source: Source) -> None:
 
 
 def _oldest_first(pages: Pages[T], id_of: Callable[[T], str]) -> Sequence[T]:
-    """Walk a list that may grow at its beginning meanwhile, which shows an entry on two pages."""
-    return list({id_of(each): each for each in pages}.values())[::-1]
+    """Walk a list that may grow at its beginning meanwhile, which shows an entry on two pages.
+
+    Raises NotUnderstood for one that would never end, as a server that knows no pages gives it.
+    """
+    found: dict[str, T] = {}
+    for page in pages.pages():
+        known = len(found)
+        found |= {id_of(each): each for each in page.items}
+        if page.has_next and len(found) == known:
+            raise NotUnderstood(f"page {page.number} of a list has nothing new, and is said not to be the last")
+    return list(found.values())[::-1]
 
 
 def _rule(client: Sluiceway, summary: RuleSummary) -> ImportRule | tuple[Problem, ...]:
