@@ -6,6 +6,7 @@ import socket
 from collections import Counter
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 import pytest
@@ -36,7 +37,7 @@ from sluiceway.storage.database import Database
 from sluiceway.storage.organizations import list_organizations
 from sluiceway.storage.rules import list_rules
 from tests.api.client import digest
-from tests.client.scripted import ACCOUNT, Clock, blocking, page
+from tests.client.scripted import ACCOUNT, Clock, blocking, page, told
 from tests.e2e.processes import run
 from tests.e2e.sources import Source, serving_source
 from tests.invariants import violations
@@ -291,6 +292,16 @@ def test_a_source_that_gives_the_same_page_for_ever_is_not_read_for_ever() -> No
     with pytest.raises(NotUnderstood, match="page 2 of a list has nothing new"):
         read_source(client, with_balances=False)
     assert len(script.asked) == 2
+
+
+@pytest.mark.parametrize("written", ["2026-01-05T14:00:00Z", "2026-01-05T15:00:00+01:00", "2026-01-05T14:00:00"])
+def test_a_moment_of_no_zone_is_in_utc(written: str) -> None:
+    balance = {"balanceInCents": 5, "balanceLastUpdatedAt": written}
+    shown = ACCOUNT | {"type": "EXTERNAL_ACCOUNT", "externalAccountType": "DEPOSITORY", "balance": balance}
+    client, _ = blocking(Clock(), page([ACCOUNT], has_next=False), told(shown), page([], has_next=False))
+
+    [account] = read_source(client, with_balances=False).accounts
+    assert account.new.reported.updated_at == datetime(2026, 1, 5, 14, tzinfo=UTC)
 
 
 async def test_a_narrow_key_imports_what_it_sees_and_no_rule_that_names_more(source: Source, target: Target) -> None:

@@ -1,7 +1,7 @@
 """Importing: all in one transaction, and what the sandbox's bank keeps follows, also after a crash."""
 
 from dataclasses import replace
-from datetime import date
+from datetime import date, timedelta
 
 import pytest
 
@@ -110,6 +110,20 @@ async def test_an_account_that_the_source_cannot_reach_is_disconnected_here_too(
     assert found is not None
     assert found.state is BankAccountState.DISCONNECTED
     assert (await figures(engine, wanted.organization_id))[BANK] is None
+
+
+async def test_a_balance_is_as_old_as_the_source_says_and_never_newer_than_now(engine: Engine) -> None:
+    begun, last_year = engine.now(), engine.now() - timedelta(days=365)
+    told = {BANK: last_year, CARD: begun + timedelta(days=365)}
+    accounts = [external(id_, ExternalKind.DEPOSITORY, updated_at=at) for id_, at in told.items()]
+    wanted = command(engine, *accounts, is_sandbox=False)
+    await import_all(engine, wanted)
+
+    async with engine.database.read() as tx:
+        records = await list_accounts(tx, wanted.organization_id)
+    found = {record.account.id: record.account.reported.updated_at for record in records}
+    assert found[BANK] == last_year
+    assert begun <= found[CARD] <= engine.now()
 
 
 async def test_a_statement_that_contradicts_itself_is_left_out_and_told(engine: Engine) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Final, NamedTuple, TypeVar
 
@@ -155,7 +156,7 @@ def _reported(shown: Account) -> ReportedBalance:
         balance=_amount(told.balance_in_cents, "balance_in_cents"),
         available=None if is_liability else _amount(told.available_balance_in_cents, "available_balance_in_cents"),
         error=fields.text_or_none("error", _LONGEST_NAME),
-        updated_at=told.balance_last_updated_at,
+        updated_at=_moment(told.balance_last_updated_at),
     )
     return _with_statement(reported, told) if is_liability else reported
 
@@ -181,6 +182,10 @@ def _amount(value: int | None, name: str) -> Cents | None:
     if value is not None and abs(value) > MAX_CENTS:
         refuse(f"balance/{name}", "is out of range")
     return None if value is None else Cents(value)
+
+
+def _moment(value: datetime | None) -> datetime | None:
+    return value if value is None or value.tzinfo is not None else value.replace(tzinfo=UTC)
 
 
 def _rate(value: Decimal | None) -> Percent | None:

@@ -170,11 +170,14 @@ def _present(present: Account, new: NewAccount) -> Entry:
 
 
 def _reported(new: NewAccount, organization: Organization, at: datetime) -> NewAccount:
-    """Say when an external account's balance was reported: in a sandbox now, by the clock of its bank."""
+    """Say when an external account's balance was reported: in a sandbox now, by the clock of its bank.
+
+    Elsewhere when the source says, and never later than now: a rule would take the balance for fresh until then.
+    """
     if new.kind is not AccountKind.EXTERNAL_ACCOUNT:
         return new
     reported = new.reported
-    told_at = at if organization.is_sandbox else reported.updated_at or at
+    told_at = at if organization.is_sandbox else min(reported.updated_at or at, at)
     return replace(new, reported=replace(reported, updated_at=None if reported.balance is None else told_at))
 
 
