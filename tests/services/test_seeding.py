@@ -7,11 +7,12 @@ from itertools import count
 
 import pytest
 
-from sluiceway.domain.access import Caller
+from sluiceway.domain.access import OPERATOR, Caller
 from sluiceway.domain.ids import RuleId
 from sluiceway.domain.ledger import AccountKind, ExternalKind
 from sluiceway.domain.rules import describe, fingerprint, read_rule, write_rule
 from sluiceway.services import remote_access
+from sluiceway.services.audit_log import list_entries
 from sluiceway.services.clock import advance, read_clock
 from sluiceway.services.engine import Engine
 from sluiceway.services.keys import identify, list_keys, revoke_key
@@ -152,6 +153,20 @@ async def planned(engine: Engine) -> int:
     async with engine.database.read() as tx:
         [(number,)] = await fetch_all(tx, "SELECT count(*) FROM bank_event")
     return number
+
+
+async def test_making_the_demo_and_a_password_anew_is_on_record(engine: Engine):
+    async def acts() -> list[str]:
+        found = await list_entries(engine, DEMO_ORGANIZATION, limit=100)
+        return [one.entry.act.action for one in found if one.entry.act.actor == OPERATOR][::-1]
+
+    demo = await seed_demo(engine)
+    made = await acts()
+    await seed_demo(engine, replace(demo.secrets, password="another one"))
+    await seed_demo(engine, replace(demo.secrets, password="another one"))
+
+    assert made[0] == "CREATE_ORGANIZATION"
+    assert await acts() == [*made, "SET_PASSWORD"]
 
 
 async def test_lost_secrets_are_renewed_and_named(engine: Engine):

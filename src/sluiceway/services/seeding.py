@@ -12,6 +12,7 @@ from typing import Final
 
 from sluiceway.domain.access import Caller
 from sluiceway.domain.accounts import AccountRecord
+from sluiceway.domain.audit import operators_act
 from sluiceway.domain.cards import Card, first_status
 from sluiceway.domain.clocks import Clock
 from sluiceway.domain.ids import AccountId, CardId, OrganizationId, PersonId, RuleId
@@ -24,6 +25,7 @@ from sluiceway.rails.sandbox import SandboxBank
 from sluiceway.rails.sandbox_issuer import SandboxIssuer
 from sluiceway.services import remote_access
 from sluiceway.services.accounts import NewAccount, insert_account
+from sluiceway.services.audit_log import Done, do, record
 from sluiceway.services.clock import advance, read_clock
 from sluiceway.services.engine import Engine
 from sluiceway.services.keys import create_key, every_grant, identify
@@ -161,6 +163,7 @@ async def _insert(engine: Engine, password: str, tax_port: int) -> bool:
         for rule in sample_rules(ids, tax_url(tax_port)).values():
             secret = engine.new_secret(SECRET_LENGTH)
             await insert_rule(tx, DEMO_ORGANIZATION, RuleId(engine.new_id()), rule, secret, OPENED)
+        await record(engine, tx, [Done(operators_act(DEMO_ORGANIZATION, "CREATE_ORGANIZATION"))])
         return True
 
     try:
@@ -250,7 +253,7 @@ async def _renew_password(engine: Engine, person: Person, password: str) -> Pers
     async def work(tx: WriteTx) -> None:
         await set_password(tx, renewed)
 
-    await engine.database.write(work)
+    await do(engine, operators_act(DEMO_ORGANIZATION, "SET_PASSWORD", person.id), work)
     return renewed
 
 
