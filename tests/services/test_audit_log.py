@@ -28,7 +28,7 @@ from sluiceway.services.engine import Engine
 from sluiceway.services.idempotency import Answer
 from sluiceway.storage.ach import Period
 from sluiceway.storage.audit_log import ListedEntry
-from sluiceway.storage.database import Database, DatabaseUnavailable, WriteTx
+from sluiceway.storage.database import Database, DatabaseOptions, DatabaseUnavailable, WriteTx
 from tests.support import PASSWORD, World, fixed, new_world, on_demand
 
 KEY: Final = Actor(ActorKind.API_KEY, "01900000-0000-7000-8000-0000000000aa")
@@ -247,6 +247,24 @@ async def test_a_database_that_is_away_delays_entries_and_loses_and_doubles_none
 
     assert [listed.entry.act.request_id for listed in await entries(world)] == ["0", "1", "2"]
     assert await breaks(world.engine) == 0
+
+
+@pytest.mark.parametrize(("tries", "held_s", "recorded"), [(100, 0.6, 1), (2, 60, 0)])
+async def test_a_process_that_ends_waits_for_a_lock_and_not_for_ever(
+    world: World, database_url: str, monkeypatch: pytest.MonkeyPatch, tries: int, held_s: float, recorded: int
+):
+    monkeypatch.setattr("sluiceway.services.audit_log.LAST_TRIES", tries)
+    async with Database(database_url, DatabaseOptions(lock_timeout_s=0.25)) as impatient:
+        recorder = Recorder(replace(world.engine, database=impatient))
+        with psycopg.connect(database_url) as holder:
+            holder.execute("SELECT FROM audit_head FOR UPDATE")
+            recorder.note(Done(call(world, "1")))
+            closing = asyncio.create_task(recorder.close())
+            await asyncio.wait({closing}, timeout=held_s)
+            holder.rollback()
+        await closing
+
+    assert len(await entries(world)) == recorded
 
 
 async def test_there_is_room_for_only_so_much(world: World, monkeypatch: pytest.MonkeyPatch):

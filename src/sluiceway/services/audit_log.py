@@ -1,4 +1,4 @@
-"""The audit log: what was done is recorded in its own transaction, reads and refusals soon afterwards; nothing is lost.
+"""The audit log: what was done is recorded in its own transaction, reads and refusals soon afterwards.
 
 Times are real ones, whatever an organization's clock says: this is about who did what to the server.
 """
@@ -23,7 +23,7 @@ from sluiceway.services.engine import Engine
 from sluiceway.storage import audit_log as stored
 from sluiceway.storage.audit_log import ListedEntry
 from sluiceway.storage.credentials import Person
-from sluiceway.storage.database import ConstraintViolated, DatabaseUnavailable, WriteTx
+from sluiceway.storage.database import ConstraintViolated, DatabaseUnavailable, Locked, WriteTx
 
 REACH: Final = timedelta(days=90)
 """How far back programs can look, to the beginning of that day in UTC. Whoever runs the server sees everything."""
@@ -31,6 +31,8 @@ PAUSE_S: Final = 0.1
 """How long entries are gathered. What a killed process has gathered is lost with it: reads and refusals, no effects."""
 AT_ONCE: Final = 1000
 MOST_WAITING: Final = 20_000
+LAST_TRIES: Final = 4
+"""How often a process that ends waits for somebody's lock, until what it has gathered is lost."""
 
 _WORDS: Final = re.compile(r"(?<=[a-z])(?=[A-Z])")
 
@@ -183,6 +185,7 @@ class Recorder:
             await self._task
 
     async def _work(self) -> None:
+        tries_left = LAST_TRIES
         while self._batch or self._waiting:
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._closing.wait(), PAUSE_S)
@@ -190,7 +193,9 @@ class Recorder:
                 await self._write()
             except DatabaseUnavailable as failure:
                 count = len(self._batch) + len(self._waiting)
-                if self._closing.is_set():
+                tries_left -= self._closing.is_set()
+                # A lock passes; for a database that is away, nobody who stops a server waits.
+                if self._closing.is_set() and not (tries_left and isinstance(failure, Locked)):
                     log.exception("audit_entries_lost", count=count)
                     return
                 # Calls wait for the database as well, so there will hardly be more.
