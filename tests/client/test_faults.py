@@ -94,6 +94,26 @@ def test_a_key_of_the_callers_is_used_as_it_is() -> None:
     assert script.keys == ["invoice-17", "invoice-17"]
 
 
+@pytest.mark.parametrize("key", ["", "two words", "new\nline", "schlüssel"])
+def test_what_cannot_be_an_idempotency_key_is_not_sent(key: str) -> None:
+    client, script = blocking(Clock(), OK)
+
+    with pytest.raises(ValueError, match="idempotency key"):
+        client.rules.trigger("r", idempotency_key=key)
+    assert script.asked == []
+
+
+def test_a_reason_is_a_line_in_any_language() -> None:
+    script = blocking(Clock(), told(ACCOUNT))[1]
+
+    Sluiceway(URL, KEY, transport=script, called_reason="für 人").accounts.get("a")
+    with pytest.raises(ValueError, match="one line"):
+        Sluiceway(URL, KEY, called_reason="one\r\nx-two: 2")
+
+    [raw] = [value for name, value in script.asked[0].headers.raw if name.lower() == b"x-called-reason"]
+    assert raw.decode() == "für 人"
+
+
 def test_every_post_without_a_key_gets_one_of_its_own_that_any_server_takes() -> None:
     client = Sluiceway(URL, KEY, transport=(script := blocking(Clock(), OK)[1]))
     client.rules.trigger("r")

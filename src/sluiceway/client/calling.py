@@ -122,21 +122,34 @@ def _is_this_machine(host: str) -> bool:
         return host == "localhost"
 
 
-def headers_of(api_key: str, called_reason: str | None) -> dict[str, str]:
-    """Write the headers of every call. Raises ValueError for a key that cannot be one."""
-    if not api_key or not api_key.isascii() or not api_key.isprintable() or " " in api_key:
+def headers_of(api_key: str, called_reason: str | None) -> httpx.Headers:
+    """Write the headers of every call. Raises ValueError for a key or a reason that cannot be one."""
+    if not _is_visible_ascii(api_key):
         raise ValueError("an API key is visible ASCII text without spaces")
     headers = {"Authorization": f"Bearer {api_key}", "Accept": "application/json", "User-Agent": "sluiceway-client"}
-    return headers if called_reason is None else {**headers, "x-called-reason": called_reason}
+    if called_reason is not None:
+        if not called_reason.isprintable():
+            raise ValueError("a reason is one line of text")
+        headers["x-called-reason"] = called_reason
+    return httpx.Headers(headers, encoding="utf-8")
+
+
+def _is_visible_ascii(text: str) -> bool:
+    return bool(text) and text.isascii() and text.isprintable() and " " not in text
 
 
 def sent(request: Request[Any]) -> dict[str, Any]:
-    """Write a request in the words of the HTTP library."""
+    """Write a request in the words of the HTTP library. Raises ValueError for an idempotency key that cannot be one.
+
+    A server might take an empty key for none, and then a payment that is sent again is made again.
+    """
     words: dict[str, Any] = {"method": request.method, "params": list(request.query), "headers": {}}
     if request.body is not None:
         words["content"] = encode(request.body)
         words["headers"]["Content-Type"] = "application/json"
     if request.idempotency_key is not None:
+        if not _is_visible_ascii(request.idempotency_key):
+            raise ValueError("an idempotency key is visible ASCII text without spaces, and not empty")
         words["headers"]["Idempotency-Key"] = request.idempotency_key
     return words
 
