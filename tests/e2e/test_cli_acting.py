@@ -104,6 +104,18 @@ async def test_ten_days_go_by_and_a_daily_rule_runs_on_each_without_a_server(wor
     assert "because its schedule said so" in told
 
 
+async def test_a_clock_that_moves_is_on_record_and_one_that_does_not_is_not(world: World, sluiceway):
+    def moves() -> int:
+        return len(json.loads(sluiceway("audit-log", "list", "--action", "ADVANCE_CLOCK", "--json")))
+
+    said = sluiceway("clock", "advance", "--to", "2001-01-01T00:00Z", status=1)
+    before = moves()
+    sluiceway("clock", "advance", "1h")
+
+    assert "never goes back" in said
+    assert (before, moves()) == (0, 1)
+
+
 async def test_the_clock_moves_while_a_server_runs(world: World, sluiceway, database: Database):
     await world.rule("daily", DAILY)
 

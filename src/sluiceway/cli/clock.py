@@ -70,12 +70,10 @@ def freeze(data_dir: DataDir = None, database_url: DatabaseUrl = None, organizat
     """Stop the clock where it is. What is due already still happens; nothing else becomes due."""
 
     async def work(engine: "Engine") -> _Told:
-        from sluiceway.services.audit_log import Done, record_alone
         from sluiceway.services.clock import freeze as stop
 
         chosen = await choose_sandbox(engine, organization)
-        state = await stop(engine, chosen.id)
-        await record_alone(engine, Done(operators_act(chosen.id, "FREEZE_CLOCK")))
+        state = await stop(engine, chosen.id, act=operators_act(chosen.id, "FREEZE_CLOCK"))
         return _Told(chosen, state, engine.now())
 
     _show(ask(existing(settings_of(data_dir, database_url)), work))
@@ -86,12 +84,10 @@ def resume(data_dir: DataDir = None, database_url: DatabaseUrl = None, organizat
     """Let the clock run on from where it is."""
 
     async def work(engine: "Engine") -> _Told:
-        from sluiceway.services.audit_log import Done, record_alone
         from sluiceway.services.clock import resume as run_on
 
         chosen = await choose_sandbox(engine, organization)
-        state = await run_on(engine, chosen.id)
-        await record_alone(engine, Done(operators_act(chosen.id, "RESUME_CLOCK")))
+        state = await run_on(engine, chosen.id, act=operators_act(chosen.id, "RESUME_CLOCK"))
         return _Told(chosen, state, engine.now())
 
     _show(ask(existing(settings_of(data_dir, database_url)), work))
@@ -123,7 +119,6 @@ def advance(
         with _progress() as (begin, watch):
 
             async def work(engine: "Engine") -> _Told:
-                from sluiceway.services.audit_log import Done, record_alone
                 from sluiceway.services.clock import advance as move
                 from sluiceway.services.clock import read_clock
 
@@ -131,8 +126,8 @@ def advance(
                 start = (await read_clock(engine, chosen.id)).now
                 target = _later(start, by) if until is None else until
                 begin(start, target)
-                await record_alone(engine, Done(operators_act(chosen.id, "ADVANCE_CLOCK")))
-                return _Told(chosen, await move(engine, chosen.id, target, watch), engine.now())
+                act = operators_act(chosen.id, "ADVANCE_CLOCK")
+                return _Told(chosen, await move(engine, chosen.id, target, watch, act=act), engine.now())
 
             told = ask_and_run(existing(settings_of(data_dir, database_url)), work)
     except KeyboardInterrupt:

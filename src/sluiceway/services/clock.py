@@ -6,9 +6,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, NamedTuple
 
+from sluiceway.domain.audit import Act
 from sluiceway.domain.clocks import Clock
 from sluiceway.domain.errors import ClockRefused, SandboxOnly
 from sluiceway.domain.ids import OrganizationId
+from sluiceway.services.audit_log import do
 from sluiceway.services.engine import Engine
 from sluiceway.services.errands import work_off
 from sluiceway.storage.database import ReadTx, WriteTx
@@ -43,14 +45,14 @@ async def read_clock(engine: Engine, organization_id: OrganizationId) -> ClockSt
     return ClockState(organization.clock.read(engine.now()), organization.clock.is_frozen)
 
 
-async def freeze(engine: Engine, organization_id: OrganizationId) -> ClockState:
+async def freeze(engine: Engine, organization_id: OrganizationId, *, act: Act | None = None) -> ClockState:
     """Stop the clock where it is. Raises SandboxOnly."""
-    return await _set(engine, organization_id, lambda now, _: Clock(frozen_at=now))
+    return await _set(engine, organization_id, lambda now, _: Clock(frozen_at=now), act)
 
 
-async def resume(engine: Engine, organization_id: OrganizationId) -> ClockState:
+async def resume(engine: Engine, organization_id: OrganizationId, *, act: Act | None = None) -> ClockState:
     """Let the clock run on from where it is. Raises SandboxOnly."""
-    return await _set(engine, organization_id, lambda now, real: Clock(offset=now - real))
+    return await _set(engine, organization_id, lambda now, real: Clock(offset=now - real), act)
 
 
 async def advance(
@@ -58,11 +60,14 @@ async def advance(
     organization_id: OrganizationId,
     to: datetime,
     watch: Callable[[datetime], None] | None = None,
+    *,
+    act: Act | None = None,
 ) -> ClockState:
     """Move the clock forward, stopping wherever something is due and doing all of it before going on.
 
     A clock that ran runs on afterwards; if this is interrupted, it stands still where it had come to. `watch` is told
-    of every stop before its work is done. Raises SandboxOnly, and ClockRefused for a time in the past or too far ahead.
+    of every stop before its work is done. `act` is recorded at once, as this may be broken off on the way; None:
+    whoever calls records it. Raises SandboxOnly, and ClockRefused for a time in the past or too far ahead.
     """
     organization = await _find(engine, organization_id)
     was_frozen = organization.clock.is_frozen
@@ -71,7 +76,7 @@ async def advance(
         raise ClockRefused("the clock never goes back")
     if to.year > LAST_YEAR:
         raise ClockRefused(f"the clock goes no further than the year {LAST_YEAR}")
-    await freeze(engine, organization_id)
+    await freeze(engine, organization_id, act=act)
     stops = await _work_off(engine, organization_id)
     while not (move := await _move_on(engine, organization_id, to)).is_there:
         if watch is not None and move.stop is not None:
@@ -126,7 +131,7 @@ async def _move_on(engine: Engine, organization_id: OrganizationId, to: datetime
 
 
 async def _set(
-    engine: Engine, organization_id: OrganizationId, change: Callable[[datetime, datetime], Clock]
+    engine: Engine, organization_id: OrganizationId, change: Callable[[datetime, datetime], Clock], act: Act | None
 ) -> ClockState:
     async def work(tx: WriteTx) -> ClockState:
         organization = await lock_organization(tx, organization_id)
@@ -138,7 +143,7 @@ async def _set(
         await set_clock(tx, organization_id, clock)
         return ClockState(now, clock.is_frozen)
 
-    return await engine.database.write(work)
+    return await do(engine, act, work)
 
 
 async def _find(engine: Engine, organization_id: OrganizationId) -> Organization:
