@@ -32,7 +32,7 @@ from tests.api.stories.platform_speaker import ON_DEMAND_TYPES
 from tests.api.stories.refusals import Refused
 from tests.api.stories.speaker import Heard, KeyHolder, heard
 
-URL: Final = "http://sluiceway.test"
+URL: Final = "https://sluiceway.test"
 LATEST: Final[ContextVar[httpx.Response]] = ContextVar("LATEST")
 """What the client was answered last, in this task or thread: it gives values and hides how they were told."""
 
