@@ -11,6 +11,7 @@ from sluiceway.domain.ids import AccountId, CardId, IdKind, OrganizationId
 from sluiceway.domain.ledger import Account, AccountKind
 from sluiceway.domain.rules import refuse
 from sluiceway.rails import CardIssuer
+from sluiceway.services.audit_log import do
 from sluiceway.services.engine import Engine
 from sluiceway.services.idempotency import Answer, Idempotency, KeyTaken, run_idempotently
 from sluiceway.services.once import claim_plan
@@ -73,7 +74,13 @@ async def issue_card(engine: Engine, command: IssueCard) -> Answer:
 
 
 async def set_card_status(
-    engine: Engine, organization_id: OrganizationId, card_id: CardId | None, spelling: str, status: CardStatus
+    engine: Engine,
+    organization_id: OrganizationId,
+    card_id: CardId | None,
+    spelling: str,
+    status: CardStatus,
+    *,
+    act: Act | None = None,
 ) -> Card:
     """Change how a card stands. Raises SandboxOnly, NotFound, and CardRefused where it has to stay as it is."""
     await _issuing(engine, organization_id)
@@ -88,7 +95,7 @@ async def set_card_status(
         await stored.set_card(tx, changed)
         return changed
 
-    return await engine.database.write(work)
+    return await do(engine, act, work)
 
 
 async def switch_pod(
@@ -98,6 +105,8 @@ async def switch_pod(
     spelling: str,
     account_id: AccountId | None,
     account_spelling: str,
+    *,
+    act: Act | None = None,
 ) -> Card:
     """Let an omni card pay from another pod from now on.
 
@@ -115,7 +124,7 @@ async def switch_pod(
         await stored.set_card(tx, changed)
         return changed
 
-    return await engine.database.write(work)
+    return await do(engine, act, work)
 
 
 async def _issuing(engine: Engine, organization_id: OrganizationId) -> tuple[Organization, CardIssuer]:

@@ -45,11 +45,11 @@ async def set_card_status(call: Call) -> Reply:
 
     async def set_status() -> Answer:
         card = await card_services.set_card_status(
-            call.edge.engine, call.principal.organization_id, _card_id(call), call.spelling, status
+            call.edge.engine, call.principal.organization_id, _card_id(call), call.spelling, status, act=call.act
         )
         return cards.show_card(call, card)
 
-    return await call.once(set_status)
+    return await call.once(set_status, records_itself=True)
 
 
 @operation(
@@ -75,10 +75,11 @@ async def switch_card(call: Call) -> Reply:
             call.spelling,
             None if wanted.id is None else AccountId(wanted.id),
             wanted.spelling,
+            act=call.act,
         )
         return cards.show_card(call, card)
 
-    return await call.once(switch)
+    return await call.once(switch, records_itself=True)
 
 
 @operation(

@@ -47,9 +47,10 @@ async def freeze_clock(call: Call) -> Reply:
     read_nothing(call)
 
     async def freeze() -> Answer:
-        return clock.show_clock(call, await clocks.freeze(call.edge.engine, call.principal.organization_id))
+        state = await clocks.freeze(call.edge.engine, call.principal.organization_id, act=call.act)
+        return clock.show_clock(call, state)
 
-    return await call.once(freeze, turn=CLOCK)
+    return await call.once(freeze, turn=CLOCK, records_itself=True)
 
 
 @operation(
@@ -67,9 +68,10 @@ async def resume_clock(call: Call) -> Reply:
     read_nothing(call)
 
     async def resume() -> Answer:
-        return clock.show_clock(call, await clocks.resume(call.edge.engine, call.principal.organization_id))
+        state = await clocks.resume(call.edge.engine, call.principal.organization_id, act=call.act)
+        return clock.show_clock(call, state)
 
-    return await call.once(resume, turn=CLOCK)
+    return await call.once(resume, turn=CLOCK, records_itself=True)
 
 
 @operation(
