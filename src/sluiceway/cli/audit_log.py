@@ -17,7 +17,7 @@ from sluiceway.cli.deployment import (
 )
 from sluiceway.cli.failures import CommandFailed
 from sluiceway.cli.figures import read_instant
-from sluiceway.cli.output import AsJson, show_json, show_table, show_time
+from sluiceway.cli.output import AsJson, say, show_json, show_table, show_time
 from sluiceway.domain.access import ActorKind
 from sluiceway.domain.ids import IdKind, OrganizationId, format_id, parse_id
 
@@ -32,6 +32,23 @@ _ACTORS = {
     ActorKind.API_KEY: ("key", IdKind.KEY),
     ActorKind.ACCESS_TOKEN: ("token", IdKind.TOKEN),
     ActorKind.RULE_SECRET: ("rule's secret", IdKind.RULE_SECRET),
+}
+# What an action is done to, by the end of its name, the longer ones first.
+_SUBJECTS = {
+    "ACCESS_TOKEN": IdKind.TOKEN,
+    "RULE_SECRET": IdKind.RULE,
+    "RULE_EXECUTIONS": IdKind.RULE,
+    "EXECUTION": IdKind.EXECUTION,
+    "TRACE": IdKind.EXECUTION,
+    "ENDPOINT": IdKind.ENDPOINT,
+    "ENDPOINT_SECRET": IdKind.ENDPOINT,
+    "EVENTS": IdKind.ENDPOINT,
+    "DELIVERY": IdKind.DELIVERY,
+    "TRANSFER": IdKind.TRANSFER,
+    "ACCOUNT": IdKind.ACCOUNT,
+    "RULE": IdKind.RULE,
+    "LIMIT": IdKind.KEY,
+    "KEY": IdKind.KEY,
 }
 
 
@@ -78,8 +95,10 @@ def list_(
     found = ask(existing(settings_of(data_dir, database_url)), work)
     if as_json:
         show_json([_as_json(one) for one in found])
-        return
-    show_table(("When", "Who", "What", "Outcome", "Path"), map(_row, found))
+    elif found:
+        show_table(("When", "Who", "What", "On", "Outcome"), map(_row, found))
+    else:
+        say("Nothing like that is in the log.")
 
 
 @app.command()
@@ -109,14 +128,16 @@ def read_heads(file: Path) -> "tuple[KnownHead, ...]":
             KnownHead(OrganizationId(one["organization_id"]), int(one["batch"]), bytes.fromhex(one["hash"]))
             for one in written
         )
-    except (OSError, ValueError, KeyError, TypeError) as failure:
+    except OSError as failure:
+        raise CommandFailed(f"{file} cannot be read: {failure.strerror}.") from failure
+    except (ValueError, KeyError, TypeError) as failure:
         raise CommandFailed(f"{file} is not what `sluiceway audit-log heads` printed.") from failure
 
 
 def _row(listed: "ListedEntry") -> list[str]:
     entry = listed.entry
     outcome = "again, as before" if entry.is_replay else entry.error_code or "done"
-    return [show_time(entry.at) or "", _who(listed), entry.act.action, outcome, entry.act.path or ""]
+    return [show_time(entry.at) or "", _who(listed), entry.act.action, entry.act.path or _subject(listed), outcome]
 
 
 def _who(listed: "ListedEntry") -> str:
@@ -129,14 +150,30 @@ def _who(listed: "ListedEntry") -> str:
     return f"{word} {listed.actor_name or format_id(kind, actor.id or '')}"
 
 
+def _subject(listed: "ListedEntry") -> str:
+    """Write the id of what something was done to, with its prefix where the action tells what it is."""
+    act = listed.entry.act
+    if act.subject_id is None:
+        return ""
+    kind = next((kind for ending, kind in _SUBJECTS.items() if act.action.endswith(ending)), None)
+    return act.subject_id if kind is None else format_id(kind, act.subject_id)
+
+
+def _actor_id(listed: "ListedEntry") -> str | None:
+    actor = listed.entry.act.actor
+    if actor.id is None or actor.kind not in _ACTORS:
+        return actor.id
+    return format_id(_ACTORS[actor.kind][1], actor.id)
+
+
 def _as_json(listed: "ListedEntry") -> dict[str, Any]:
     entry, act = listed.entry, listed.entry.act
     return {
         "id": entry.id,
         "created_at": show_time(entry.at),
-        "actor": {"kind": act.actor.kind.value, "id": act.actor.id, "name": listed.actor_name},
+        "actor": {"kind": act.actor.kind.value, "id": _actor_id(listed), "name": listed.actor_name},
         "action": act.action,
-        "subject_id": act.subject_id,
+        "subject_id": _subject(listed) or None,
         "path": act.path,
         "request_id": act.request_id,
         "called_reason": act.reason,

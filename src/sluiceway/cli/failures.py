@@ -97,7 +97,7 @@ def _refusal(refusal: Refusal) -> str:
         case RuleHasProblems(problems):
             return f"The rule cannot be enabled: {problems_in_words(problems)}"
         case InvalidParameters(problems):
-            return f"That does not make sense: {problems_in_words(problems)}"
+            return f"That does not make sense: {problems_in_words(problems)}."
         case _:
             return f"That was refused: {type(refusal).__name__}"
 

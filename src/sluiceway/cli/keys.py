@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from sluiceway.services.engine import Engine
     from sluiceway.storage.credentials import ApiKey, Grants
 
-app = typer.Typer(help="Create, list and revoke API keys.", no_args_is_help=True)
+app = typer.Typer(help="Create, list, limit and revoke API keys.", no_args_is_help=True)
 
 _OF_RULES = frozenset(
     {
@@ -127,7 +127,7 @@ def revoke(
     async def work(engine: "Engine") -> None:
         from sluiceway.services.keys import revoke_key
 
-        found = read_id(IdKind.KEY, key)
+        found = _read_key_id(key)
         chosen = await choose_organization(engine, organization)
         await revoke_key(engine, chosen.id, None if found is None else KeyId(found), key)
 
@@ -151,12 +151,19 @@ def limit(
     async def work(engine: "Engine") -> None:
         from sluiceway.services.keys import set_rate_limit
 
-        found = read_id(IdKind.KEY, key)
+        found = _read_key_id(key)
         chosen = await choose_organization(engine, organization)
         await set_rate_limit(engine, chosen.id, None if found is None else KeyId(found), key, calls)
 
     ask(existing(settings_of(data_dir, database_url)), work)
     say("It may make as many calls as it likes." if calls is None else f"It may make {calls:,} calls a minute.")
+
+
+def _read_key_id(written: str) -> str | None:
+    """Read the id of a key. Raises BadParameter for a key itself, which nobody should see again."""
+    if written.startswith("sk_"):
+        raise typer.BadParameter("that is an API key itself; give its id, as `keys list` shows it")
+    return read_id(IdKind.KEY, written)
 
 
 def _read_limit(written: str) -> int | None:

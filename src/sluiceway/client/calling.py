@@ -110,7 +110,9 @@ def base_address(url: str, *, allow_plain_http: bool = False) -> str:
     if parts.query or parts.fragment or parts.userinfo:
         raise ValueError("the base address must be an address alone: no user, no ? and no #")
     if parts.scheme == "http" and not allow_plain_http and not _is_this_machine(parts.host):
-        raise ValueError("the base address of another machine must begin with https://, or the key can be read")
+        raise ValueError(
+            "the base address of another machine must begin with https://, or the key can be read on its way"
+        )
     path = parts.path.rstrip("/") or PREFIX
     return str(parts.copy_with(path=path))
 

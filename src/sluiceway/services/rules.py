@@ -285,7 +285,9 @@ def _unreachable(engine: Engine, rule: Rule) -> list[Problem]:
                 try:
                     engine.outbound.check(action.amount.url)
                 except OutboundRefused as refused:
-                    found.append(Problem(f"steps/{step_index}/actions/{action_index}/url", refused.reason))
+                    found.append(
+                        Problem(f"steps/{step_index}/actions/{action_index}/url", f"is not allowed: {refused.reason}")
+                    )
     return found
 
 

@@ -199,7 +199,7 @@ def _check_url(engine: Engine, url: str) -> tuple[Problem, ...]:
     try:
         engine.outbound.check(url)
     except OutboundRefused as refused:
-        return (Problem("url", refused.reason),)
+        return (Problem("url", f"is not allowed: {refused.reason}"),)
     return ()
 
 
