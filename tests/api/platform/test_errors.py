@@ -41,6 +41,16 @@ def test_our_own_names_are_told_in_the_words_of_this_api() -> None:
     )
 
 
+async def test_what_a_caller_wrote_is_told_as_it_was_written(platform: Platform) -> None:
+    end = {"id": platform.account("income"), "type": "INCOME_SOURCE"}
+    action = {"type": "FIXED", "amountInCents": 1, "source": end, "destination": {"id": "acc_nobody", "type": "POD"}}
+    common = {"groupIndex": 0, "upToEnabled": False, "isDirectDeposit": False, "limit": None, "achDescription": None}
+    trigger = {"type": "MANUAL", "accountId": platform.account("income")}
+    answer = await platform.post("/rules", {"trigger": trigger, "steps": [{"actions": [action | common]}]})
+
+    assert_refused(answer, 400, "INVALID_PARAMETERS", ["no account with id 'acc_nobody'"])
+
+
 @pytest.mark.parametrize("method", ["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS", "BREW"])
 @pytest.mark.parametrize("path", sorted({operation.path for operation in OPERATIONS}))
 async def test_a_method_that_a_path_does_not_have_is_not_found_in_plain_text(

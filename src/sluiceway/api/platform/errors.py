@@ -62,7 +62,8 @@ FIELDS: Final = {
     "start": "startDate",
 }
 """Fields that services name in the product's words and this generation in its own."""
-_OURS: Final = re.compile(r"\b[a-z]+(?:_[a-z]+)+\b")
+_OURS: Final = re.compile(r"'[^']*'|\b[a-z]+(?:_[a-z]+)+\b")
+"""Our names in a message, and what is quoted in it: that is the caller's."""
 
 
 def show_failure(failure: Failure, request_id: str) -> bytes:
@@ -80,7 +81,8 @@ def _told(problem: e.Problem) -> str:
         # The caller's own name: whatever it looks like, it is not one of ours.
         return f"{problem.path} {problem.message}"
     path = FIELDS.get(problem.path) or "/".join(map(camel, problem.path.split("/"))) or "request body"
-    return f"{path} {_OURS.sub(lambda name: camel(name[0]), problem.message)}"
+    message = _OURS.sub(lambda name: name[0] if name[0].startswith("'") else camel(name[0]), problem.message)
+    return f"{path} {message}"
 
 
 def _account_not_found(refusal: e.TransferAccountNotFound) -> Failure:
