@@ -45,6 +45,16 @@ async def test_accounts_are_made_read_listed_and_deleted(api: Api) -> None:
     assert_refused(await api.delete(f"/accounts/{shown['id']}"), 404, "resource_not_found")
 
 
+async def test_what_an_institution_does_not_report_may_be_null_or_missing(api: Api) -> None:
+    figures = ("balance_in_cents", "last_statement_date", "interest_rate_percentage", "original_loan_amount_in_cents")
+    body = {"nickname": "Loan", "external_account_type": "LIABILITY"}
+    missing = await api.post("/accounts/external-accounts", body)
+    null = await api.post("/accounts/external-accounts", body | dict.fromkeys(figures))
+
+    assert (missing.status_code, null.status_code) == (201, 201), null.text
+    assert missing.json()["data"]["balance"] == null.json()["data"]["balance"]
+
+
 async def test_an_account_with_money_is_not_deleted(api: Api) -> None:
     await deposit(api, 1_000, "savings")
 

@@ -183,7 +183,7 @@ def _create(call: Call, account: NewAccount) -> CreateAccount:
 
 
 def _read_reported(fields: Fields, now: Callable[[], datetime]) -> ReportedBalance:
-    has_rate = fields.has("interest_rate_percentage")
+    has_rate = fields.raw("interest_rate_percentage", None) is not None
     reported = ReportedBalance(
         balance=_figure(fields, "balance_in_cents", -money.MAX_CENTS),
         available=_figure(fields, "available_balance_in_cents", -money.MAX_CENTS),
