@@ -40,7 +40,7 @@ class Info:
 def document(generation: Generation, info: Info) -> Document:
     """Write the document."""
     kinds = _kinds(generation.operations, info)
-    schemas, components = msgspec.json.schema_components(kinds, ref_template=_REF)
+    schemas, components = msgspec.json.schema_components(kinds, schema_hook=_anything, ref_template=_REF)
     known = dict(zip(kinds, schemas, strict=True))
     paths: dict[str, Any] = {}
     for operation in generation.operations:
@@ -156,12 +156,18 @@ def _parameter(place: str, name: str, described: str, schema: Document, *, is_re
     return shown | ({"description": described} if described else {})
 
 
+def _anything(kind: type) -> Document:
+    """Describe a body that may be any JSON, declared as an `object`."""
+    assert kind is object, f"{kind} is no structure"
+    return {"description": "Any JSON."}
+
+
 def _plain(value: Any) -> Any:  # noqa: ANN401 -- walks JSON
     """Name structures as people would, and say that a Decimal is written as a number."""
     if isinstance(value, dict):
         pairs = cast("Document", value)
         if pairs.get("format") == "decimal":
-            return {"type": "number"}
+            pairs = {key: item for key, item in pairs.items() if key != "format"} | {"type": "number"}
         return {_name(key): _plain(item) for key, item in pairs.items()}
     if isinstance(value, list):
         return [_plain(item) for item in cast("list[object]", value)]

@@ -18,7 +18,7 @@ from sluiceway.services.remote_access import accounts_of
     permission=Permission.READ_ACCOUNTS,
     credential=ACCESS_TOKEN,
     is_reading=True,
-    body=wire.Anything,
+    body=object,
     is_body_required=False,
     answer=wire.AccountsAnswer,
 )
@@ -35,7 +35,7 @@ async def list_accounts(call: Call) -> Reply:
     credential=RULE_SECRET,
     reach=Reach.THE_ID,
     id_kind=IdKind.RULE,
-    body=wire.Anything,
+    body=object,
     is_body_required=False,
     answer=wire.TriggerAnswer,
     words=SECRET_WORDS,

@@ -32,10 +32,6 @@ TYPES: Final[dict[AccountKind, AccountType]] = {
 ANY_BODY: Final = b"any"
 
 
-class Anything(Struct):
-    """Any JSON; nothing depends on it."""
-
-
 class Balance(Struct, rename="camel"):
     """What is in an account, in dollars; null where it is not known. `error`: why its bank gave none."""
 

@@ -4,7 +4,8 @@ from typing import Annotated, Literal
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
-from sluiceway.api.platform.wire.shapes import AccountType, AtLeastOne, AtLeastZero, Id, Moment, Number
+from sluiceway.api.platform.wire.shapes import AccountType, AtLeastOne, AtLeastZero, Id, Moment, PercentNumber
+from sluiceway.domain.money import MAX_CENTS
 
 Status = Literal["ENABLED", "DISABLED"]
 Fact = Literal["TRANSFER_AMOUNT", "BALANCE", "DATE"]
@@ -15,6 +16,7 @@ Operator = Literal["EQUALS", "NOT_EQUALS", "GREATER_THAN", "LESS_THAN", "GREATER
 
 Name = Annotated[str, Meta(max_length=200)]
 Description = Annotated[str, Meta(max_length=4096)]
+ROWS = Meta(min_length=1, max_length=100)
 ApprovalAbove = Annotated[
     AtLeastZero, Meta(description="A transfer of more than this waits for a person. An extension of this server.")
 ]
@@ -28,7 +30,7 @@ BalanceAge = Annotated[
 ]
 
 
-class AccountNode(Struct, rename="camel"):
+class AccountNode(Struct, rename="camel", forbid_unknown_fields=True):
     """An account with its type, which must be the account's own; answers add its name."""
 
     id: Id
@@ -36,22 +38,22 @@ class AccountNode(Struct, rename="camel"):
     name: str | None = None
 
 
-class OnFundsTransferred(Struct, rename="camel", tag="ON_FUNDS_TRANSFERRED"):
+class OnFundsTransferred(Struct, rename="camel", tag="ON_FUNDS_TRANSFERRED", forbid_unknown_fields=True):
     """Fires when money arrives at the account."""
 
     account_id: Id
 
 
-class Scheduled(Struct, rename="camel", tag="SCHEDULED"):
+class Scheduled(Struct, rename="camel", tag="SCHEDULED", forbid_unknown_fields=True):
     """Fires on schedule, in UTC or, an extension of this server, in the IANA `zone`."""
 
     schedule_type: Literal["ONE_TIME", "DAILY", "WEEKLY", "BI_WEEKLY", "MONTHLY", "EVERY_OTHER_WEEK"]
     start_date: Moment
     account_id: Id | None = None
-    zone: str | UnsetType = UNSET
+    zone: Annotated[str, Meta(min_length=1)] | UnsetType = UNSET
 
 
-class Manual(Struct, rename="camel", tag="MANUAL"):
+class Manual(Struct, rename="camel", tag="MANUAL", forbid_unknown_fields=True):
     """Runs only on demand."""
 
     account_id: Id
@@ -60,7 +62,7 @@ class Manual(Struct, rename="camel", tag="MANUAL"):
 Trigger = OnFundsTransferred | Scheduled | Manual
 
 
-class Params(Struct, rename="camel"):
+class Params(Struct, rename="camel", forbid_unknown_fields=True):
     """Which account a condition looks at, where it is not the trigger's.
 
     `valueAccountId`, an extension of this server, is the account of `valueFact` where that is another.
@@ -70,32 +72,32 @@ class Params(Struct, rename="camel"):
     value_account_id: Id | UnsetType = UNSET
 
 
-class Comparison(Struct, rename="camel"):
+class Comparison(Struct, rename="camel", forbid_unknown_fields=True):
     """A fact against a number (cents, or a day of the month) or against another fact."""
 
     fact: Fact
     operator: Operator
-    value: int | None = None
+    value: Annotated[int, Meta(ge=-MAX_CENTS, le=MAX_CENTS)] | None = None
     value_fact: RightFact | None = None
     params: Params | None = None
 
 
-class Condition(Struct, omit_defaults=True):
+class Condition(Struct, omit_defaults=True, forbid_unknown_fields=True):
     """Exactly one of a comparison, `all` (and) and `any` (or)."""
 
     condition: Comparison | UnsetType = UNSET
-    all: "list[Condition] | UnsetType" = UNSET
-    any: "list[Condition] | UnsetType" = UNSET
+    all: "Annotated[list[Condition], ROWS] | UnsetType" = UNSET
+    any: "Annotated[list[Condition], ROWS] | UnsetType" = UNSET
 
 
-class TransferCap(Struct, rename="camel"):
+class TransferCap(Struct, rename="camel", forbid_unknown_fields=True):
     """At most this much in each period, over all actions of the group."""
 
     period: Literal["PER_TRANSFER", "PER_WEEK", "PER_MONTH", "PER_YEAR"]
     amount_in_cents: AtLeastZero
 
 
-class Action(Struct, rename="camel", kw_only=True, tag_field="type", tag=""):
+class Action(Struct, rename="camel", kw_only=True, tag_field="type", tag="", forbid_unknown_fields=True):
     """What all actions have; all of it is required, also where it is null."""
 
     source: AccountNode
@@ -116,7 +118,7 @@ class Fixed(Action, kw_only=True, tag="FIXED"):
 class Percentage(Action, kw_only=True, tag="PERCENTAGE"):
     """Move a percentage of what came in, or of what the source has."""
 
-    percentage_value: Number
+    percentage_value: PercentNumber
     percentage_target: Literal["INCOMING_AMOUNT", "SOURCE_ACCOUNT"]
 
 
@@ -156,7 +158,7 @@ class LastStatementBalance(Action, kw_only=True, tag="LAST_STATEMENT_BALANCE"):
 class PercentageOfLiability(Action, kw_only=True, tag="PERCENTAGE_LIABILITY_BALANCE"):
     """Pay a percentage of what is owed on the destination."""
 
-    percentage_value: Number
+    percentage_value: PercentNumber
 
 
 AnyAction = (
@@ -172,10 +174,10 @@ AnyAction = (
 )
 
 
-class RuleStep(Struct):
+class RuleStep(Struct, forbid_unknown_fields=True):
     """Actions to run if the conditions hold; the first step that matches runs, and no other."""
 
-    actions: list[AnyAction]
+    actions: Annotated[list[AnyAction], ROWS]
     conditions: Condition | None = None
 
 
@@ -183,7 +185,7 @@ class NewRule(Struct, rename="camel", forbid_unknown_fields=True):
     """A rule to create. It is disabled until a person enables it."""
 
     trigger: Trigger
-    steps: list[RuleStep]
+    steps: Annotated[list[RuleStep], ROWS]
     name: Name | None = None
     description: Description | None = None
     approval_above_in_cents: ApprovalAbove | None = None
@@ -196,7 +198,7 @@ class RuleChange(Struct, rename="camel", forbid_unknown_fields=True):
     name: Name | UnsetType | None = UNSET
     description: Description | UnsetType | None = UNSET
     trigger: Trigger | UnsetType = UNSET
-    steps: list[RuleStep] | UnsetType = UNSET
+    steps: Annotated[list[RuleStep], ROWS] | UnsetType = UNSET
     approval_above_in_cents: ApprovalAbove | UnsetType | None = UNSET
     max_balance_age_in_minutes: BalanceAge | UnsetType | None = UNSET
 

@@ -33,6 +33,10 @@ Cents = Annotated[int, Meta(description="Whole cents.")]
 AtLeastZero = Annotated[int, Meta(ge=0, le=MAX_CENTS)]
 AtLeastOne = Annotated[int, Meta(ge=1, le=MAX_CENTS)]
 Number = Decimal
+PercentNumber = Annotated[
+    Decimal,
+    Meta(description="At most six decimals.", extra_json_schema={"minimum": 0, "maximum": 100}),
+]
 
 AccountType = Literal["INCOME_SOURCE", "POD", "EXTERNAL_ACCOUNT"]
 ACCOUNT_TYPES: Final = {

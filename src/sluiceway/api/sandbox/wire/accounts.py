@@ -1,8 +1,8 @@
 """Accounts at the sandbox bank in the words of the sandbox."""
 
-from typing import Final, Literal, NamedTuple
+from typing import Annotated, Final, Literal, NamedTuple
 
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from sluiceway.api.http import Call
 from sluiceway.api.sandbox.wire.shapes import (
@@ -13,6 +13,7 @@ from sluiceway.api.sandbox.wire.shapes import (
     Moment,
     Name,
     Number,
+    PercentNumber,
     Signed,
     Text,
     encode,
@@ -77,7 +78,7 @@ class NewExternalAccount(Struct, forbid_unknown_fields=True):
     last_statement_date: Day | None = None
     next_payment_minimum_in_cents: AtLeastZero | None = None
     next_payment_due_date: Day | None = None
-    interest_rate_percentage: Number | None = None
+    interest_rate_percentage: PercentNumber | None = None
     original_loan_amount_in_cents: AtLeastZero | None = None
     holding_pod_name: Name | None = None
 
@@ -93,7 +94,7 @@ class NewStatement(Struct, forbid_unknown_fields=True):
     last_statement_date: Day | None = None
     next_payment_minimum_in_cents: AtLeastZero | None = None
     next_payment_due_date: Day | None = None
-    interest_rate_percentage: Number | None = None
+    interest_rate_percentage: PercentNumber | None = None
     original_loan_amount_in_cents: AtLeastZero | None = None
 
 
@@ -106,7 +107,7 @@ class NewState(Struct, forbid_unknown_fields=True):
 class NewTransaction(Struct, forbid_unknown_fields=True):
     """Money that moves on an external account: positive is in (for a liability a payment), negative is out."""
 
-    amount_in_cents: Signed
+    amount_in_cents: Annotated[Signed, Meta(extra_json_schema={"not": {"const": 0}})]
     description: Text | None = None
 
 
@@ -115,7 +116,7 @@ class NewFault(Struct, forbid_unknown_fields=True):
 
     call: Literal["submit", "inquire", "cancel", "reports", "balances", "transactions"]
     fault: Literal["unavailable", "lost_reply", "twice", "refused"]
-    times: int = 1
+    times: Annotated[int, Meta(ge=1, le=MOST_FAULTS)] = 1
 
 
 class Balance(Struct):

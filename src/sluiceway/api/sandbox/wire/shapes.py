@@ -31,6 +31,10 @@ AtLeastZero = Annotated[int, Meta(ge=0, le=MAX_CENTS)]
 AtLeastOne = Annotated[int, Meta(ge=1, le=MAX_CENTS)]
 Signed = Annotated[int, Meta(ge=-MAX_CENTS, le=MAX_CENTS)]
 Number = Decimal
+PercentNumber = Annotated[
+    Decimal,
+    Meta(description="At most six decimals.", extra_json_schema={"minimum": 0, "maximum": 100}),
+]
 
 
 class Envelope(Struct, Generic[T]):

@@ -19,6 +19,7 @@ from sluiceway.api.v1.wire.shapes import (
     Moment,
     Name,
     Number,
+    PercentNumber,
     Text,
     encode,
     read_name,
@@ -122,7 +123,7 @@ class NewExternalAccount(Struct, forbid_unknown_fields=True):
     last_statement_date: Day | None = None
     next_payment_minimum_in_cents: AtLeastZero | None = None
     next_payment_due_date: Day | None = None
-    interest_rate_percentage: Number | None = None
+    interest_rate_percentage: PercentNumber | None = None
     original_loan_amount_in_cents: AtLeastZero | None = None
 
 

@@ -34,6 +34,13 @@ MINUTE: Final = timedelta(minutes=1)
 
 NOBODY: Final = "00000000-0000-0000-0000-000000000000"
 
+TRIGGER_WORDS: Final[Mapping[type[m.Trigger], shapes.TriggerWord]] = {
+    m.OnFunds: "ON_FUNDS_TRANSFERRED",
+    m.Manual: "MANUAL",
+    m.Remote: "REMOTE_API",
+    m.Scheduled: "SCHEDULED",
+}
+
 Accounts = Mapping[AccountId, Account]
 
 
@@ -60,7 +67,7 @@ def _summary(record: RuleRecord, accounts: Accounts) -> shapes.RuleSummary:
         nickname=rule.name,
         description=rule.description,
         status=_status(record),
-        trigger_type=_trigger(rule.trigger).type,
+        trigger_type=TRIGGER_WORDS[type(rule.trigger)],
         source=NamedAccount(format_id(IdKind.ACCOUNT, source.id), source.name, show_type(source.kind)),
         created_at=show_moment(record.created_at),
         updated_at=show_moment(record.updated_at),
@@ -77,8 +84,8 @@ def _rule(record: RuleRecord, accounts: Accounts) -> shapes.RuleShown:
         trigger=_trigger(rule.trigger),
         steps=[
             shapes.Step(
-                None if step.condition is None else _condition(step.condition),
-                [_action(action, accounts) for action in step.actions],
+                conditions=None if step.condition is None else _condition(step.condition),
+                actions=[_action(action, accounts) for action in step.actions],
             )
             for step in rule.steps
         ],
@@ -90,16 +97,20 @@ def _rule(record: RuleRecord, accounts: Accounts) -> shapes.RuleShown:
 
 
 def _trigger(trigger: m.Trigger) -> shapes.Trigger:
-    account_id = show_id(IdKind.ACCOUNT, trigger.account_id)
     match trigger:
-        case m.OnFunds():
-            return shapes.Trigger("ON_FUNDS_TRANSFERRED", account_id)
-        case m.Manual():
-            return shapes.Trigger("MANUAL", account_id)
-        case m.Remote():
-            return shapes.Trigger("REMOTE_API", account_id)
-        case m.Scheduled(schedule):
-            return shapes.Trigger("SCHEDULED", account_id, schedule.type.value, _start(schedule), schedule.zone)
+        case m.OnFunds(account_id):
+            return shapes.OnFundsTransferred(format_id(IdKind.ACCOUNT, account_id))
+        case m.Manual(account_id):
+            return shapes.Manual(format_id(IdKind.ACCOUNT, account_id))
+        case m.Remote(account_id):
+            return shapes.Remote(show_id(IdKind.ACCOUNT, account_id))
+        case m.Scheduled(schedule, account_id):
+            return shapes.Scheduled(
+                account_id=show_id(IdKind.ACCOUNT, account_id),
+                schedule_type=schedule.type.value,
+                start_date=_start(schedule),
+                zone=schedule.zone,
+            )
         case _:
             assert_never(trigger)
 

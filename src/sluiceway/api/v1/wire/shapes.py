@@ -31,6 +31,10 @@ AtLeastOne = Annotated[int, Meta(ge=1, le=MAX_CENTS)]
 Name = Annotated[str, Meta(min_length=1, max_length=MAX_TEXT)]
 Text = Annotated[str, Meta(max_length=MAX_TEXT)]
 Number = Decimal
+PercentNumber = Annotated[
+    Decimal,
+    Meta(description="At most six decimals.", extra_json_schema={"minimum": 0, "maximum": 100}),
+]
 
 AccountType = Literal["income_source", "pod", "external_account"]
 ACCOUNT_TYPES: Final = {
@@ -84,7 +88,7 @@ class Page(Struct, Generic[T]):
     page_info: PageInfo
 
 
-class AccountRef(Struct):
+class AccountRef(Struct, forbid_unknown_fields=True):
     """An account with its type, which must be the account's own."""
 
     id: str
