@@ -5,6 +5,9 @@ PORT     ?= 8080
 DATA_DIR ?= .sluiceway
 JOBS     ?= auto
 ARGS     ?=
+EXAMPLES ?= 300
+SEED     ?= $(shell date +%s)
+SEED     := $(SEED)
 
 UV_VERSION := 0.13.8
 UV  := .bootstrap/uv-$(UV_VERSION)
@@ -13,7 +16,7 @@ BIN := .venv/bin
 SYNC = env -u VIRTUAL_ENV UV_PROJECT_ENVIRONMENT=.venv UV_PYTHON_DOWNLOADS=never .bootstrap/bin/uv
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint types contracts check bench bench-quick fmt lock clean
+.PHONY: help setup demo test fuzz lint types contracts check bench bench-quick fmt lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -44,6 +47,11 @@ demo: .venv/.ready-to-run ## Run the demo on PORT (8080), data in DATA_DIR (.slu
 
 test: setup ## Run every test, the checks below among them (ARGS="-k name" narrows it)
 	@$(BIN)/pytest -n $(JOBS) $(ARGS)
+
+# Other requests each time; the same ones again with the SEED that it prints first.
+fuzz: setup ## Ask what the documents allow and forbid, EXAMPLES (300) of each a time, from a SEED
+	@echo 'EXAMPLES=$(EXAMPLES) SEED=$(SEED)'
+	@SLUICEWAY_FUZZ_EXAMPLES=$(EXAMPLES) SLUICEWAY_FUZZ_SEED=$(SEED) $(BIN)/pytest tests/fuzz -n $(JOBS) --timeout 3600 $(ARGS)
 
 lint: setup ## Ruff: rules and format
 	@$(BIN)/ruff check
