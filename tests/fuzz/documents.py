@@ -87,7 +87,7 @@ def at_the_limits(operation: APIOperation, most: int | None = None) -> list[Case
 def by_chance(operation: APIOperation, count: int, number: int, *, is_right: bool = False) -> list[Case]:
     """Write so many right and so many wrong requests, or only right ones.
 
-    Others for each number, and the same ones every time.
+    Others for each number, and the same ones for the same number, as long as the code stays as it is.
     """
     modes = [GenerationMode.POSITIVE]
     if not is_right and operation.label not in ALWAYS_RIGHT:

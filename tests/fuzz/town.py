@@ -60,7 +60,6 @@ async def open_town(database: Database) -> AsyncGenerator[Town]:
         town = Town(api, remote, small.secret, former)
         await _fill(town)
         yield town
-    await edge.close()
 
 
 async def _fill(town: Town) -> None:
@@ -100,7 +99,28 @@ async def _fill(town: Town) -> None:
         "source of platform": [{"id": account, "type": kind.upper()} for account, kind in sources],
         "destination of platform": [{"id": account, "type": kind.upper()} for account, kind in destinations],
     }
+    town.known |= {f"rule of {name}": [_rule(town, name)] for name in ("v1", "platform")}
     asked = {"account_id": savings, "rule_id": api.rule()}
     for listed in ("/accounts", "/transfers", "/rules", "/rule-executions"):
         page = await api.get(listed, first="1", **asked)
         town.known[listed] = [page.json()["page_info"]["end_cursor"]]
+
+
+def _rule(town: Town, name: str) -> dict[str, Any]:
+    """Write a rule that is right."""
+    ends = {end: town.known[f"{end} of {name}"][0] for end in ("source", "destination")}
+    source = ends["source"]["id"]
+    if name == "v1":
+        action = {"type": "fixed_amount", "amount_in_cents": 1_000}
+        status, trigger = {"status": "disabled"}, {"type": "MANUAL", "account_id": source}
+    else:
+        common = {
+            "groupIndex": 0,
+            "upToEnabled": False,
+            "isDirectDeposit": False,
+            "limit": None,
+            "achDescription": None,
+        }
+        action = {"type": "FIXED", "amountInCents": 1_000} | common
+        status, trigger = {}, {"type": "MANUAL", "accountId": source}
+    return status | {"trigger": trigger, "steps": [{"conditions": None, "actions": [action | ends]}]}
