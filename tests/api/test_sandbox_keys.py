@@ -1,8 +1,5 @@
 """Keys at the sandbox's controls: idempotency keys give one effect and one answer, API keys what they allow."""
 
-import asyncio
-from typing import Any
-
 from sluiceway.domain.access import EVERY, Grant, Permission, TransferPair
 from sluiceway.domain.ids import IdKind, parse_id
 from sluiceway.domain.money import Cents
@@ -15,42 +12,6 @@ from tests.api.client import Api, assert_refused
 from tests.api.outside import balance, connect, on_monday, read, told, transfer, work
 from tests.api.test_sandbox_story import fixed_rule
 from tests.api.test_story import deposit
-
-
-async def test_every_control_takes_a_key(api: Api) -> None:
-    await on_monday(api)
-    card = await connect(api, "Card", 50_000, external_account_type="LIABILITY")
-    savings = api.account("savings")
-    await deposit(api, 100_000, "savings")
-    pushed = await transfer(api, savings, card, 2_000)
-    await work(api)
-    money = {"account_id": savings, "amount_in_cents": 10_000}
-    posts: list[tuple[str, Any]] = [
-        ("/sandbox/external-accounts", {"name": "Bank", "external_account_type": "DEPOSITORY"}),
-        (f"/sandbox/accounts/{card}/transactions", {"amount_in_cents": 500}),
-        (f"/sandbox/accounts/{card}/statement", {"interest_rate_percentage": 5}),
-        (f"/sandbox/accounts/{card}/state", {"state": "open"}),
-        (f"/accounts/{card}/refresh", {}),
-        ("/sandbox/withdrawals", money),
-        ("/sandbox/deposits", money | {"payee_name": "Ada"}),
-        (f"/sandbox/transfers/{pushed}/settle", {}),
-        (f"/sandbox/transfers/{pushed}/return", {"code": "R02"}),
-        ("/sandbox/failures", {"call": "submit", "fault": "unavailable"}),
-        ("/sandbox/clock/advance", {"days": 1}),
-        ("/sandbox/clock/freeze", {}),
-        ("/sandbox/clock/resume", {}),
-    ]
-    for path, body in posts:
-        answers = await asyncio.gather(*(api.post(path, body, key="same") for _ in range(3)))
-        answers += [await api.post(path, body, key="same")]
-        other = await api.post(path, body | {"description": "x"}, key="same")
-
-        assert {answer.status_code for answer in answers} <= {200, 201}, answers[0].text
-        assert len({answer.content for answer in answers}) == 1
-        assert sum("idempotent-replayed" not in answer.headers for answer in answers) == 1
-        assert other.status_code in (400, 422)
-    assert await balance(api, savings) == 100_000
-    assert await balance(api, card) == 49_500
 
 
 async def test_a_control_that_died_before_its_answer_does_not_happen_twice(api: Api) -> None:

@@ -100,30 +100,6 @@ async def test_a_trigger_needs_no_body(api: Api) -> None:
     assert [answer.status_code for answer in (bare, empty, null, zero)] == [200] * 4
 
 
-async def test_every_post_takes_a_key(api: Api) -> None:
-    posts: list[tuple[str, dict[str, Any]]] = [
-        ("/rules", body_003(api)),
-        ("/accounts/pods", {"nickname": "Rent"}),
-        ("/accounts/income-sources", {"nickname": "Salary"}),
-        ("/accounts/external-accounts", {"nickname": "Card", "external_account_type": "LIABILITY"}),
-        ("/sandbox/deposits", {"account_id": api.account("income"), "amount_in_cents": 1_000}),
-        (
-            "/transfers",
-            {
-                "source_account_id": api.account("income"),
-                "destination_account_id": api.account("savings"),
-                "amount_in_cents": 100,
-            },
-        ),
-    ]
-    for path, body in posts:
-        first, again = await api.post(path, body, key="same"), await api.post(path, body, key="same")
-
-        assert first.status_code == 201, first.text
-        assert (again.status_code, again.content) == (201, first.content)
-        assert again.headers["idempotent-replayed"] == "true"
-
-
 async def test_a_deleted_rule_is_gone_and_its_executions_stay(api: Api) -> None:
     await deposit(api, 100_000)
     await api.world.settle()

@@ -11,7 +11,7 @@ from sluiceway.services.audit_log import Done, record_alone
 from sluiceway.services.engine import Engine
 from sluiceway.services.idempotency import Answer, Idempotency, run_idempotently
 from sluiceway.storage.database import WriteTx
-from sluiceway.storage.idempotency import ClaimKey, find_answers
+from sluiceway.storage.idempotency import ClaimKey, Remembered, find_answers
 
 GOES_ON: Final = 100
 """The status under which a plan is remembered. Nobody is ever answered it."""
@@ -49,16 +49,26 @@ async def answer_once(
         answer = await effect()
         await _record(engine, None if records_itself else act)
         return answer
-    key = ClaimKey(organization_id, idempotency.scope, idempotency.key)
-    async with engine.database.read() as tx:
-        remembered = (await find_answers(tx, [key])).get(key)
+    remembered = await find_answer(engine, organization_id, idempotency)
     if remembered is not None:
-        if remembered.body_hash != idempotency.body_hash:
-            raise IdempotencyKeyMismatch
         await _record(engine, act, is_replay=True)
         return Answer(remembered.status, remembered.answer, is_replay=True)
     sent = _Sent(organization_id, idempotency, None if records_itself else act)
     return await _claim(engine, sent, await effect())
+
+
+async def find_answer(
+    engine: Engine, organization_id: OrganizationId, idempotency: Idempotency | None
+) -> Remembered | None:
+    """Find what the key has answered already. Raises IdempotencyKeyMismatch where that was another body."""
+    if idempotency is None:
+        return None
+    key = ClaimKey(organization_id, idempotency.scope, idempotency.key)
+    async with engine.database.read() as tx:
+        remembered = (await find_answers(tx, [key])).get(key)
+    if remembered is not None and remembered.body_hash != idempotency.body_hash:
+        raise IdempotencyKeyMismatch
+    return remembered
 
 
 async def claim_plan(

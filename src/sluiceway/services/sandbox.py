@@ -20,7 +20,7 @@ from sluiceway.services.clock import LAST_YEAR, ClockState
 from sluiceway.services.engine import Engine
 from sluiceway.services.idempotency import Answer, Idempotency, KeyTaken, run_idempotently
 from sluiceway.services.looking import look
-from sluiceway.services.once import claim_plan
+from sluiceway.services.once import claim_plan, find_answer
 from sluiceway.storage.accounts import find_account
 from sluiceway.storage.bank_rows import BankAccount, BankAccountState, BankCall, Fault, LiabilityFigures
 from sluiceway.storage.database import WriteTx
@@ -86,6 +86,8 @@ async def connect(engine: Engine, command: ConnectAccount) -> Answer:
     assert new.external_kind is not None, "only external accounts are kept by a bank outside"
     organization = await sandbox_of(engine, command.organization_id)
     at = organization.clock.read(engine.now())
+    # Another body under a used key is refused before it has a plan: it must not open an account at the bank.
+    await find_answer(engine, organization.id, command.idempotency)
     account_id = AccountId(await claim_plan(engine, organization.id, command.idempotency, engine.new_id))
     account = bank_account_of(account_id, new, new.external_kind)
     problems = await SandboxBank(engine.database).open_account(organization.id, account, at)
