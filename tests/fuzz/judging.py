@@ -1,6 +1,7 @@
 """What every answer has to be, whatever was asked: documented to the last header, refused for the right reason."""
 
 import re
+from copy import deepcopy
 from typing import Any, Final
 
 import httpx
@@ -72,6 +73,7 @@ BEYOND_SHAPE: Final = (
     r"nests more than \d+ deep",
 )
 """Reasons to refuse what has the right shape: no schema can say them."""
+_NO_BLAME: Final = re.compile(r" *(?:parameters |- query: violates `additionalProperties`)")
 _PLACE: Final = re.compile(r"at /properties/(\w+)")
 _PARAMETER: Final = re.compile(r"(?:parameter `|^ *- )(\w+)")
 _PATH: Final = r"(?:request body|query|[\w/]+):? "
@@ -130,7 +132,8 @@ def _names_nothing(failure: AcceptedNegativeData) -> bool:
     """Tell whether all that is wrong is an id that nothing has: lists of what belongs to it are empty."""
     _, _, told = failure.message.partition("Invalid component:")
     lines = [line for line in told.splitlines() if line.strip()]
-    lines = [line for line in lines if not line.lstrip().startswith("parameters ")]
+    # Parameters that nobody knows are ignored, as documented.
+    lines = [line for line in lines if not _NO_BLAME.match(line)]
     blamed = [_PLACE.search(line) or _PARAMETER.search(line) for line in lines]
     return bool(blamed) and all(found is not None and is_name(found[1]) for found in blamed)
 
@@ -141,10 +144,29 @@ def _is_null_for_missing(case: Case) -> bool:
     if body is None or case.body is NOT_SET:
         return False
     validator = make_validator(body.optimized_schema, case.operation.schema.adapter.jsonschema_validator_cls)
-    return validator.is_valid(_without_nulls(case.body))
+    bodies = [_without_nulls(case.body), *(_without(case.body, path) for path in _nulls(case.body))]
+    return any(validator.is_valid(one) for one in bodies)
 
 
 def _without_nulls(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: _without_nulls(item) for key, item in value.items() if item is not None}
     return [_without_nulls(item) for item in value] if isinstance(value, list) else value
+
+
+def _nulls(value: Any) -> list[tuple[Any, ...]]:
+    """Find where nulls are in a body."""
+    if not isinstance(value, dict | list):
+        return []
+    items = list(value.items() if isinstance(value, dict) else enumerate(value))
+    deeper = [(key, *path) for key, item in items for path in _nulls(item)]
+    return deeper + ([(key,) for key, item in items if item is None] if isinstance(value, dict) else [])
+
+
+def _without(value: Any, path: tuple[Any, ...]) -> Any:
+    copied = deepcopy(value)
+    place = copied
+    for key in path[:-1]:
+        place = place[key]
+    del place[path[-1]]
+    return copied
