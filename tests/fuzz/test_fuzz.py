@@ -19,7 +19,7 @@ from tests.fuzz.judging import judge
 from tests.fuzz.town import Town, open_town
 from tests.invariants import violations
 
-EXAMPLES: Final = int(os.environ.get("SLUICEWAY_FUZZ_EXAMPLES", "10"))
+EXAMPLES: Final = int(os.environ.get("SLUICEWAY_FUZZ_EXAMPLES", "8"))
 SEED: Final = int(os.environ.get("SLUICEWAY_FUZZ_SEED", "0"))
 LIMITS: Final = EXAMPLES * 6
 """How many requests at the limits of one operation are enough."""

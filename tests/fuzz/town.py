@@ -9,11 +9,11 @@ from sluiceway.domain.access import Permission
 from sluiceway.domain.ids import IdKind, format_id
 from sluiceway.domain.ledger import AccountKind
 from sluiceway.services.edge import Edge
+from sluiceway.services.remote_access import list_rule_secrets, list_tokens, revoke_rule_secret, revoke_token
 from sluiceway.storage.database import Database
 from tests.api.client import Api, only, open_api
 from tests.api.outside import connect, on_monday, told, transfer, work
 from tests.api.remote.client import Remote, new_secret, new_token, open_remote
-from tests.api.remote.test_credentials import revoked
 from tests.support import first_story, fixed, new_world, on_demand, percent, plain_engine, whenever_money_arrives
 
 MUCH = 10_000_000
@@ -55,11 +55,20 @@ async def open_town(database: Database) -> AsyncGenerator[Town]:
     edge = Edge(world.engine)
     async with open_api(world, edge) as api:
         small = await api.with_grants(only(Permission.READ_ACCOUNTS, world.accounts["savings"]))
-        former = await revoked(await open_remote(api.http, world))
+        former = await _revoked(await open_remote(api.http, world))
         remote = former.having(token=await new_token(world), secret=await new_secret(world))
         town = Town(api, remote, small.secret, former)
         await _fill(town)
         yield town
+
+
+async def _revoked(remote: Remote) -> Remote:
+    engine, organization_id = remote.world.engine, remote.world.organization_id
+    for token in await list_tokens(engine, organization_id):
+        await revoke_token(engine, organization_id, token.id, "")
+    for secret in await list_rule_secrets(engine, organization_id):
+        await revoke_rule_secret(engine, organization_id, secret.id, "")
+    return remote
 
 
 async def _fill(town: Town) -> None:
