@@ -128,7 +128,8 @@ def test_dollars_are_a_hundredth_of_cents_to_the_last_digit(cents: int) -> None:
     assert Decimal(text) * 100 == cents
     assert json.loads(text, parse_float=Decimal, parse_int=Decimal) * 100 == cents
     assert "e" not in text.lower()
-    assert round(float(text) * 100) == cents or abs(cents) > 2**53
+    # A float rounds when it is read and once more when it is multiplied: beyond this, both together may make a cent.
+    assert round(float(text) * 100) == cents or abs(cents) > 2**51
 
 
 async def test_debts_and_large_sums_arrive_exactly(remote: Remote) -> None:
