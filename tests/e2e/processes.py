@@ -36,6 +36,14 @@ def run(*words: str, stdin: str | None = None, **environment: str) -> subprocess
     )
 
 
+def new_key(data_dir: Path) -> dict[str, str]:
+    """Make an API key that may do everything, as often as it likes; give the header that shows it."""
+    options = ("--name", "test", "--all", "--rate-limit", "off", "--json", "--data-dir", str(data_dir))
+    made = run("keys", "create", *options)
+    assert made.returncode == 0, made.stderr
+    return {"Authorization": f"ApiKey {json.loads(made.stdout)['api_key']}"}
+
+
 def free_port() -> int:
     with socket.socket() as sock:
         sock.bind(("127.0.0.1", 0))

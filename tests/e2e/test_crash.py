@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import httpx
 import pytest
 
-from tests.e2e.processes import Serving, data_folder, free_port, run
+from tests.e2e.processes import Serving, data_folder, free_port, new_key, run
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
 
@@ -34,7 +34,7 @@ class Caller:
 
     def __init__(self, demo: Serving) -> None:
         said = demo.demo()
-        self.headers = {"Authorization": f"ApiKey {said['api_key']}"}
+        self.headers = new_key(demo.data_dir)
         self.rule = said["rules"]["auto_save"]["id"]
         self.income = said["accounts"]["income"]["id"]
         self.url = demo.url

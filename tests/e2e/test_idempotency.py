@@ -1,17 +1,15 @@
 """One key, one effect, one answer: over two servers at once, and across kill -9 at any moment."""
 
 import asyncio
-import json
 import random
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
-from tests.e2e.processes import Serving, data_folder, free_port, run
+from tests.e2e.processes import Serving, data_folder, free_port, new_key, run
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
 
@@ -34,14 +32,6 @@ class Caller:
         """Count the entries of a list that have these fields."""
         answer = (await self.http.get(self.url + path, headers=self.headers)).raise_for_status()
         return sum(all(entry[name] == value for name, value in fields.items()) for entry in answer.json()["data"])
-
-
-def new_key(data_dir: Path) -> dict[str, str]:
-    """Make a key that may do everything, as often as it likes."""
-    options = ("--name", "test", "--all", "--rate-limit", "off", "--json", "--data-dir", str(data_dir))
-    made = run("keys", "create", *options)
-    assert made.returncode == 0, made.stderr
-    return {"Authorization": f"ApiKey {json.loads(made.stdout)['api_key']}"}
 
 
 @dataclass(frozen=True)
