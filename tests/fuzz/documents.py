@@ -7,11 +7,20 @@ from pathlib import Path
 from typing import Any, Final
 
 import schemathesis
-from hypothesis import HealthCheck, Phase, given, seed, settings
+from hypothesis import HealthCheck, Phase, core, given, seed, settings
+from hypothesis.internal.conjecture import engine
+from hypothesis.internal.conjecture.engine import BUFFER_SIZE
 from hypothesis.strategies import SearchStrategy
+from hypothesis.vendor.pretty import RepresentationPrinter
 from schemathesis import APIOperation, BaseSchema, Case, GenerationMode
 from schemathesis.config import ChecksConfig, GenerationConfig, PositiveDataAcceptanceConfig, ProjectConfig
 from schemathesis.config import ProjectsConfig as Projects
+from schemathesis.generation import hypothesis as patches
+
+# It changes Hypothesis for all tests of the process, once: they would draw other examples, and print none that fails.
+patches.setup()
+core.RepresentationPrinter = RepresentationPrinter  # type: ignore[attr-defined, misc]
+engine.BUFFER_SIZE = BUFFER_SIZE
 
 COMMITTED: Final = Path(__file__).parents[2] / "docs" / "api"
 DOCUMENTS: Final = ("v1", "platform", "remote", "sandbox")

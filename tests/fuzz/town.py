@@ -30,6 +30,8 @@ class Town:
     small_secret: str | None
     revoked: Remote
     known: dict[str, list[Any]] = field(default_factory=dict)
+    right: dict[tuple[str, str], tuple[str, Any]] = field(default_factory=dict)
+    """An id and a body that are right, where so much depends on the rest that chance seldom writes such."""
 
     async def everything_due(self) -> None:
         """Run the rules that are due, and let banks have their say."""
@@ -108,7 +110,13 @@ async def _fill(town: Town) -> None:
         "source of platform": [{"id": account, "type": kind.upper()} for account, kind in sources],
         "destination of platform": [{"id": account, "type": kind.upper()} for account, kind in destinations],
     }
-    town.known |= {f"rule of {name}": [_rule(town, name)] for name in ("v1", "platform")}
+    town.right = {
+        ("sandbox", "POST /accounts/{id}/statement"): (card, {"interest_rate_percentage": 5}),
+        ("v1", "POST /rules"): ("", _rule(town, "v1")),
+        ("v1", "PUT /rules/{id}"): (rules[0], _rule(town, "v1")),
+        ("platform", "POST /rules"): ("", _rule(town, "platform")),
+        ("platform", "PATCH /rules/{id}"): (rules[0], _rule(town, "platform")),
+    }
     asked = {"account_id": savings, "rule_id": api.rule()}
     for listed in ("/accounts", "/transfers", "/rules", "/rule-executions"):
         page = await api.get(listed, first="1", **asked)
