@@ -80,7 +80,7 @@ async def test_an_operation_keeps_to_its_document(database: Database, name: str,
         cases = [*by_chance(operation, EXAMPLES, SEED), *at_the_limits(operation, LIMITS)]
         if (name, label) in town.right:
             named, body = town.right[name, label]
-            cases.append(operation.Case(path_parameters={"id": named}, body=body))
+            cases.insert(0, operation.Case(path_parameters={"id": named}, body=body))
         done = 0
         for number, case in enumerate(filter(is_short, cases)):
             done += (await ask(town, name, case, number)).is_success
@@ -98,20 +98,25 @@ async def test_who_holds_little_gets_little_and_changes_nothing(database: Databa
     async with open_town(database) as town:
         schema = schema_of(name, town.known)
         cases = {label: by_chance(operation_of(schema, label), max(EXAMPLES // 5, 1), SEED) for label in labels(name)}
-        before = await digest(database)
+        before = await kept(database)
         statuses: dict[str, set[int]] = {}
         for label, asked in cases.items():
             for number, case in enumerate(asked):
                 answer = await ask(town, name, case, number, holder)
                 statuses.setdefault(label, set()).add(answer.status_code)
 
-        assert await digest(database) == before
+        assert await kept(database) == before
         if holder == "nothing" or name == "remote":
             assert set.union(*statuses.values()) == {401}
         else:
             answered = {label for label, found in statuses.items() if min(found) < 300}
             assert answered <= ALLOWED_WITH_LITTLE
             assert all(403 in found for label, found in statuses.items() if label not in ALLOWED_WITH_LITTLE)
+
+
+async def kept(database: Database) -> dict[str, Any]:
+    """Tell what there is, but not which answers are remembered: refreshing an account that one may read is answered."""
+    return {table: rows for table, rows in (await digest(database)).items() if table != "idempotency"}
 
 
 async def test_whatever_is_asked_in_whatever_order_money_adds_up(database: Database) -> None:

@@ -10,7 +10,7 @@ from sluiceway.domain.ids import IdKind, format_id
 from sluiceway.domain.ledger import AccountKind
 from sluiceway.services.edge import Edge
 from sluiceway.services.remote_access import list_rule_secrets, list_tokens, revoke_rule_secret, revoke_token
-from sluiceway.storage.database import Database
+from sluiceway.storage.database import Database, WriteTx, execute
 from tests.api.client import Api, only, open_api
 from tests.api.outside import connect, on_monday, told, transfer, work
 from tests.api.remote.client import Remote, new_secret, new_token, open_remote
@@ -34,7 +34,8 @@ class Town:
     """An id and a body that are right, where so much depends on the rest that chance seldom writes such."""
 
     async def everything_due(self) -> None:
-        """Run the rules that are due, and let banks have their say."""
+        """Run the rules that are due, and let banks have their say; a minute has passed for limits of calls."""
+        await self.api.world.engine.database.write(_forget_calls)
         await self.api.world.settle()
         await work(self.api)
         await self.api.world.settle()
@@ -62,6 +63,10 @@ async def open_town(database: Database) -> AsyncGenerator[Town]:
         town = Town(api, remote, small.secret, former)
         await _fill(town)
         yield town
+
+
+async def _forget_calls(tx: WriteTx) -> None:
+    await execute(tx, "DELETE FROM call_bucket")
 
 
 async def _revoked(remote: Remote) -> Remote:
@@ -112,6 +117,7 @@ async def _fill(town: Town) -> None:
     }
     town.right = {
         ("sandbox", "POST /accounts/{id}/statement"): (card, {"interest_rate_percentage": 5}),
+        ("v1", "POST /transfers/{id}/cancel"): (transfers[-1], {}),
         ("v1", "POST /rules"): ("", _rule(town, "v1")),
         ("v1", "PUT /rules/{id}"): (rules[0], _rule(town, "v1")),
         ("platform", "POST /rules"): ("", _rule(town, "platform")),
