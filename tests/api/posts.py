@@ -21,6 +21,7 @@ from sluiceway.storage.credentials import Grants
 from tests.api.client import PLENTY, Api
 from tests.api.outside import connect, on_monday, told, transfer, work
 from tests.api.remote.client import new_secret
+from tests.api.test_cards import issue
 from tests.api.test_story import body_003
 from tests.support import AUTO_SAVE, PASSWORD, World, new_world
 
@@ -39,7 +40,7 @@ class Stage:
     powerless: str
     """The secret of an API key that may do nothing."""
     names: dict[str, str]
-    """Accounts and transfers, as v1 writes their ids, and the rule as each generation writes its own."""
+    """Accounts, transfers and a card, as v1 writes their ids, and the rule as each generation writes its own."""
 
     async def disable(self) -> None:
         world, rule = self.api.world, self.api.world.rules["auto_save"]
@@ -154,6 +155,14 @@ ROWS: Final[dict[tuple[str, str], Row]] = {
     ("sandbox", "/withdrawals"): Row(of("income", amount_in_cents=5_000), of("income", amount_in_cents=5_001)),
     ("sandbox", "/transfers/{id}/settle"): Row(plain(), None, "fresh", **_NOT_AT_THE_BANK),
     ("sandbox", "/transfers/{id}/return"): Row(plain(code="R02"), plain(code="R03"), "fresh", **_NOT_AT_THE_BANK),
+    ("sandbox", "/cards"): Row(
+        of("emergency", type="physical", holder_name="One"), of("emergency", type="virtual", holder_name="One")
+    ),
+    ("sandbox", "/cards/{id}/status"): Row(plain(status="frozen"), plain(status="lost"), "plastic"),
+    ("sandbox", "/cards/{id}/account"): Row(of("emergency"), of("savings"), "plastic"),
+    ("sandbox", "/cards/{id}/purchases"): Row(plain(amount_in_cents=500), plain(amount_in_cents=501), "plastic"),
+    ("sandbox", "/cards/{id}/refunds"): Row(plain(amount_in_cents=500), plain(amount_in_cents=501), "plastic"),
+    ("sandbox", "/cards/{id}/declines"): Row(plain(times=1), plain(times=2), "plastic"),
     ("sandbox", "/failures"): Row(plain(call="submit", fault="unavailable"), plain(call="cancel", fault="unavailable")),
 }
 
@@ -188,6 +197,7 @@ async def set_stage(engine: Engine, http: httpx.AsyncClient, email: str = "perso
     await world.settle()
     await work(api)
     names["fresh"] = await transfer(api, names["savings"], bank, 20_000)
+    names["plastic"] = await issue(api, kind="omni_card")
     names["rule"] = format_id(IdKind.RULE, world.rules["auto_save"].id)
     names["ru"] = f"ru_{to_base32(world.rules['auto_save'].id)}"
     await enable(engine, world.organization_id)

@@ -161,6 +161,7 @@ async def change_everything(stage: Stage) -> None:
     await told(api, f"/sandbox/accounts/{stage.names['bank']}/state", {"state": "closed"})
     await stage.disable()
     assert (await api.delete(f"/rules/{stage.names['rule']}")).is_success
+    # One on which something has been left stays.
     assert (await api.delete(f"/accounts/{stage.names['emergency']}")).status_code in (200, 409)
 
 

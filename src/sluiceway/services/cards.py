@@ -14,7 +14,7 @@ from sluiceway.rails import CardIssuer
 from sluiceway.services.audit_log import do
 from sluiceway.services.engine import Engine
 from sluiceway.services.idempotency import Answer, Idempotency, KeyTaken, run_idempotently
-from sluiceway.services.once import claim_plan
+from sluiceway.services.once import claim_plan, find_answer
 from sluiceway.storage import cards as stored
 from sluiceway.storage.accounts import find_account, lock_accounts
 from sluiceway.storage.database import WriteTx
@@ -42,11 +42,34 @@ async def issue_card(engine: Engine, command: IssueCard) -> Answer:
     Raises SandboxOnly, NotFound, InvalidParameters for an account that is no pod, and the refusals of idempotency.
     """
     organization, issuer = await _issuing(engine, command.organization_id)
+    # What was answered is answered again, whatever has become of the pod; another body must not come as far as a plan.
+    is_answered = await find_answer(engine, organization.id, command.idempotency) is not None
+    card = None if is_answered else await _issue(engine, organization, issuer, command)
+
+    async def effect(tx: WriteTx, _: object) -> list[Answer | Refusal]:
+        if card is None:
+            # The answer that was there a moment ago has been forgotten since.
+            raise KeyTaken
+        await _lock_pod(tx, organization.id, card.account_id, command.spelling)
+        # Under the pod's lock: whoever has issued it under the same key has answered too.
+        if await stored.find_card(tx, organization.id, card.id) is not None:
+            raise KeyTaken
+        await stored.insert_card(tx, card)
+        return [command.show(card)]
+
+    [answer] = await run_idempotently(engine, [command], effect)
+    if isinstance(answer, Refusal):
+        raise answer
+    return answer
+
+
+async def _issue(engine: Engine, organization: Organization, issuer: CardIssuer, command: IssueCard) -> Card:
+    """Let the issuer issue a card, the same one for the same key and body."""
     account_id = await _find_pod(engine, organization.id, command.account_id, command.spelling)
     at = organization.clock.read(engine.now())
     card_id = CardId(await claim_plan(engine, organization.id, command.idempotency, engine.new_id))
     issued = await issuer.issue(organization.id, card_id, at)
-    card = Card(
+    return Card(
         organization_id=organization.id,
         id=card_id,
         account_id=account_id,
@@ -58,19 +81,6 @@ async def issue_card(engine: Engine, command: IssueCard) -> Answer:
         expires_on=issued.expires_on,
         created_at=at,
     )
-
-    async def effect(tx: WriteTx, _: object) -> list[Answer | Refusal]:
-        await _lock_pod(tx, organization.id, account_id, command.spelling)
-        # Under the pod's lock: whoever has issued it under the same key has answered too.
-        if await stored.find_card(tx, organization.id, card_id) is not None:
-            raise KeyTaken
-        await stored.insert_card(tx, card)
-        return [command.show(card)]
-
-    [answer] = await run_idempotently(engine, [command], effect)
-    if isinstance(answer, Refusal):
-        raise answer
-    return answer
 
 
 async def set_card_status(
