@@ -36,7 +36,12 @@ _REFERENCES: Final = (
     *("source", "destination"),
     *("next_payment_minimum_account", "current_balance_account", "last_statement_balance_account"),
 )
-_OTHER_IDS: Final = {"rule_id": "rules", "rule_execution_id": "rule-executions"}
+_OTHER_IDS: Final = {
+    "rule_id": "rules",
+    "rule_execution_id": "rule-executions",
+    "card_id": "cards",
+    "purchase_id": "purchases",
+}
 _SEGMENTS: Final = {"executions": "rule-executions"}
 _CAPITAL: Final = re.compile("([A-Z])")
 _SENT: Final = "Sent"

@@ -49,6 +49,7 @@ BEYOND_SHAPE: Final = (
     r"the account '.*' is deleted",
     r"The (source|destination) account does not exist",
     r"is not the type of this account",
+    r"is not a pod",
     r"This secret belongs to no rule with this id",
     r"The rule is disabled\. .*",
     # What a rule may say.

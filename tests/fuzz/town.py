@@ -14,6 +14,7 @@ from sluiceway.storage.database import Database, WriteTx, execute
 from tests.api.client import Api, only, open_api
 from tests.api.outside import connect, on_monday, told, transfer, work
 from tests.api.remote.client import Remote, new_secret, new_token, open_remote
+from tests.api.test_cards import issue, pay
 from tests.support import first_story, fixed, new_world, on_demand, percent, plain_engine, whenever_money_arrives
 
 MUCH = 10_000_000
@@ -98,6 +99,8 @@ async def _fill(town: Town) -> None:
     # One still waits to be handed over, and one run to be made.
     transfers.append(await transfer(api, savings, card, 777))
     triggered = await told(api, f"/rules/{api.rule('save')}/trigger", {})
+    cards = [await issue(api), await issue(api, kind="omni_card")]
+    purchases = [(await pay(api, issued, 900))["id"] for issued in cards]
     elsewhere = await new_world(world.engine, email="stranger@example.com")
     stranger = format_id(IdKind.ACCOUNT, await elsewhere.account("income", AccountKind.INCOME_SOURCE))
     executions = [format_id(IdKind.EXECUTION, execution.id) for execution in await world.executions()]
@@ -109,6 +112,8 @@ async def _fill(town: Town) -> None:
         "transfers": [*transfers, transfers[0].replace("txr", "acc"), stranger.replace("acc", "txr")],
         "rule-executions": [*executions, triggered["execution_id"], "rex_none"],
         "debts": [card],
+        "cards": [*cards, cards[0].replace("card", "txr"), "card_none"],
+        "purchases": [*purchases, "txr_none"],
         "zones": ["UTC", "America/New_York"],
         "source of v1": [{"id": account, "type": kind} for account, kind in sources],
         "destination of v1": [{"id": account, "type": kind} for account, kind in destinations],
@@ -124,9 +129,11 @@ async def _fill(town: Town) -> None:
         ("platform", "PATCH /rules/{id}"): (rules[0], _rule(town, "platform")),
     }
     asked = {"account_id": savings, "rule_id": api.rule()}
-    for listed in ("/accounts", "/transfers", "/rules", "/rule-executions"):
+    for listed in ("/accounts", "/transfers", "/rules", "/rule-executions", "/cards"):
         page = await api.get(listed, first="1", **asked)
         town.known[listed] = [page.json()["page_info"]["end_cursor"]]
+    page = await api.get(f"/cards/{cards[0]}/transactions", first="1")
+    town.known["/cards/{id}/transactions"] = [page.json()["page_info"]["end_cursor"]]
 
 
 def _rule(town: Town, name: str) -> dict[str, Any]:
