@@ -23,7 +23,7 @@ from sluiceway.domain.executions import Execution, ExecutionStatus
 from sluiceway.domain.ids import AccountId, ExecutionId, IdKind, RuleId, format_id
 from sluiceway.domain.ledger import Account
 from sluiceway.domain.rules import Rule, Trace, TriggerType, explain_trace, format_money, visible
-from sluiceway.domain.transfers import Mode
+from sluiceway.domain.transfers import Mode, Transfer
 
 if TYPE_CHECKING:
     from sluiceway.services.engine import Engine
@@ -56,6 +56,7 @@ class Told(NamedTuple):
     execution: Execution
     rule: Rule
     accounts: dict[AccountId, Account]
+    transfers: list[Transfer]
 
 
 @app.command("list")
@@ -131,10 +132,13 @@ async def tell(engine: "Engine", execution: Execution) -> Told:
     """Load what is needed to tell an execution."""
     from sluiceway.services.executions import rule_as_it_ran
     from sluiceway.services.rules import accounts_of
+    from sluiceway.storage.transfers import find_transfer
 
     rule = await rule_as_it_ran(engine, execution)
     async with engine.database.read() as tx:
-        return Told(execution, rule, await accounts_of(tx, execution.organization_id))
+        accounts = await accounts_of(tx, execution.organization_id)
+        found = [await find_transfer(tx, execution.organization_id, each) for each in execution.transfer_ids]
+    return Told(execution, rule, accounts, [transfer for transfer in found if transfer is not None])
 
 
 async def _find(engine: "Engine", spelling: str) -> Execution:
@@ -167,13 +171,20 @@ def _story(told: Told, *, with_trace: bool) -> list[str]:
         lines.append(f"Next try  {show_time(execution.next_attempt_at)}")
     if execution.error_message is not None:
         lines.append(f"Message   {visible(execution.error_message)}")
-    lines += [f"Transfer  {format_id(IdKind.TRANSFER, transfer_id)}" for transfer_id in execution.transfer_ids]
+    lines += map(_fate, told.transfers)
     if with_trace:
         if execution.trace is None:
             lines += ["", "There is no trace: no step has been tried."]
         else:
             lines += ["", *explain_trace(told.rule, execution.trace, names, currencies)]
     return lines
+
+
+def _fate(transfer: Transfer) -> str:
+    """Tell what has become of a transfer by now, which may be more than the run could know."""
+    amount, status = format_money(transfer.amount, transfer.currency), transfer.status.lower().replace("_", " ")
+    came_back = "" if transfer.return_code is None else f": the bank sent it back with {transfer.return_code}"
+    return f"Transfer  {format_id(IdKind.TRANSFER, transfer.id)}, {amount}, {status}{came_back}"
 
 
 def _beginning(told: Told, currencies: dict[AccountId, str]) -> str:
