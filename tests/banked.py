@@ -55,7 +55,12 @@ async def set_state(world: World, name: str, state: BankAccountState) -> None:
 
 
 async def fail_next(world: World, call: BankCall, times: int = 1, fault: Fault = Fault.UNAVAILABLE) -> None:
-    assert await bank_of(world).fail_next(world.organization_id, call, fault, times, await time_of(world)) == ()
+    assert (
+        await bank_of(world).fail_next(
+            world.organization_id, world.engine.new_id(), call, fault, times, await time_of(world)
+        )
+        == ()
+    )
 
 
 async def known(world: World, name: str) -> ReportedBalance:

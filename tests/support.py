@@ -11,14 +11,16 @@ import psycopg
 from sluiceway.domain.access import EVERY, Grant, Permission, Principal, TransferPair
 from sluiceway.domain.accounts import AccountRecord
 from sluiceway.domain.executions import Execution
-from sluiceway.domain.ids import AccountId, ExecutionId, KeyId, OrganizationId, PersonId, RuleId
+from sluiceway.domain.ids import AccountId, ExecutionId, KeyId, OrganizationId, PersonId, RuleId, TransferId
 from sluiceway.domain.ledger import AccountKind
 from sluiceway.domain.money import Cents
 from sluiceway.domain.revisions import RuleRecord
 from sluiceway.domain.rules import Rule, TriggerType, read_rule
 from sluiceway.domain.transfers import Transfer
+from sluiceway.services import approvals
 from sluiceway.services.accounts import NewAccount, insert_account
 from sluiceway.services.admission import TriggerRule, admit
+from sluiceway.services.approvals import CancelTransfer
 from sluiceway.services.deposits import Deposit, deposit
 from sluiceway.services.engine import Engine
 from sluiceway.services.idempotency import Answer, Idempotency
@@ -251,6 +253,18 @@ async def new_world(engine: Engine, *, is_sandbox: bool = True, email: str = "pe
 
     await engine.database.write(work)
     return World(engine, organization_id, person)
+
+
+async def cancel(engine: Engine, principal: Principal, transfer_id: TransferId | None, spelling: str) -> Transfer:
+    """Call a transfer back, once and without a key; give it as it is shown. Raises its refusal."""
+    shown: list[Transfer] = []
+
+    def show(transfer: Transfer) -> Answer:
+        shown.append(transfer)
+        return Answer(200, b"")
+
+    await approvals.cancel(engine, CancelTransfer(principal, transfer_id, spelling, None, show))
+    return shown[-1]
 
 
 def fixed(amount: int, source: str, destination: str, **more: Any) -> dict[str, Any]:

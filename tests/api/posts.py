@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import httpx
+from psycopg import sql
 
 from sluiceway.domain.ids import IdKind, RuleId, format_id, to_base32
 from sluiceway.domain.ledger import AccountKind
@@ -18,6 +19,7 @@ from sluiceway.services.keys import create_key, every_grant
 from sluiceway.services.remote_access import enable
 from sluiceway.services.rules import disable_rule, enable_rule
 from sluiceway.storage.credentials import Grants
+from sluiceway.storage.database import fetch_all
 from tests.api.client import PLENTY, Api
 from tests.api.outside import connect, on_monday, told, transfer, work
 from tests.api.remote.client import new_secret
@@ -202,6 +204,50 @@ async def set_stage(engine: Engine, http: httpx.AsyncClient, email: str = "perso
     names["ru"] = f"ru_{to_base32(world.rules['auto_save'].id)}"
     await enable(engine, world.organization_id)
     return Stage(api, await new_secret(world), await new_key(world, {}), names)
+
+
+async def send(
+    stage: Stage, name: str, path: str, key: str | None, body: Any = None, *, secret: str | None = None
+) -> httpx.Response:
+    """Ask for an operation once; without a body for what its row says first."""
+    row = ROWS[name, path]
+    url = DOCUMENTS[name]["servers"][0]["url"] + path.replace("{id}", stage.names.get(row.subject, ""))
+    headers = {} if key is None else {"Idempotency-Key": key}
+    scheme = {"platform": "Bearer"}.get(name, "ApiKey")
+    if name == "remote":
+        headers["x-sequence-signature"] = f"Bearer {stage.remote_secret if secret is None else secret}"
+    else:
+        headers["Authorization"] = f"{scheme} {stage.api.secret if secret is None else secret}"
+    return await stage.api.http.post(url, headers=headers, json=row.body(stage) if body is None else body)
+
+
+async def ready(stage: Stage, row: Row) -> None:
+    """Clear whatever stands in an operation's way."""
+    if row.hinder is not None and row.help is not None:
+        await row.hinder(stage)
+        await row.help(stage)
+
+
+WITH_ORGANIZATION: Final = """
+    SELECT table_name FROM information_schema.columns
+    WHERE table_schema = 'public' AND column_name = 'organization_id'
+        AND table_name !~ '^audit_|^call_bucket$' ORDER BY 1
+"""
+FIGURES: Final = (
+    "SELECT name, posted, held_out, expected_in FROM account WHERE organization_id = %(id)s::uuid ORDER BY 1"
+)
+
+
+async def rows_of(stage: Stage) -> dict[str, Any]:
+    """Count what an organization has in every table, and tell the figures of all its accounts."""
+    query = sql.SQL("SELECT count(*) FROM {} WHERE organization_id = %(id)s::uuid")
+    whose = {"id": stage.api.world.organization_id}
+    async with stage.api.world.engine.database.read() as tx:
+        found: dict[str, Any] = {}
+        for (table,) in await fetch_all(tx, WITH_ORGANIZATION):
+            [(found[table],)] = await fetch_all(tx, query.format(sql.Identifier(table)), whose)  # type: ignore[arg-type]
+        found["figures"] = await fetch_all(tx, FIGURES, whose)
+    return found
 
 
 async def new_key(world: World, grants: Grants | None = None) -> str:

@@ -8,15 +8,14 @@ from typing import Any
 import httpx
 import pytest
 import pytest_asyncio
-from psycopg import sql
 
 from sluiceway.services.edge import Edge
 from sluiceway.services.engine import Engine
 from sluiceway.services.keys import list_keys, revoke_key
-from sluiceway.storage.database import Database, fetch_all
+from sluiceway.storage.database import Database
 from tests.api.client import digest, open_http
 from tests.api.outside import told, work
-from tests.api.posts import DOCUMENTS, ROWS, Row, Stage, documented, new_key, set_stage
+from tests.api.posts import ROWS, Row, Stage, documented, new_key, ready, rows_of, send, set_stage
 from tests.invariants import violations
 from tests.support import plain_engine
 
@@ -36,48 +35,6 @@ async def http(engine: Engine) -> AsyncGenerator[httpx.AsyncClient]:
 
 def test_every_operation_that_takes_a_key_is_told_of_here() -> None:
     assert set(ROWS) == documented()
-
-
-async def send(
-    stage: Stage, name: str, path: str, key: str | None, body: Any = None, *, secret: str | None = None
-) -> httpx.Response:
-    """Ask for an operation once; without a body for what its row says first."""
-    row = ROWS[name, path]
-    url = DOCUMENTS[name]["servers"][0]["url"] + path.replace("{id}", stage.names.get(row.subject, ""))
-    headers = {} if key is None else {"Idempotency-Key": key}
-    scheme = {"platform": "Bearer"}.get(name, "ApiKey")
-    if name == "remote":
-        headers["x-sequence-signature"] = f"Bearer {stage.remote_secret if secret is None else secret}"
-    else:
-        headers["Authorization"] = f"{scheme} {stage.api.secret if secret is None else secret}"
-    return await stage.api.http.post(url, headers=headers, json=row.body(stage) if body is None else body)
-
-
-async def ready(stage: Stage, row: Row) -> None:
-    """Clear whatever stands in an operation's way."""
-    if row.hinder is not None and row.help is not None:
-        await row.hinder(stage)
-        await row.help(stage)
-
-
-WITH_ORGANIZATION = """
-    SELECT table_name FROM information_schema.columns
-    WHERE table_schema = 'public' AND column_name = 'organization_id'
-        AND table_name !~ '^audit_|^call_bucket$' ORDER BY 1
-"""
-FIGURES = "SELECT name, posted, held_out, expected_in FROM account WHERE organization_id = %(id)s::uuid ORDER BY 1"
-
-
-async def rows_of(stage: Stage) -> dict[str, Any]:
-    """Count what an organization has in every table, and tell the figures of all its accounts."""
-    query = sql.SQL("SELECT count(*) FROM {} WHERE organization_id = %(id)s::uuid")
-    whose = {"id": stage.api.world.organization_id}
-    async with stage.api.world.engine.database.read() as tx:
-        found: dict[str, Any] = {}
-        for (table,) in await fetch_all(tx, WITH_ORGANIZATION):
-            [(found[table],)] = await fetch_all(tx, query.format(sql.Identifier(table)), whose)  # type: ignore[arg-type]
-        found["figures"] = await fetch_all(tx, FIGURES, whose)
-    return found
 
 
 @EVERY

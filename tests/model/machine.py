@@ -22,7 +22,7 @@ from sluiceway.storage.legs import claim_legs
 from tests.model.books_oracle import Plain
 from tests.model.household import INDEX, THEN, Household, rarely
 from tests.model.organization import LEASE
-from tests.support import PASSWORD
+from tests.support import PASSWORD, cancel
 
 FAULTS = (
     (BankCall.SUBMIT, Fault.LOST_REPLY),
@@ -110,7 +110,7 @@ class WorldMachine(Household):
             return
         can = self.can_be_cancelled(made)
         principal = self.life.world.principal()
-        work = approvals.cancel(self.life.engine, principal, TransferId(made["id"]), made["id"])
+        work = cancel(self.life.engine, principal, TransferId(made["id"]), made["id"])
         if self.expect(self.life.act("cancel", work), None if can else TransferNotCancellable):
             self.oracle.call_back(made)
         self.done(then)
@@ -248,7 +248,8 @@ class WorldMachine(Household):
         waiting = self.oracle.bank.faults[str(call)]
         if waiting and set(waiting) != {str(how)}:
             return
-        work = self.life.outside(lambda bank: bank.fail_next(self.life.id, call, how, times, self.oracle.now))
+        asked_id = self.life.engine.new_id()
+        work = self.life.outside(lambda bank: bank.fail_next(self.life.id, asked_id, call, how, times, self.oracle.now))
         assert self.life.act("fault", work) == ()
         waiting.extend([str(how)] * times)
         self.oracle.ask_no_later_than(self.oracle.now)

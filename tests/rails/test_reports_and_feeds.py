@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
+from uuid import uuid4
 
 import pytest
 
@@ -20,7 +21,8 @@ DEPOSIT, TRANSACTION = EventKind.DEPOSIT, EventKind.TRANSACTION
 
 
 async def fail(customer: Customer, call: BankCall, fault: Fault, times: int = 1) -> tuple[Problem, ...]:
-    return await customer.bank.fail_next(customer.organization_id, call, fault, times, eastern("2026-07-01 09:00"))
+    at = eastern("2026-07-01 09:00")
+    return await customer.bank.fail_next(customer.organization_id, str(uuid4()), call, fault, times, at)
 
 
 async def test_a_bank_to_which_nothing_ever_happened_has_nothing_to_tell(customer: Customer):

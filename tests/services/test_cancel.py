@@ -13,7 +13,6 @@ from sluiceway.domain.ids import LegId, TransferId
 from sluiceway.domain.money import Cents
 from sluiceway.domain.transfers import Mode, Transfer, TransferStatus
 from sluiceway.services.admission import admit
-from sluiceway.services.approvals import cancel
 from sluiceway.services.engine import Engine
 from sluiceway.services.handover import hand_over
 from sluiceway.services.organizations import set_waits
@@ -21,7 +20,7 @@ from sluiceway.storage.bank_rows import BankCall, Fault
 from sluiceway.storage.database import WriteTx
 from sluiceway.storage.legs import claim_legs
 from tests.services.town import ENDS, Town, asked
-from tests.support import fixed, new_world, on_demand, somebody_waits
+from tests.support import cancel, fixed, new_world, on_demand, somebody_waits
 
 A_DAY = timedelta(hours=24)
 CARRIED = {way: ends for way, ends in ENDS.items() if way != "internal"}

@@ -182,7 +182,10 @@ class Town(World):
 
     async def fail(self, call: BankCall, fault: Fault, times: int = 1) -> None:
         """Let the next calls of a kind go wrong."""
-        assert await self.bank.fail_next(self.organization_id, call, fault, times, await self.now()) == ()
+        assert (
+            await self.bank.fail_next(self.organization_id, self.engine.new_id(), call, fault, times, await self.now())
+            == ()
+        )
 
     async def close(self, account: str, state: BankAccountState = BankAccountState.CLOSED) -> None:
         """Close an account at its bank, or freeze or disconnect it."""

@@ -303,14 +303,14 @@ class SandboxBank(Rail):
         return await self._turn(organization_id, at, work)
 
     async def fail_next(
-        self, organization_id: OrganizationId, call: BankCall, fault: Fault, times: int, at: datetime
+        self, organization_id: OrganizationId, asked_id: str, call: BankCall, fault: Fault, times: int, at: datetime
     ) -> tuple[Problem, ...]:
-        """Let the next calls of a kind go wrong, after those that shall already."""
+        """Let the next calls of a kind go wrong, after those that shall already; once for each `asked_id`."""
 
         async def work(turn: Turn) -> tuple[Problem, ...]:
             problems = fault_problems(call, fault, times)
             if not problems:
-                await stored.insert_fault(turn.tx, organization_id, call, fault, times)
+                await stored.insert_fault(turn.tx, organization_id, asked_id, call, fault, times)
             return problems
 
         return await self._turn(organization_id, at, work)

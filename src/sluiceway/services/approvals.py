@@ -1,5 +1,6 @@
 """Transfers that wait for a person: approve exactly what was shown, refuse, let expire; and call transfers back."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Final
@@ -7,13 +8,14 @@ from typing import Final
 from sluiceway.domain.access import Principal, require_transfer
 from sluiceway.domain.advancing import LegCancelled
 from sluiceway.domain.audit import Act, persons_act
-from sluiceway.domain.errors import NotFound, TransferChanged, TransferNotCancellable
+from sluiceway.domain.errors import NotFound, Refusal, TransferChanged, TransferNotCancellable
 from sluiceway.domain.ids import IdKind, OrganizationId, TransferId
 from sluiceway.domain.money import Cents
 from sluiceway.domain.rules import ErrorCode
 from sluiceway.domain.transfers import LegStatus, Transfer, TransferStatus
-from sluiceway.services.audit_log import attempt, do, require_password
+from sluiceway.services.audit_log import attempt, require_password
 from sluiceway.services.engine import Engine
+from sluiceway.services.idempotency import Answer, Idempotency, run_idempotently
 from sluiceway.services.limits import load_rooms
 from sluiceway.services.progress import Progress, carried, load_progress
 from sluiceway.storage import transfers as stored
@@ -141,29 +143,55 @@ def _require(principal: Principal, found: Transfer | None) -> None:
     require_transfer(principal, source, destination, found.amount if found is not None else NOTHING)
 
 
-async def cancel(
-    engine: Engine, principal: Principal, transfer_id: TransferId | None, spelling: str, *, act: Act | None = None
-) -> Transfer:
+@dataclass(frozen=True, slots=True)
+class CancelTransfer:
+    """Call a transfer back. `show` writes the answer, which is remembered under the idempotency key."""
+
+    principal: Principal
+    transfer_id: TransferId | None
+    spelling: str
+    idempotency: Idempotency | None
+    show: Callable[[Transfer], Answer]
+    act: Act | None = None
+
+    @property
+    def organization_id(self) -> OrganizationId:
+        """Whose transfer it is."""
+        return self.principal.organization_id
+
+
+async def cancel(engine: Engine, command: CancelTransfer) -> Answer:
     """Call a transfer back that has not been handed over, or that waits for a person.
 
-    The key must be allowed to make a transfer like it. Raises PermissionDenied, MaximumAmountExceeded, NotFound and
-    TransferNotCancellable.
+    The key must be allowed to make a transfer like it. Raises PermissionDenied, MaximumAmountExceeded, NotFound,
+    TransferNotCancellable and the refusals of idempotency.
     """
 
-    async def work(tx: WriteTx) -> Transfer:
-        organization = await lock_organization(tx, principal.organization_id)
-        found = None if transfer_id is None else await stored.find_transfer(tx, organization.id, transfer_id)
-        _require(principal, found)
-        if found is None:
-            raise NotFound(IdKind.TRANSFER, spelling)
-        progress = await load_progress(engine, tx, organization, transfer_ids=[found.id])
-        _cancel(progress, progress.transfers.get(found.id))
-        await progress.write(tx)
-        left = await stored.find_transfer(tx, organization.id, found.id)
-        assert left is not None, "a cancelled transfer keeps its row"
-        return left
+    async def effect(tx: WriteTx, _: object) -> list[Answer | Refusal]:
+        try:
+            return [command.show(await _call_back(engine, tx, command))]
+        except Refusal as refusal:
+            # Whatever refuses does so before anything is written.
+            return [refusal]
 
-    return await do(engine, act, work)
+    [answer] = await run_idempotently(engine, [command], effect)
+    if isinstance(answer, Refusal):
+        raise answer
+    return answer
+
+
+async def _call_back(engine: Engine, tx: WriteTx, command: CancelTransfer) -> Transfer:
+    organization, transfer_id = await lock_organization(tx, command.organization_id), command.transfer_id
+    found = None if transfer_id is None else await stored.find_transfer(tx, organization.id, transfer_id)
+    _require(command.principal, found)
+    if found is None:
+        raise NotFound(IdKind.TRANSFER, command.spelling)
+    progress = await load_progress(engine, tx, organization, transfer_ids=[found.id])
+    _cancel(progress, progress.transfers.get(found.id))
+    await progress.write(tx)
+    left = await stored.find_transfer(tx, organization.id, found.id)
+    assert left is not None, "a cancelled transfer keeps its row"
+    return left
 
 
 def _cancel(progress: Progress, transfer: OnTheWay | None) -> None:

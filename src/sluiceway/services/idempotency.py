@@ -84,6 +84,7 @@ async def run_idempotently(engine: Engine, commands: Sequence[C], effect: Effect
         if active:
             outcomes = await effect(tx, [commands[index] for index in active])
         answers.update(zip(active, outcomes, strict=True))
+        answers.update(await _answered_meanwhile(tx, commands, fresh, answers))
         await _remember(engine, tx, fresh, commands, answers)
         everybody = [_follow(commands, answers, leader, index) for index, leader in enumerate(leading)]
         await record(
@@ -108,6 +109,18 @@ async def run_idempotently(engine: Engine, commands: Sequence[C], effect: Effect
     raise KeyTaken
 
 
+async def _answered_meanwhile(
+    tx: WriteTx, commands: Sequence[Command], fresh: dict[int, ClaimKey], answers: dict[int, Answer | Refusal]
+) -> dict[int, Answer | Refusal]:
+    """Look again for the keys of what was refused: the same call, sent elsewhere, may have been first.
+
+    Then it has been done, which is why it cannot be done again. Whoever did it was waited for at some lock.
+    """
+    refused = {index: key for index, key in fresh.items() if isinstance(answers[index], Refusal)}
+    remembered = await find_answers(tx, list(refused.values())) if refused else {}
+    return {index: _replay(commands[index], remembered[key]) for index, key in refused.items() if key in remembered}
+
+
 async def _remember(
     engine: Engine,
     tx: WriteTx,
@@ -118,7 +131,7 @@ async def _remember(
     claims: list[Claim] = []
     for index, key in sent.items():
         answer, idempotency = answers[index], commands[index].idempotency
-        if isinstance(answer, Answer) and idempotency is not None:
+        if isinstance(answer, Answer) and not answer.is_replay and idempotency is not None:
             claims.append(Claim(key, idempotency.body_hash, answer.status, answer.body))
     if len(await claim(tx, claims, engine.now())) < len(claims):
         raise KeyTaken

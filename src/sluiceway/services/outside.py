@@ -1,6 +1,7 @@
 """What people outside do with money in a sandbox: their banks settle and return payments, send money and collect it."""
 
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from typing import Final
 
 from sluiceway.domain.ach import ReturnCode
@@ -35,54 +36,70 @@ _LOOK_FURTHER: Final = (NotDone.UNKNOWN_PAYMENT, NotDone.WRONG_KIND)
 Act = Callable[[LegId], Awaitable[NotDone | None]]
 
 
-async def settle_transfer(
-    engine: Engine, organization_id: OrganizationId, transfer_id: TransferId | None, spelling: str
-) -> Transfer:
+@dataclass(frozen=True, slots=True)
+class TransferToMove:
+    """A transfer whose payment somebody outside moves on, as a caller names it."""
+
+    organization_id: OrganizationId
+    id: TransferId | None
+    spelling: str
+    idempotency: Idempotency | None = None
+
+
+async def settle_transfer(engine: Engine, named: TransferToMove) -> Transfer:
     """Let the payment that the bank has for a transfer settle now. Raises SandboxOnly, NotFound and BankRefused."""
-    at = (await sandbox_of(engine, organization_id)).clock.read(engine.now())
+    at = (await sandbox_of(engine, named.organization_id)).clock.read(engine.now())
     bank = SandboxBank(engine.database)
     return await _move_on(
-        engine, organization_id, transfer_id, spelling, lambda key: bank.settle_now(organization_id, key, at)
+        engine, named, lambda key: bank.settle_now(named.organization_id, key, at), NotDone.ALREADY_SETTLED
     )
 
 
-async def return_transfer(
-    engine: Engine, organization_id: OrganizationId, transfer_id: TransferId | None, spelling: str, code: ReturnCode
-) -> Transfer:
+async def return_transfer(engine: Engine, named: TransferToMove, code: ReturnCode) -> Transfer:
     """Let the latest payment of a transfer that can be returned with this code be returned now, settled or not.
 
     Raises SandboxOnly, NotFound and BankRefused.
     """
-    at = (await sandbox_of(engine, organization_id)).clock.read(engine.now())
+    at = (await sandbox_of(engine, named.organization_id)).clock.read(engine.now())
     bank = SandboxBank(engine.database)
     return await _move_on(
-        engine, organization_id, transfer_id, spelling, lambda key: bank.return_now(organization_id, key, code, at)
+        engine, named, lambda key: bank.return_now(named.organization_id, key, code, at), NotDone.ALREADY_RETURNED
     )
 
 
-async def _move_on(
-    engine: Engine, organization_id: OrganizationId, transfer_id: TransferId | None, spelling: str, act: Act
-) -> Transfer:
-    transfer = await _get(engine, organization_id, transfer_id, spelling)
+async def _move_on(engine: Engine, named: TransferToMove, act: Act, done_before: NotDone) -> Transfer:
+    organization_id = named.organization_id
+    transfer = await _get(engine, named)
     obstacle = NotDone.UNKNOWN_PAYMENT
+    is_again = await _is_asked_again(engine, named, transfer)
     await expect_news(engine, organization_id, [organization_id, *{leg.account_id for leg in transfer.legs}])
     for leg in reversed(transfer.legs):
         found = await act(leg.id)
-        if found is None:
+        # The same call elsewhere may have been quicker than this one, or than this one's first attempt.
+        was_done = leg.return_code if done_before is NotDone.ALREADY_RETURNED else leg.settled_at
+        is_done = found is done_before and named.idempotency is not None and (is_again or was_done is None)
+        if found is None or is_done:
             await look(engine, organization_id, [leg.account_id])
-            return await _get(engine, organization_id, transfer_id, spelling)
+            return await _get(engine, named)
         if found not in _LOOK_FURTHER:
             raise BankRefused(_REASONS[found])
         obstacle = found if found is NotDone.WRONG_KIND else obstacle
     raise BankRefused(_REASONS[obstacle])
 
 
-async def _get(
-    engine: Engine, organization_id: OrganizationId, transfer_id: TransferId | None, spelling: str
-) -> Transfer:
-    found = None if transfer_id is None else await find_with_legs(engine, organization_id, transfer_id)
+async def _is_asked_again(engine: Engine, named: TransferToMove, transfer: Transfer) -> bool:
+    """Tell whether the same call was on its way before: then what has been done already is what it did."""
+    if not any(leg.attempts for leg in transfer.legs):
+        # The bank has nothing to do it with, so nothing is planned, and a refusal leaves nothing behind.
+        return False
+    mine = engine.new_id()
+    return await claim_plan(engine, named.organization_id, named.idempotency, lambda: mine) != mine
+
+
+async def _get(engine: Engine, named: TransferToMove) -> Transfer:
+    found = None if named.id is None else await find_with_legs(engine, named.organization_id, named.id)
     if found is None:
-        raise NotFound(IdKind.TRANSFER, spelling)
+        raise NotFound(IdKind.TRANSFER, named.spelling)
     return found
 
 

@@ -12,6 +12,7 @@ from sluiceway.domain.ids import AccountId, CardId, IdKind, OrganizationId
 from sluiceway.domain.ledger import AccountKind, ExternalKind
 from sluiceway.domain.money import NO_CENTS, Cents
 from sluiceway.rails.sandbox import SandboxBank
+from sluiceway.rails.sandbox_checks import fault_problems
 from sluiceway.rails.sandbox_issuer import SandboxIssuer
 from sluiceway.services import clock as clocks
 from sluiceway.services.accounts import NewAccount, insert_account
@@ -206,13 +207,23 @@ async def book_transaction(
     return at
 
 
-async def fail_next(engine: Engine, organization_id: OrganizationId, call: BankCall, fault: Fault, times: int) -> None:
+async def fail_next(
+    engine: Engine,
+    organization_id: OrganizationId,
+    call: BankCall,
+    fault: Fault,
+    times: int,
+    *,
+    idempotency: Idempotency | None,
+) -> None:
     """Let the next calls of a kind to the bank go wrong. Raises SandboxOnly and InvalidParameters."""
     organization = await sandbox_of(engine, organization_id)
     at = organization.clock.read(engine.now())
-    problems = await SandboxBank(engine.database).fail_next(organization_id, call, fault, times, at)
-    if problems:
+    if problems := fault_problems(call, fault, times):
         raise InvalidParameters(problems)
+    asked_id = await claim_plan(engine, organization_id, idempotency, engine.new_id)
+    problems = await SandboxBank(engine.database).fail_next(organization_id, asked_id, call, fault, times, at)
+    assert not problems, "they were looked for"
 
 
 async def decline_next(

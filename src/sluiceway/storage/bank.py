@@ -199,10 +199,12 @@ async def write_events(tx: WriteTx, organization_id: OrganizationId, events: Ite
     await _write_rows(tx, QUERIES["write_events"], organization_id, columns)
 
 
-async def insert_fault(tx: WriteTx, organization_id: OrganizationId, call: BankCall, fault: Fault, times: int) -> None:
-    """Let a call fail, after the faults that wait for it already."""
+async def insert_fault(
+    tx: WriteTx, organization_id: OrganizationId, asked_id: str, call: BankCall, fault: Fault, times: int
+) -> None:
+    """Let a call fail, after the faults that wait for it already; nothing for an `asked_id` that has asked before."""
     parameters = {"organization_id": organization_id, "call": call.value, "fault": fault.value, "times": times}
-    await execute(tx, QUERIES["insert_fault"], parameters)
+    await execute(tx, QUERIES["insert_fault"], parameters | {"asked_id": asked_id})
 
 
 async def find_fault(tx: ReadTx, organization_id: OrganizationId, call: BankCall) -> WaitingFault | None:

@@ -146,10 +146,18 @@ FROM unnest(%(ids)s::uuid[], %(states)s::text[]) AS w (id, state)
 WHERE e.organization_id = %(organization_id)s::uuid AND e.id = w.id;
 
 -- name: insert_fault
--- After those that were asked for before.
+-- After those that were asked for before, and once for each time that somebody asks.
+WITH asked AS (
+    INSERT INTO bank_fault_asked (organization_id, id) VALUES (%(organization_id)s::uuid, %(asked_id)s::uuid)
+    ON CONFLICT DO NOTHING RETURNING organization_id
+)
 INSERT INTO bank_fault (organization_id, call, number, fault, times)
-SELECT %(organization_id)s::uuid, %(call)s::text, coalesce(max(number), 0) + 1, %(fault)s::text, %(times)s::bigint
-FROM bank_fault WHERE organization_id = %(organization_id)s::uuid AND call = %(call)s::text;
+SELECT a.organization_id, %(call)s::text,
+       coalesce((
+           SELECT max(f.number) FROM bank_fault f
+           WHERE f.organization_id = %(organization_id)s::uuid AND f.call = %(call)s::text
+       ), 0) + 1, %(fault)s::text, %(times)s::bigint
+FROM asked a;
 
 -- name: find_fault
 -- The first that waits for this call.

@@ -272,9 +272,7 @@ async def settle_transfer(call: Call) -> Reply:
     read_nothing(call)
 
     async def settle() -> Answer:
-        transfer = await outside.settle_transfer(
-            call.edge.engine, call.principal.organization_id, _transfer_id(call), call.spelling
-        )
+        transfer = await outside.settle_transfer(call.edge.engine, _transfer(call))
         return money.show_transfer(call, transfer)
 
     return await call.once(settle)
@@ -299,9 +297,7 @@ async def return_transfer(call: Call) -> Reply:
     code = money.read_return(call)
 
     async def send_back() -> Answer:
-        transfer = await outside.return_transfer(
-            call.edge.engine, call.principal.organization_id, _transfer_id(call), call.spelling, code
-        )
+        transfer = await outside.return_transfer(call.edge.engine, _transfer(call), code)
         return money.show_transfer(call, transfer)
 
     return await call.once(send_back)
@@ -326,7 +322,8 @@ async def create_failure(call: Call) -> Reply:
     failing = accounts.read_fault(call)
 
     async def fail() -> Answer:
-        await sandbox.fail_next(call.edge.engine, call.principal.organization_id, *failing)
+        organization_id = call.principal.organization_id
+        await sandbox.fail_next(call.edge.engine, organization_id, *failing, idempotency=call.idempotency)
         return accounts.show_fault(call, failing)
 
     return await call.once(fail)
@@ -336,8 +333,9 @@ def _account_id(call: Call) -> AccountId | None:
     return None if call.id is None else AccountId(call.id)
 
 
-def _transfer_id(call: Call) -> TransferId | None:
-    return None if call.id is None else TransferId(call.id)
+def _transfer(call: Call) -> outside.TransferToMove:
+    transfer_id = None if call.id is None else TransferId(call.id)
+    return outside.TransferToMove(call.principal.organization_id, transfer_id, call.spelling, call.idempotency)
 
 
 OPERATIONS: Final[tuple[Operation, ...]] = (

@@ -89,11 +89,15 @@ async def cancel_transfer(call: Call) -> Reply:
     # Before a remembered answer is given again: it is for those alone who may do what was done.
     await approvals.require_cancel(call.edge.engine, call.principal, transfer_id)
 
-    async def cancel() -> Answer:
-        transfer = await approvals.cancel(call.edge.engine, call.principal, transfer_id, call.spelling, act=call.act)
-        return Answer(200, transfers.show_one(call, transfer))
-
-    return await call.once(cancel, records_itself=True)
+    command = approvals.CancelTransfer(
+        principal=call.principal,
+        transfer_id=transfer_id,
+        spelling=call.spelling,
+        idempotency=call.idempotency,
+        show=lambda transfer: Answer(200, transfers.show_one(call, transfer)),
+        act=call.act,
+    )
+    return call.answer(await approvals.cancel(call.edge.engine, command))
 
 
 @operation(
