@@ -194,7 +194,9 @@ async def test_an_endpoint_that_the_guard_would_not_call_is_not_made(post: Post,
     with pytest.raises(InvalidParameters) as refused:
         await create_endpoint(post.engine, post.world.organization_id, url, ["*"])
 
-    assert [(problem.path, problem.message) for problem in refused.value.problems] == [("url", reason)]
+    assert [(problem.path, problem.message) for problem in refused.value.problems] == [
+        ("url", f"is not allowed: {reason}")
+    ]
     assert await list_endpoints(post.engine, post.world.organization_id) == []
 
 
