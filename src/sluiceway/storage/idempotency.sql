@@ -6,8 +6,8 @@ JOIN unnest(%(organization_ids)s::uuid[], %(scopes)s::text[], %(keys)s::text[]) 
     ON i.organization_id = w.organization_id AND i.scope = w.scope AND i.key = w.key;
 
 -- name: claim
--- The last statement of its transaction: whoever inserts first has the key, and whoever comes second waits for that
--- transaction to end and then knows. In key order, so that two batches never wait for each other.
+-- The last statement of its transaction but for the audit log's: whoever inserts first has the key, and whoever comes
+-- second waits for that transaction to end and then knows. In key order, so that two batches never wait for each other.
 INSERT INTO idempotency (organization_id, scope, key, body_hash, status, answer, created_at)
 SELECT w.organization_id, w.scope, w.key, w.body_hash, w.status, w.answer, %(at)s
 FROM unnest(%(organization_ids)s::uuid[], %(scopes)s::text[], %(keys)s::text[], %(body_hashes)s::bytea[],
