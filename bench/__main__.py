@@ -23,7 +23,7 @@ from rich.table import Table
 from bench.engine import plans_per_second
 from bench.load import Target
 from bench.playing import events_per_second
-from bench.world import SLUICEWAY, Seeded, cpu_seconds, rows, seed, server, wait_until_settled
+from bench.world import SLUICEWAY, Seeded, cpu_seconds, mixed, reads, rows, seed, server, skewed, wait_until_settled
 from sluiceway.storage.embedded import EmbeddedPostgres
 from sluiceway.storage.migrate import migrate
 
@@ -66,7 +66,13 @@ def run(url: str, folder: Path, seconds: float, connections: int) -> list[Row]:
         postgres = int((folder / "postgres" / "postmaster.pid").read_text().splitlines()[0])
         bench = Bench(url, port, process.pid, postgres, seconds, connections)
         found.append(bench.drive("triggers", seeded.triggers))
+        found.append(bench.drive("zipf", skewed(seeded.triggers)))
+        found.append(bench.drive("hot", seeded.hot))
+        found.append(bench.drive("split", seeded.deposits))
         found.append(bench.drive("transfers", seeded.transfers))
+        looked_at = reads(url, seeded.keys)
+        found.append(bench.drive("reads", looked_at))
+        found.append(bench.drive("mixed", mixed(looked_at, seeded.transfers, seeded.triggers)))
     clean = subprocess.run([SLUICEWAY, "audit", "--database-url", url], check=False, capture_output=True, text=True)
     if clean.returncode:
         sys.exit(f"the audit failed\n{clean.stdout}{clean.stderr}")

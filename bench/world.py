@@ -45,6 +45,11 @@ class Seeded:
 
     triggers: list[Target]
     transfers: list[Target]
+    hot: list[Target]
+    """Triggers of rules that all take from one account."""
+    deposits: list[Target]
+    """Deposits that a rule splits into four."""
+    keys: dict[OrganizationId, str]
 
 
 async def seed(url: str, organizations: int, accounts: int, rules: int) -> Seeded:
@@ -52,6 +57,9 @@ async def seed(url: str, organizations: int, accounts: int, rules: int) -> Seede
     chance = random.Random(1)
     triggers: list[Target] = []
     transfers: list[Target] = []
+    hot: list[Target] = []
+    deposits: list[Target] = []
+    keys: dict[OrganizationId, str] = {}
     async with Database(url) as database:
         engine = engine_of(database)
         password_hash = engine.hash_password(PASSWORD)
@@ -60,17 +68,54 @@ async def seed(url: str, organizations: int, accounts: int, rules: int) -> Seede
             pods = [await _account(engine, organization_id, index) for index in range(accounts)]
             await deposit(engine, [_deposit(engine, organization_id, pod) for pod in pods])
             _, secret = await create_key(engine, organization_id, "bench", every_grant(), rate_limit=MOST_PER_MINUTE)
+            keys[organization_id] = secret
             for _ in range(rules):
                 rule_id = await _rule(engine, person, chance.sample(pods, 3))
-                path = f"/api/v1/rules/{format_id(IdKind.RULE, rule_id)}/trigger"
-                triggers.append(Target("POST", path, secret, '{"manual_execute_amount": 1000}', is_idempotent=True))
+                triggers.append(_trigger(rule_id, secret))
                 source, destination = (format_id(IdKind.ACCOUNT, pod) for pod in chance.sample(pods, 2))
                 body = (
                     f'{{"source_account_id": "{source}", "destination_account_id": "{destination}",'
                     ' "amount_in_cents": 1000}'
                 )
                 transfers.append(Target("POST", "/api/v1/transfers", secret, body, is_idempotent=True))
-    return Seeded(triggers, transfers)
+            if not number:
+                rest = pods[1:]
+                hot = [
+                    _trigger(await _rule(engine, person, [pods[0], *chance.sample(rest, 2)]), secret)
+                    for _ in range(rules)
+                ]
+            income = await _account(engine, organization_id, accounts, AccountKind.INCOME_SOURCE)
+            await _split_rule(engine, person, income, chance.sample(pods, 4))
+            body = f'{{"account_id": "{format_id(IdKind.ACCOUNT, income)}", "amount_in_cents": 100000}}'
+            deposits.append(Target("POST", "/sandbox/deposits", secret, body, is_idempotent=True))
+    return Seeded(triggers, transfers, hot, deposits, keys)
+
+
+def skewed(targets: list[Target]) -> list[Target]:
+    """Weigh targets as Zipf's law with an exponent of 1 does: the second is asked half as often as the first."""
+    return [target for rank, target in enumerate(targets, start=1) for _ in range(max(1, 1000 // rank))]
+
+
+def mixed(reads: list[Target], transfers: list[Target], triggers: list[Target]) -> list[Target]:
+    """Weigh them so that six of ten calls read, three move money and one triggers."""
+    chance = random.Random(2)
+    weights = ((reads, 6000), (transfers, 3000), (triggers, 1000))
+    return [target for targets, weight in weights for target in chance.choices(targets, k=weight)]
+
+
+def reads(url: str, keys: dict[OrganizationId, str]) -> list[Target]:
+    """Read executions that there are, and the transfers of accounts, half and half."""
+    half = 500
+    executions = asyncio.run(rows(url, "SELECT organization_id, id FROM execution ORDER BY id DESC LIMIT 500"))
+    accounts = asyncio.run(rows(url, "SELECT organization_id, id FROM account WHERE kind = 'POD' ORDER BY id"))
+    paths = [(row[0], f"/api/v1/rule-executions/{format_id(IdKind.EXECUTION, row[1])}") for row in executions]
+    paths += [(row[0], f"/api/v1/transfers?account_id={format_id(IdKind.ACCOUNT, row[1])}") for row in accounts[:half]]
+    return [Target("GET", path, keys[whose], "", is_idempotent=False) for whose, path in paths]
+
+
+def _trigger(rule_id: RuleId, secret: str) -> Target:
+    path = f"/api/v1/rules/{format_id(IdKind.RULE, rule_id)}/trigger"
+    return Target("POST", path, secret, '{"manual_execute_amount": 1000}', is_idempotent=True)
 
 
 async def _organization(engine: Engine, number: int, password_hash: str) -> tuple[OrganizationId, Person]:
@@ -85,9 +130,11 @@ async def _organization(engine: Engine, number: int, password_hash: str) -> tupl
     return organization_id, person
 
 
-async def _account(engine: Engine, organization_id: OrganizationId, index: int) -> AccountId:
+async def _account(
+    engine: Engine, organization_id: OrganizationId, index: int, kind: AccountKind = AccountKind.POD
+) -> AccountId:
     async def work(tx: WriteTx) -> AccountRecord:
-        return await insert_account(engine, tx, organization_id, NewAccount(AccountKind.POD, f"Pod {index}"))
+        return await insert_account(engine, tx, organization_id, NewAccount(kind, f"Account {index}"))
 
     return (await engine.database.write(work)).account.id
 
@@ -105,26 +152,33 @@ def _deposit(engine: Engine, organization_id: OrganizationId, pod: AccountId) ->
 
 
 async def _rule(engine: Engine, person: Person, pods: list[AccountId]) -> RuleId:
-    """Make and enable a rule with a condition and two transfers."""
+    """Make and enable a rule with a condition and two transfers, that runs when it is triggered."""
     source, first, second = pods
-
-    def part(percent: int, destination: AccountId) -> dict[str, Any]:
-        return {
-            "type": "PERCENTAGE",
-            "percentage_value": percent,
-            "percentage_target": "INCOMING_AMOUNT",
-            "source": source,
-            "destination": destination,
-        }
-
     above = {"condition": {"fact": "BALANCE", "operator": "GREATER_THAN", "value": 50000}}
-    rule = read_rule(
-        {
-            "name": "Split in two",
-            "trigger": {"type": "MANUAL", "account_id": source},
-            "steps": [{"conditions": above, "actions": [part(20, first), part(10, second)]}],
-        }
-    )
+    actions = [_part(20, source, first), _part(10, source, second)]
+    trigger = {"type": "MANUAL", "account_id": source}
+    return await _enabled(engine, person, "Split in two", trigger, {"conditions": above, "actions": actions})
+
+
+async def _split_rule(engine: Engine, person: Person, income: AccountId, pods: list[AccountId]) -> RuleId:
+    """Make and enable a rule that splits what arrives into four."""
+    actions = [_part(percent, income, pod) for percent, pod in zip((40, 30, 20, 10), pods, strict=True)]
+    trigger = {"type": "ON_FUNDS_TRANSFERRED", "account_id": income}
+    return await _enabled(engine, person, "Split in four", trigger, {"conditions": None, "actions": actions})
+
+
+def _part(percent: int, source: AccountId, destination: AccountId) -> dict[str, Any]:
+    return {
+        "type": "PERCENTAGE",
+        "percentage_value": percent,
+        "percentage_target": "INCOMING_AMOUNT",
+        "source": source,
+        "destination": destination,
+    }
+
+
+async def _enabled(engine: Engine, person: Person, name: str, trigger: dict[str, Any], step: dict[str, Any]) -> RuleId:
+    rule = read_rule({"name": name, "trigger": trigger, "steps": [step]})
     made: list[tuple[RuleId, bytes]] = []
 
     def show(record: RuleRecord, _: object) -> Answer:

@@ -267,6 +267,26 @@ async def test_a_process_that_ends_waits_for_a_lock_and_not_for_ever(
     assert len(await entries(world)) == recorded
 
 
+async def test_an_organization_whose_log_is_held_up_keeps_nobody_elses_waiting(world: World, database_url: str):
+    stranger = await new_world(world.engine, email="other@example.com")
+    recorder = Recorder(world.engine)
+    held = "SELECT FROM audit_head WHERE organization_id = %s FOR UPDATE"
+    with psycopg.connect(database_url) as conn:
+        conn.execute(held.encode(), (world.organization_id,))
+        for owner in (world, stranger):
+            recorder.note(Done(call(owner, "read")))
+        for _ in range(100):
+            if await entries(stranger):
+                break
+            await asyncio.sleep(PAUSE_S)
+
+        assert [one.entry.act.request_id for one in await entries(stranger)] == ["read"]
+        assert await entries(world) == []
+    await recorder.close()
+    assert [one.entry.act.request_id for one in await entries(world)] == ["read"]
+    assert await breaks(world.engine) == 0
+
+
 async def test_there_is_room_for_only_so_much(world: World, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("sluiceway.services.audit_log.MOST_WAITING", 3)
     recorder = Recorder(world.engine)

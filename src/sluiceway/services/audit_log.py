@@ -204,16 +204,34 @@ class Recorder:
     async def _write(self) -> None:
         if not self._batch:
             self._batch = [self._waiting.popleft() for _ in range(min(AT_ONCE, len(self._waiting)))]
+        try:
+            await self._append(self._batch)
+        except Locked:
+            # Somebody holds up one organization's log. The others need not wait for that.
+            await self._append_apart()
+        if len(self._waiting) < MOST_WAITING:
+            self._room.set()
 
+    async def _append_apart(self) -> None:
+        """Record each organization's entries alone. Raises Locked where some are left."""
+        held_up: Locked | None = None
+        for organization_id in {entry.act.organization_id for entry in self._batch}:
+            try:
+                await self._append([entry for entry in self._batch if entry.act.organization_id == organization_id])
+            except Locked as failure:
+                held_up = failure
+        if held_up is not None:
+            raise held_up
+
+    async def _append(self, entries: list[AuditEntry]) -> None:
         async def work(tx: WriteTx) -> None:
-            await stored.append(tx, self._batch)
+            await stored.append(tx, entries)
 
         try:
             await self._engine.database.write(work)
         except ConstraintViolated as refused:
             # Where nobody knew whether it was written, the same batch is tried again, and refused if it was.
             if refused.constraint != stored.ENTRIES_BY_ID:
-                log.exception("audit_entries_refused", count=len(self._batch))
-        self._batch = []
-        if len(self._waiting) < MOST_WAITING:
-            self._room.set()
+                log.exception("audit_entries_refused", count=len(entries))
+        written = {entry.id for entry in entries}
+        self._batch = [entry for entry in self._batch if entry.id not in written]
