@@ -10,7 +10,7 @@ from sluiceway.domain.ids import TransferId
 from sluiceway.domain.money import Cents
 from sluiceway.domain.rules import PaymentSide
 from sluiceway.services.admission import admit
-from sluiceway.services.approvals import approve, cancel, find_waiting
+from sluiceway.services.approvals import approve, find_waiting
 from sluiceway.services.engine import Engine
 from sluiceway.services.idempotency import Answer
 from sluiceway.services.limits import list_limits, set_limit
@@ -20,7 +20,7 @@ from sluiceway.storage.ach import Period
 from sluiceway.storage.bank_rows import BankCall, Fault
 from sluiceway.storage.database import fetch_all
 from tests.services.town import Town, asked
-from tests.support import PASSWORD, fixed, on_demand
+from tests.support import PASSWORD, cancel, fixed, on_demand
 
 CREDIT, DEBIT = PaymentSide.CREDIT, PaymentSide.DEBIT
 DAY, MONTH = Period.DAY, Period.MONTH
