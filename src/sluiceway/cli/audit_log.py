@@ -1,9 +1,9 @@
 """`sluiceway audit-log`: who did what, and where the log ends, to be written down elsewhere."""
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
+import msgspec
 import typer
 
 from sluiceway.cli.deployment import (
@@ -36,7 +36,8 @@ _ACTORS = {
 # What an action is done to, by the end of its name, the longer ones first.
 _SUBJECTS = {
     "ACCESS_TOKEN": IdKind.TOKEN,
-    "RULE_SECRET": IdKind.RULE,
+    "REVOKE_RULE_SECRET": IdKind.RULE_SECRET,
+    "SHOW_RULE_SECRET": IdKind.RULE,
     "RULE_EXECUTIONS": IdKind.RULE,
     "EXECUTION": IdKind.EXECUTION,
     "TRACE": IdKind.EXECUTION,
@@ -46,6 +47,7 @@ _SUBJECTS = {
     "DELIVERY": IdKind.DELIVERY,
     "TRANSFER": IdKind.TRANSFER,
     "ACCOUNT": IdKind.ACCOUNT,
+    "CARD": IdKind.CARD,
     "RULE": IdKind.RULE,
     "LIMIT": IdKind.KEY,
     "KEY": IdKind.KEY,
@@ -118,19 +120,26 @@ def heads(data_dir: DataDir = None, database_url: DatabaseUrl = None) -> None:
     show_json([{"organization_id": one.organization_id, "batch": one.number, "hash": one.hash.hex()} for one in found])
 
 
+class _WrittenHead(msgspec.Struct):
+    """A head as `heads` prints it."""
+
+    organization_id: str
+    batch: int
+    hash: str
+
+
 def read_heads(file: Path) -> "tuple[KnownHead, ...]":
     """Read what `audit-log heads` printed. Raises CommandFailed."""
     from sluiceway.services.audit_chain import KnownHead
 
     try:
-        written: list[dict[str, Any]] = json.loads(file.read_text(encoding="utf-8"))
+        written = msgspec.json.decode(file.read_bytes(), type=list[_WrittenHead])
         return tuple(
-            KnownHead(OrganizationId(one["organization_id"]), int(one["batch"]), bytes.fromhex(one["hash"]))
-            for one in written
+            KnownHead(OrganizationId(one.organization_id), one.batch, bytes.fromhex(one.hash)) for one in written
         )
     except OSError as failure:
         raise CommandFailed(f"{file} cannot be read: {failure.strerror}.") from failure
-    except (ValueError, KeyError, TypeError) as failure:
+    except (msgspec.MsgspecError, ValueError) as failure:
         raise CommandFailed(f"{file} is not what `sluiceway audit-log heads` printed.") from failure
 
 

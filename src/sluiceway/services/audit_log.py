@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import Final, TypeVar
 
 import structlog
@@ -18,15 +18,13 @@ from sluiceway.domain.access import ActorKind, Permission, Principal, require
 from sluiceway.domain.audit import Act, AuditEntry, Outcome
 from sluiceway.domain.errors import PasswordRefused, Refusal
 from sluiceway.domain.ids import KeyId, OrganizationId
-from sluiceway.domain.rules import refuse
 from sluiceway.services.engine import Engine
+from sluiceway.services.reach import reach
 from sluiceway.storage import audit_log as stored
 from sluiceway.storage.audit_log import ListedEntry
 from sluiceway.storage.credentials import Person
 from sluiceway.storage.database import ConstraintViolated, DatabaseUnavailable, Locked, WriteTx
 
-REACH: Final = timedelta(days=90)
-"""How far back programs can look, to the beginning of that day in UTC. Whoever runs the server sees everything."""
 PAUSE_S: Final = 0.1
 """How long entries are gathered. What a killed process has gathered is lost with it: reads and refusals, no effects."""
 AT_ONCE: Final = 1000
@@ -109,10 +107,7 @@ async def list_calls(
     Raises PermissionDenied, and InvalidParameters for a time further back.
     """
     require(principal, Permission.READ_AUDIT_LOGS)
-    # From the beginning of the day: whoever asks for 90 days counts from a moment ago.
-    earliest = (engine.now().astimezone(UTC) - REACH).replace(hour=0, minute=0, second=0, microsecond=0)
-    if from_at is not None and from_at < earliest:
-        refuse("from", f"must be within the last {REACH.days} days")
+    from_at = reach(engine.now(), from_at)
     async with engine.database.read() as tx:
         return await stored.list_entries(
             tx,
@@ -120,7 +115,7 @@ async def list_calls(
             actor_kind=ActorKind.API_KEY,
             actor_id=key_id,
             action=action,
-            from_at=from_at or earliest,
+            from_at=from_at,
             to_at=to_at,
             offset=offset,
             limit=limit,
