@@ -72,7 +72,7 @@ async def test_a_statement_is_prepared_once_whatever_the_size_of_its_numbers(jar
     assert prepared == [("{bigint,bigint[]}",)]
 
 
-async def test_every_connection_has_its_limits(jars: Database):
+async def test_every_connection_has_its_limits_and_plans_look_ups(jars: Database):
     names = (
         "lock_timeout",
         "statement_timeout",
@@ -80,6 +80,8 @@ async def test_every_connection_has_its_limits(jars: Database):
         "default_transaction_isolation",
         "TimeZone",
         "application_name",
+        "jit",
+        "enable_material",
     )
     async with jars.read() as tx:
         rows = await fetch_all(
@@ -93,6 +95,8 @@ async def test_every_connection_has_its_limits(jars: Database):
         "default_transaction_isolation": "read committed",
         "TimeZone": "UTC",
         "application_name": "sluiceway",
+        "jit": "off",
+        "enable_material": "off",
     }
 
 
