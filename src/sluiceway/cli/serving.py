@@ -36,6 +36,8 @@ Port = Annotated[
 _BACKLOG: Final = 2048
 _KEEP_ALIVE_S: Final = 75
 _LONGEST_GOODBYE_S: Final = 10
+_COLLECT_EVERY: Final = 50_000
+"""How many more objects there are before the youngest are looked through for cycles; Python's own is 700."""
 _SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
 
 
@@ -136,6 +138,9 @@ def run_until_stopped(main: Coroutine[None, None, None]) -> None:
     """Run a process that stays. SIGINT and SIGTERM are the way to end it, so ending by them is no failure."""
     import uvloop
 
+    # A batch makes thousands of rows that live until it is written and then go by themselves. Measured, looking through
+    # them for cycles, several times in each batch, took a tenth of the server's time and a fifth of the worker's.
+    gc.set_threshold(_COLLECT_EVERY, *gc.get_threshold()[1:])
     _log_to_stderr()
     for number in _SIGNALS:
         # Before the loop takes over and after it has gone, a signal still ends us in order.

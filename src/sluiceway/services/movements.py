@@ -131,6 +131,8 @@ class Movements:
         staged = arrival if arrival != destination else None
         if not needs_approval and book.accounts[source].is_kept and book.accounts[arrival].is_kept:
             book.post(transfer.id, source, arrival, transfer.amount)
+            if staged is None and transfer.status is TransferStatus.COMPLETE:
+                return transfer
             return transfer._replace(status=TransferStatus.COMPLETE, staged_account_id=staged)
         if book.accounts[source].is_kept:
             book.hold(transfer.id, source, arrival, transfer.amount)

@@ -13,7 +13,7 @@ from psycopg.adapt import Dumper
 from psycopg.pq import Format
 
 
-def quoted(value: str) -> str:
+def _text(value: str) -> str:
     """Quote one element, so that nothing in it means anything to the array parser."""
     if "\\" in value or '"' in value:
         value = value.replace("\\", "\\\\").replace('"', '\\"')
@@ -21,7 +21,6 @@ def quoted(value: str) -> str:
 
 
 _WRITERS: dict[type, Callable[[Any], str]] = {
-    str: quoted,
     int: str,
     bool: lambda value: "t" if value else "f",
     bytes: lambda value: f'"\\\\x{value.hex()}"',
@@ -32,13 +31,28 @@ _WRITERS: dict[type, Callable[[Any], str]] = {
 
 def array_text(values: list[Any]) -> str:
     """Write a list of one type (None among them is NULL) as array text. Subclasses of str are written as text."""
-    sample: object = next((value for value in values if value is not None), "")
-    kind: type[object] = type(sample)
-    write = _WRITERS.get(kind)
+    nulls = values.count(None)
+    if nulls == len(values):
+        return "{" + ",".join(["NULL"] * nulls) + "}"
+    sample: object = next(value for value in values if value is not None)
+    write = _WRITERS.get(type(sample))
     if write is None:
-        assert issubclass(kind, str), f"no array text for {kind.__name__}"
-        write = quoted
+        assert isinstance(sample, str), f"no array text for {type(sample).__name__}"
+        return _texts(values, nulls)
+    if isinstance(sample, datetime):
+        # A batch has one time, or a few: each is written once.
+        known = {value: "NULL" if value is None else write(value) for value in set(values)}
+        return "{" + ",".join([known[value] for value in values]) + "}"
     return "{" + ",".join(["NULL" if value is None else write(value) for value in values]) + "}"
+
+
+def _texts(values: list[Any], nulls: int) -> str:
+    # Most are ids, names and constants, with nothing in them to quote: then two passes over all of them at once do.
+    if not nulls:
+        joined = '","'.join(values)
+        if "\\" not in joined and joined.count('"') == 2 * (len(values) - 1):
+            return f'{{"{joined}"}}'
+    return "{" + ",".join(["NULL" if value is None else _text(value) for value in values]) + "}"
 
 
 class ArrayDumper(Dumper):

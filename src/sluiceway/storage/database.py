@@ -49,7 +49,8 @@ SESSION: Final[LiteralString] = """
     SELECT set_config('TimeZone', 'UTC', false), set_config('role', rolname, false),
            set_config('enable_seqscan', 'off', false), set_config('enable_bitmapscan', 'off', false),
            set_config('enable_hashjoin', 'off', false), set_config('enable_mergejoin', 'off', false),
-           set_config('enable_material', 'off', false), set_config('jit', 'off', false)
+           set_config('enable_material', 'off', false), set_config('jit', 'off', false),
+           set_config('seq_page_cost', '0.1', false), set_config('random_page_cost', '0.1', false)
     FROM (VALUES (1)) AS always LEFT JOIN pg_roles ON rolname = %(role)s
 """
 # A snapshot is for reading much, as the audit does: there the planner chooses.
