@@ -40,11 +40,11 @@ _MAX_IDLE_S: Final = 300.0
 # the database is back. Having given up it starts anew with the next caller.
 _RECONNECT_FOR_S: Final = 2.0
 # The time zone is set here and not when connecting, where the environment's PGTZ would win.
-# Our statements are sets of look-ups by key. A young table has no statistics, and what a batch brings is always taken for
-# ten rows, so the planner may prefer to read all rows of an organization, once or, kept aside, for each of the batch.
-# With the other ways of scanning and joining off, it takes the plan that is right at any size. What cannot be had by an
-# index then counts as ten billion to it, and a server with a compiler for queries would compile each of these small
-# ones: measured, 270 ms for one of 0.2.
+# Our statements are sets of look-ups by key. A young table has no statistics, and a batch always counts as ten rows, so
+# the planner may prefer to read all rows of an organization, once or, kept aside, for each of the batch. With the other
+# ways of scanning and joining off, and pages as cheap as they are in memory, it takes what is right at any size.
+# What no index gives then counts as ten billion to it, and a server with a compiler for queries would compile each of
+# these small ones: measured, 270 ms for one of 0.2.
 SESSION: Final[LiteralString] = """
     SELECT set_config('TimeZone', 'UTC', false), set_config('role', rolname, false),
            set_config('enable_seqscan', 'off', false), set_config('enable_bitmapscan', 'off', false),
