@@ -1,5 +1,6 @@
 """What callers may rely on when they read and write, also when the database does not play along."""
 
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from typing import LiteralString
 
@@ -13,19 +14,17 @@ from sluiceway.storage.database import (
     UnsafeSettings,
     WriteTx,
     check_durability,
+    count,
     execute,
     fetch_all,
     fetch_one,
-    pipeline,
 )
 
 _ID = "0190b7c2-9a63-7cc1-9f3a-0123456789ab"
 
 
-async def _add(tx: WriteTx, jar: int, cents: int) -> int:
-    return await execute(
-        tx, "UPDATE jar SET cents = cents + %(cents)s WHERE id = %(jar)s", {"jar": jar, "cents": cents}
-    )
+async def _add(tx: WriteTx, jar: int, cents: int) -> None:
+    await execute(tx, "UPDATE jar SET cents = cents + %(cents)s WHERE id = %(jar)s", {"jar": jar, "cents": cents})
 
 
 async def _cents(database: Database) -> list[int]:
@@ -122,36 +121,46 @@ async def test_a_write_that_fails_leaves_nothing(jars: Database):
     assert await _cents(jars) == [100, 100]
 
 
-async def test_a_write_that_swallowed_a_failed_statement_is_not_reported_as_done(jars: Database):
+@pytest.mark.parametrize("ask", [fetch_all, count])
+async def test_a_write_that_swallowed_a_failed_statement_is_not_reported_as_done(
+    jars: Database, ask: Callable[[WriteTx, LiteralString], Awaitable[object]]
+):
     async def work(tx: WriteTx) -> None:
         await _add(tx, 1, 5)
         with pytest.raises(psycopg.errors.CheckViolation):
-            await _add(tx, 2, -500)
+            await ask(tx, "UPDATE jar SET cents = -500 RETURNING id")
 
     with pytest.raises(AssertionError, match="swallowed"):
         await jars.write(work)
     assert await _cents(jars) == [100, 100]
 
 
-async def test_a_pipeline_sends_many_statements_and_says_what_failed(jars: Database):
+async def test_a_write_sends_its_statements_together_and_says_what_failed(jars: Database):
     async def work(tx: WriteTx) -> object:
-        async with pipeline(tx):
-            for cents in (1, 2, 3):
-                await _add(tx, 1, cents)
-            row = await fetch_one(tx, "SELECT cents FROM jar WHERE id = 1")
-            await _add(tx, 2, 4)
+        for cents in (1, 2, 3):
+            await _add(tx, 1, cents)
+        row = await fetch_one(tx, "SELECT cents FROM jar WHERE id = 1")
+        await _add(tx, 2, 4)
         return row
 
     async def failing(tx: WriteTx) -> None:
-        async with pipeline(tx):
-            await _add(tx, 1, 1)
-            await _add(tx, 2, -500)
-            await _add(tx, 1, 1)
+        await _add(tx, 1, 1)
+        await _add(tx, 2, -500)
+        await _add(tx, 1, 1)
 
     assert await jars.write(work) == (106,)
     with pytest.raises(ConstraintViolated, match="never_in_debt"):
         await jars.write(failing)
     assert await _cents(jars) == [106, 104]
+
+
+async def test_a_write_can_tell_how_many_rows_it_has_touched(jars: Database):
+    async def work(tx: WriteTx) -> int:
+        await _add(tx, 1, 5)
+        return await count(tx, "UPDATE jar SET cents = cents + 1")
+
+    assert await jars.write(work) == 2
+    assert await _cents(jars) == [106, 101]
 
 
 @pytest.mark.parametrize(

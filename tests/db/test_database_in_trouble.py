@@ -16,18 +16,17 @@ from sluiceway.storage.database import (
     DatabaseOptions,
     DatabaseUnavailable,
     WriteTx,
+    count,
     execute,
     fetch_all,
     fetch_one,
-    pipeline,
 )
 from tests.db.relay import Relay
 
 
-async def _add(tx: WriteTx, jar: int, cents: int) -> int:
-    return await execute(
-        tx, "UPDATE jar SET cents = cents + %(cents)s WHERE id = %(jar)s", {"jar": jar, "cents": cents}
-    )
+async def _add(tx: WriteTx, jar: int, cents: int) -> None:
+    """Add, and wait until it is done."""
+    await count(tx, "UPDATE jar SET cents = cents + %(cents)s WHERE id = %(jar)s", {"jar": jar, "cents": cents})
 
 
 async def _cents(database: Database) -> list[int]:
@@ -129,7 +128,7 @@ async def test_a_cancelled_statement_is_stopped_and_its_connection_is_not_used_a
             await execute(tx, "SELECT pg_sleep(60), 'asleep'")
 
         async with database.read() as tx:
-            before = tx.info.backend_pid
+            before = tx.conn.info.backend_pid
         task = asyncio.create_task(database.write(sleep))
         await asyncio.to_thread(_wait_for_backend, jars_url, "query LIKE '%asleep%'")
         task.cancel()
@@ -137,7 +136,7 @@ async def test_a_cancelled_statement_is_stopped_and_its_connection_is_not_used_a
             await task
 
         async with database.read() as tx:
-            assert tx.info.backend_pid != before
+            assert tx.conn.info.backend_pid != before
             assert await fetch_one(tx, "SELECT 'mine'") == ("mine",)
         assert await _cents(database) == [100, 100]
 
@@ -223,9 +222,8 @@ async def test_a_transaction_that_dawdles_before_it_sends_much_is_not_repeated_e
         runs += 1
         await _add(tx, 1, 5)
         await asyncio.sleep(0.5)
-        async with pipeline(tx):
-            for _ in range(3):
-                await execute(tx, "SELECT length(%(text)s)", {"text": "x" * 5_000_000})
+        for _ in range(3):
+            await execute(tx, "SELECT length(%(text)s)", {"text": "x" * 5_000_000})
 
     async with Database(jars_url, DatabaseOptions(idle_in_transaction_timeout_s=0.05)) as database:
         with pytest.raises(DatabaseUnavailable):
@@ -269,7 +267,7 @@ async def test_a_server_that_stands_still_does_not_hold_its_callers_forever(jars
 
 async def test_a_peer_that_vanished_is_noticed_in_fifteen_seconds(jars_url: str):
     async with Relay.between(jars_url) as relay, Database(relay.url) as database, database.read() as tx:
-        with socket.socket(fileno=socket.dup(tx.pgconn.socket)) as wire:
+        with socket.socket(fileno=socket.dup(tx.conn.pgconn.socket)) as wire:
             waiting_ms = wire.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT)
             idle_s = wire.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE)
             between_s = wire.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL)

@@ -8,7 +8,7 @@ import pytest_asyncio
 
 from sluiceway.domain.ledger import AccountKind, ExternalKind
 from sluiceway.services.rules import disable_rule, enable_rule, revise_rule
-from sluiceway.storage.database import ConstraintViolated, Database, WriteTx, execute, fetch_all
+from sluiceway.storage.database import ConstraintViolated, Database, WriteTx, count, fetch_all
 from tests.support import PASSWORD, World, first_story, fixed, on_demand, plain_engine
 
 # Small tables that are looked up before the organization is known, and the history of migrations.
@@ -331,7 +331,7 @@ REFUSED = {
 
 async def attempt(world: World, statement: str, names: dict[str, object]) -> None:
     async def work(tx: WriteTx) -> None:
-        assert await execute(tx, statement, names) == 1, "the statement met no row"
+        assert await count(tx, statement, names) == 1, "the statement met no row"
 
     await world.engine.database.write(work)
 

@@ -349,10 +349,10 @@ async def test_a_counter_example_says_which_and_both_sides(world: Town, database
 
 async def test_the_audit_sees_one_moment_and_cannot_write(database: Database):
     async with database.snapshot() as tx:
-        first = await (await tx.execute("SELECT count(*) FROM organization")).fetchone()
+        first = await (await tx.conn.execute("SELECT count(*) FROM organization")).fetchone()
         await first_story(plain_engine(database))
-        second = await (await tx.execute("SELECT count(*) FROM organization")).fetchone()
+        second = await (await tx.conn.execute("SELECT count(*) FROM organization")).fetchone()
         with pytest.raises(psycopg.errors.ReadOnlySqlTransaction):
-            await tx.execute("DELETE FROM outbox")
+            await tx.conn.execute("DELETE FROM outbox")
 
     assert first == second == (0,)

@@ -441,7 +441,7 @@ async def test_the_application_itself_cannot_change_what_it_has_recorded(logged:
     ):  # fmt: skip
         with pytest.raises(psycopg.errors.InsufficientPrivilege):
             async with logged.engine.database.read() as tx:
-                await tx.execute(statement.encode())
+                await tx.conn.execute(statement.encode())
 
 
 # ---------------------------------------------------------------------------------------------------- what is found

@@ -24,8 +24,8 @@ from sluiceway.services.engine import Engine
 from sluiceway.services.idempotency import Answer, Idempotency
 from sluiceway.services.rules import disable_rule, enable_rule
 from sluiceway.services.transfers import transfer
-from sluiceway.storage.database import Database, WriteTx, fetch_all
-from sluiceway.storage.idempotency import Claim, ClaimKey
+from sluiceway.storage.database import ConstraintViolated, Database, WriteTx, fetch_all
+from sluiceway.storage.idempotency import CLAIMED, Claim
 from sluiceway.storage.idempotency import claim as stored_claim
 from tests.support import (
     PASSWORD,
@@ -285,13 +285,13 @@ async def test_what_was_done_beside_keys_that_others_keep_sending_is_done_once(
     saving: World, monkeypatch: pytest.MonkeyPatch
 ):
     """Two deposits share a batch; one's key is taken again and again, and then its call fails once."""
-    claims = iter([*[set[ClaimKey]()] * idempotency.ATTEMPTS, RuntimeError("tripped")])
+    failures = iter([*[ConstraintViolated(CLAIMED, "taken")] * idempotency.ATTEMPTS, RuntimeError("tripped")])
 
-    async def claim(tx: WriteTx, wanted: Collection[Claim], at: datetime) -> set[ClaimKey]:
-        outcome = next(claims, None) if wanted else None
-        if isinstance(outcome, Exception):
-            raise outcome
-        return await stored_claim(tx, wanted, at) if outcome is None else outcome
+    async def claim(tx: WriteTx, wanted: Collection[Claim], at: datetime) -> None:
+        failure = next(failures, None) if wanted else None
+        if failure is not None:
+            raise failure
+        await stored_claim(tx, wanted, at)
 
     monkeypatch.setattr(idempotency, "claim", claim)
     batcher = Batcher[Deposit, Answer](partial(deposit, saving.engine))

@@ -9,8 +9,8 @@ from sluiceway.domain.errors import IdempotencyKeyInUse, IdempotencyKeyMismatch,
 from sluiceway.domain.ids import OrganizationId
 from sluiceway.services.audit_log import Done, record
 from sluiceway.services.engine import Engine
-from sluiceway.storage.database import WriteTx
-from sluiceway.storage.idempotency import Claim, ClaimKey, Remembered, claim, find_answers
+from sluiceway.storage.database import ConstraintViolated, WriteTx
+from sluiceway.storage.idempotency import CLAIMED, Claim, ClaimKey, Remembered, claim, find_answers
 
 ATTEMPTS = 5
 
@@ -103,6 +103,10 @@ async def run_idempotently(engine: Engine, commands: Sequence[C], effect: Effect
             return await engine.database.write(work)
         except KeyTaken:
             continue
+        except ConstraintViolated as refused:
+            # Another transaction has answered one of our keys meanwhile: look again.
+            if refused.constraint != CLAIMED:
+                raise
     if len(commands) == 1:
         return [IdempotencyKeyInUse()]
     # Not one after the other here: if a later one failed, what those before it did would be done a second time.
@@ -133,8 +137,7 @@ async def _remember(
         answer, idempotency = answers[index], commands[index].idempotency
         if isinstance(answer, Answer) and not answer.is_replay and idempotency is not None:
             claims.append(Claim(key, idempotency.body_hash, answer.status, answer.body))
-    if len(await claim(tx, claims, engine.now())) < len(claims):
-        raise KeyTaken
+    await claim(tx, claims, engine.now())
 
 
 def _key_of(command: Command) -> ClaimKey | None:

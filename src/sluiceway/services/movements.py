@@ -28,7 +28,7 @@ from sluiceway.storage.card_transactions import (
     insert_card_transactions,
     refund_purchases,
 )
-from sluiceway.storage.database import ReadTx, WriteTx, pipeline
+from sluiceway.storage.database import ReadTx, WriteTx
 from sluiceway.storage.executions import (
     Admitted,
     Finished,
@@ -278,21 +278,20 @@ class Movements:
         postings = [
             (organization_id, posting) for organization_id, book in self.books.items() for posting in book.postings
         ]
-        async with pipeline(tx):
-            await insert_transfers(tx, self.transfers, self.clocks)
-            await insert_card_transactions(tx, self.card_transactions, self.clocks)
-            await refund_purchases(tx, self.refunded)
-            await insert_postings(tx, postings, self.clocks)
-            await write_balances(tx, self.books.items())
-            await move_on(tx, self.moved_on)
-            await insert_legs(tx, self._legs)
-            await write_steps(tx, self.leg_steps)
-            await use_rooms(tx, self._ach, bank_days(self.clocks) if self._ach else {})
-            await add_caps_used(tx, self.cap_uses)
-            await finish_executions(tx, self.finished)
-            await send_to_gather(tx, self.to_gather)
-            await insert_executions(tx, self._admitted, self.at)
-            await insert_events(tx, self._events)
+        await insert_transfers(tx, self.transfers, self.clocks)
+        await insert_card_transactions(tx, self.card_transactions, self.clocks)
+        await refund_purchases(tx, self.refunded)
+        await insert_postings(tx, postings, self.clocks)
+        await write_balances(tx, self.books.items())
+        await move_on(tx, self.moved_on)
+        await insert_legs(tx, self._legs)
+        await write_steps(tx, self.leg_steps)
+        await use_rooms(tx, self._ach, bank_days(self.clocks) if self._ach else {})
+        await add_caps_used(tx, self.cap_uses)
+        await finish_executions(tx, self.finished)
+        await send_to_gather(tx, self.to_gather)
+        await insert_executions(tx, self._admitted, self.at)
+        await insert_events(tx, self._events)
 
 
 def arrival_of(book: Book, source: AccountId, destination: AccountId) -> AccountId:

@@ -10,7 +10,7 @@ from sluiceway.domain.access import Grant, Permission, Principal, TransferPair
 from sluiceway.domain.ids import KeyId, OrganizationId, PersonId
 from sluiceway.domain.money import Cents
 from sluiceway.domain.rate_limits import DEFAULT_PER_MINUTE
-from sluiceway.storage.database import ReadTx, WriteTx, execute, fetch_all
+from sluiceway.storage.database import ReadTx, WriteTx, count, execute, fetch_all
 from sluiceway.storage.queries import load
 
 QUERIES = load(__file__)
@@ -68,7 +68,7 @@ async def insert_key(tx: WriteTx, key: ApiKey, secret_hash: bytes) -> None:
 
 async def revoke_key(tx: WriteTx, organization_id: OrganizationId, key_id: KeyId, at: datetime) -> int:
     """Revoke a key; return how many there were to revoke (0 or 1)."""
-    return await execute(tx, QUERIES["revoke_key"], {"organization_id": organization_id, "id": key_id, "at": at})
+    return await count(tx, QUERIES["revoke_key"], {"organization_id": organization_id, "id": key_id, "at": at})
 
 
 async def set_calls_per_minute(

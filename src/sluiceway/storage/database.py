@@ -4,15 +4,14 @@ import asyncio
 import select
 from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Mapping
 from contextlib import asynccontextmanager, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import TracebackType
-from typing import Final, LiteralString, NewType, Self, TypeVar
+from typing import Final, LiteralString, Self, TypeVar
 
 import psycopg
-from psycopg import AsyncConnection, errors
+from psycopg import AsyncConnection, AsyncCursor, errors
 from psycopg.adapt import AdaptersMap
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
-from psycopg.pq import TransactionStatus
 from psycopg.rows import TupleRow
 from psycopg.types.numeric import Int8Dumper
 from psycopg.types.string import TextLoader
@@ -24,8 +23,6 @@ APPLICATION_ROLE: Final = "sluiceway_app"
 OLDEST_SERVER_VERSION: Final = 150000
 RETRY_DELAYS_S: Final = (0.005, 0.01, 0.02, 0.04, 0.08)
 
-ReadTx = NewType("ReadTx", AsyncConnection[TupleRow])
-WriteTx = NewType("WriteTx", ReadTx)
 Params = Mapping[str, object]
 T = TypeVar("T")
 
@@ -60,6 +57,7 @@ _READS_MUCH: Final[LiteralString] = """
            set_config('enable_material', 'on', true)
 """
 _INTERRUPTIONS: Final = (asyncio.CancelledError, GeneratorExit, KeyboardInterrupt, SystemExit)
+_COMMIT: Final = "COMMIT"
 _IDLE_SESSION_KILLED: Final = ("25P03", "25P04")
 
 
@@ -104,6 +102,21 @@ class UnsafeSettings(Exception):
     def __str__(self) -> str:
         """List the problems."""
         return "; ".join(self.problems)
+
+
+@dataclass(eq=False, slots=True)
+class ReadTx:
+    """A connection lent for reading."""
+
+    conn: AsyncConnection[TupleRow]
+
+
+@dataclass(eq=False, slots=True)
+class WriteTx(ReadTx):
+    """A transaction that may write."""
+
+    ahead: list[tuple[LiteralString, Params | None]] = field(default_factory=list)
+    """Statements whose results nobody waits for. They travel with the next one that somebody does wait for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,17 +230,18 @@ class Database:
         async with self._connection() as conn:
             attempt.conn, attempt.began = conn, asyncio.get_running_loop().time()
             await conn.execute("BEGIN")
+            tx = WriteTx(conn)
             try:
-                result = await work(WriteTx(ReadTx(conn)))
+                result = await work(tx)
+                attempt.is_committing = True
+                ended = await _run_after_the_others(tx, _COMMIT)
             except Exception:
                 # A connection that cannot even do this is thrown away by the pool; what `work` raised is the news.
                 with suppress(psycopg.Error):
                     await conn.rollback()
                 raise
-            # COMMIT would quietly roll back, and we would report a success that never happened.
-            assert conn.info.transaction_status is TransactionStatus.INTRANS, "a failed statement was swallowed"
-            attempt.is_committing = True
-            await conn.commit()
+            # COMMIT quietly rolls back after a failure, and we would report a success that never happened.
+            assert ended.statusmessage == "COMMIT", "a failed statement was swallowed"
             return result
 
     @asynccontextmanager
@@ -271,7 +285,7 @@ class _Attempt:
 
 async def fetch_all(tx: ReadTx, query: LiteralString, params: Params | None = None) -> list[TupleRow]:
     """Run a query and return all its rows."""
-    cursor = await tx.execute(query, params)
+    cursor = await _run_after_the_others(tx, query, params)
     return await cursor.fetchall()
 
 
@@ -284,34 +298,47 @@ async def fetch_one(tx: ReadTx, query: LiteralString, params: Params | None = No
 
 async def stream(tx: ReadTx, query: LiteralString, params: Params | None = None) -> AsyncGenerator[TupleRow]:
     """Run a query inside a snapshot and give its rows a few at a time: there may be more than fit into memory."""
-    async with tx.cursor("stream") as cursor:
+    async with tx.conn.cursor("stream") as cursor:
         cursor.itersize = _STREAMED_AT_ONCE
         await cursor.execute(query, params)
         async for row in cursor:
             yield row
 
 
-async def execute(tx: WriteTx, query: LiteralString, params: Params | None = None) -> int:
-    """Run a statement and return how many rows it touched; inside `pipeline` that is not known yet: -1."""
-    cursor = await tx.execute(query, params)
+async def execute(tx: WriteTx, query: LiteralString, params: Params | None = None) -> None:
+    """Run a statement whose result nobody waits for: it travels with the next one, which then raises its failure."""
+    tx.ahead.append((query, params))
+
+
+async def count(tx: WriteTx, query: LiteralString, params: Params | None = None) -> int:
+    """Run a statement and tell how many rows it touched."""
+    cursor = await _run_after_the_others(tx, query, params)
     return cursor.rowcount
 
 
-@asynccontextmanager
-async def pipeline(tx: ReadTx) -> AsyncGenerator[None]:
-    """Send every `execute` of the block without waiting for answers; the first failure is raised by its end.
-
-    A `fetch_*` inside waits for the answers of everything before it.
-    """
-    async with tx.pipeline():
-        yield
+async def _run_after_the_others(
+    tx: ReadTx, query: LiteralString, params: Params | None = None
+) -> AsyncCursor[TupleRow]:
+    """Run a statement, and before it those that nobody waited for, in one round trip. Raises the first failure."""
+    if not isinstance(tx, WriteTx) or not tx.ahead:
+        return await tx.conn.execute(query, params)
+    ahead, tx.ahead = tx.ahead, []
+    async with tx.conn.pipeline() as together:
+        for statement, values in ahead:
+            await tx.conn.execute(statement, values)
+        cursor = await tx.conn.execute(query, params)
+        if query != _COMMIT:
+            # The block's end asks for what it has not read yet, and then the server does not count us as idle: in a
+            # transaction that goes on it would wait for us for ever.
+            await together.sync()
+    return cursor
 
 
 async def check_durability(tx: ReadTx, *, is_unsafe_allowed: bool = False) -> None:
     """Refuse a server that could lose a committed posting. Raises UnsafeSettings; an old server is refused always."""
-    if tx.info.server_version < OLDEST_SERVER_VERSION:
+    if tx.conn.info.server_version < OLDEST_SERVER_VERSION:
         raise UnsafeSettings(
-            (f"PostgreSQL 15 or later is needed, this is {tx.info.parameter_status('server_version')}",)
+            (f"PostgreSQL 15 or later is needed, this is {tx.conn.info.parameter_status('server_version')}",)
         )
     rows = await fetch_all(
         tx,

@@ -2,13 +2,16 @@
 
 from collections.abc import Collection, Iterable
 from datetime import datetime
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from sluiceway.domain.ids import OrganizationId
-from sluiceway.storage.database import ReadTx, WriteTx, fetch_all
+from sluiceway.storage.database import ReadTx, WriteTx, execute, fetch_all
 from sluiceway.storage.queries import load
 
 QUERIES = load(__file__)
+
+CLAIMED: Final = "idempotency_pkey"
+"""The constraint that refuses a key which somebody else has claimed."""
 
 
 class ClaimKey(NamedTuple):
@@ -36,11 +39,11 @@ class Remembered(NamedTuple):
     answer: bytes
 
 
-async def claim(tx: WriteTx, claims: Collection[Claim], at: datetime) -> set[ClaimKey]:
-    """Claim keys; return those that nobody had claimed before."""
+async def claim(tx: WriteTx, claims: Collection[Claim], at: datetime) -> None:
+    """Claim keys. The transaction fails by the constraint CLAIMED when somebody else has claimed one of them."""
     if not claims:
-        return set()
-    rows = await fetch_all(
+        return
+    await execute(
         tx,
         QUERIES["claim"],
         {
@@ -51,7 +54,6 @@ async def claim(tx: WriteTx, claims: Collection[Claim], at: datetime) -> set[Cla
             "at": at,
         },
     )
-    return {ClaimKey(*row) for row in rows}
 
 
 async def find_answers(tx: ReadTx, keys: Collection[ClaimKey]) -> dict[ClaimKey, Remembered]:

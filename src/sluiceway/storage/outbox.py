@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from sluiceway.domain.ids import OrganizationId
 from sluiceway.domain.webhooks import EventKind
-from sluiceway.storage.database import ReadTx, WriteTx, execute, fetch_all
+from sluiceway.storage.database import ReadTx, WriteTx, count, execute, fetch_all
 from sluiceway.storage.queries import load
 
 __all__ = [
@@ -72,4 +72,4 @@ async def organizations_with_old_events(tx: ReadTx, before_id: str) -> list[Orga
 async def forget_events(tx: WriteTx, organization_id: OrganizationId, before_id: str, limit: int) -> int:
     """Delete facts that are older than an id, the oldest first; return how many."""
     row = {"organization_id": organization_id, "before_id": before_id, "limit": limit}
-    return await execute(tx, QUERIES["forget_events"], row)
+    return await count(tx, QUERIES["forget_events"], row)

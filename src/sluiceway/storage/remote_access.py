@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from sluiceway.domain.ids import AccountId, OrganizationId, RuleId, RuleSecretId, TokenId
-from sluiceway.storage.database import ReadTx, WriteTx, execute, fetch_all
+from sluiceway.storage.database import ReadTx, WriteTx, count, execute, fetch_all
 from sluiceway.storage.queries import load
 
 QUERIES = load(__file__)
@@ -122,7 +122,7 @@ async def insert_rule_secrets(
 
 async def revoke_token(tx: WriteTx, organization_id: OrganizationId, token_id: TokenId, at: datetime) -> int:
     """Revoke a token; return how many there were to revoke (0 or 1)."""
-    return await execute(tx, QUERIES["revoke_token"], {"organization_id": organization_id, "id": token_id, "at": at})
+    return await count(tx, QUERIES["revoke_token"], {"organization_id": organization_id, "id": token_id, "at": at})
 
 
 async def revoke_rule_secret(
@@ -130,7 +130,7 @@ async def revoke_rule_secret(
 ) -> int:
     """Revoke a rule's secret; return how many there were to revoke (0 or 1)."""
     row = {"organization_id": organization_id, "id": secret_id, "at": at}
-    return await execute(tx, QUERIES["revoke_rule_secret"], row)
+    return await count(tx, QUERIES["revoke_rule_secret"], row)
 
 
 async def list_tokens(tx: ReadTx, organization_id: OrganizationId) -> list[AccessToken]:

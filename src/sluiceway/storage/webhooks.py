@@ -6,7 +6,7 @@ from typing import Final, LiteralString, NamedTuple
 
 from sluiceway.domain.ids import DeliveryId, EndpointId, OrganizationId
 from sluiceway.domain.webhooks import Because, DeliveryStatus, EventKind
-from sluiceway.storage.database import ReadTx, WriteTx, execute, fetch_all, fetch_one
+from sluiceway.storage.database import ReadTx, WriteTx, count, execute, fetch_all, fetch_one
 from sluiceway.storage.queries import load
 
 QUERIES = load(__file__)
@@ -154,7 +154,7 @@ async def rotate_secret(
 ) -> int:
     """Give an endpoint a new secret; the old one signs too until then. Returns how many there were (0 or 1)."""
     row = {"organization_id": organization_id, "id": endpoint_id, "secret": secret, "until": until}
-    return await execute(tx, QUERIES["rotate_secret"], row)
+    return await count(tx, QUERIES["rotate_secret"], row)
 
 
 async def disable_endpoint(
@@ -162,12 +162,12 @@ async def disable_endpoint(
 ) -> int:
     """Disable an endpoint that is enabled; return how many there were (0 or 1)."""
     row = {"organization_id": organization_id, "id": endpoint_id, "because": because.value, "at": at}
-    return await execute(tx, QUERIES["disable_endpoint"], row)
+    return await count(tx, QUERIES["disable_endpoint"], row)
 
 
 async def enable_endpoint(tx: WriteTx, organization_id: OrganizationId, endpoint_id: EndpointId, at: datetime) -> int:
     """Enable an endpoint that is disabled; return how many there were (0 or 1)."""
-    return await execute(
+    return await count(
         tx, QUERIES["enable_endpoint"], {"organization_id": organization_id, "id": endpoint_id, "at": at}
     )
 
@@ -299,4 +299,4 @@ async def organizations_with_old_deliveries(tx: ReadTx, before_id: str) -> list[
 async def forget_deliveries(tx: WriteTx, organization_id: OrganizationId, before_id: str, limit: int) -> int:
     """Delete messages from the log that are older than an id, the oldest first; return how many."""
     row = {"organization_id": organization_id, "before_id": before_id, "limit": limit}
-    return await execute(tx, QUERIES["forget_deliveries"], row)
+    return await count(tx, QUERIES["forget_deliveries"], row)
