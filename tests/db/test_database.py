@@ -57,7 +57,7 @@ async def test_times_come_back_aware_and_in_utc(jars_url: str, monkeypatch: pyte
 
 
 async def test_a_statement_is_prepared_once_whatever_the_size_of_its_numbers(jars: Database):
-    async with jars.read() as tx:
+    async with jars.lend() as tx:
         for cents in (1, 70_000, 5_000_000_000):
             await fetch_all(
                 tx,

@@ -127,7 +127,7 @@ async def test_a_cancelled_statement_is_stopped_and_its_connection_is_not_used_a
             await _add(tx, 1, 5)
             await execute(tx, "SELECT pg_sleep(60), 'asleep'")
 
-        async with database.read() as tx:
+        async with database.lend() as tx:
             before = tx.conn.info.backend_pid
         task = asyncio.create_task(database.write(sleep))
         await asyncio.to_thread(_wait_for_backend, jars_url, "query LIKE '%asleep%'")
@@ -135,7 +135,7 @@ async def test_a_cancelled_statement_is_stopped_and_its_connection_is_not_used_a
         with pytest.raises(asyncio.CancelledError):
             await task
 
-        async with database.read() as tx:
+        async with database.lend() as tx:
             assert tx.conn.info.backend_pid != before
             assert await fetch_one(tx, "SELECT 'mine'") == ("mine",)
         assert await _cents(database) == [100, 100]
@@ -143,10 +143,12 @@ async def test_a_cancelled_statement_is_stopped_and_its_connection_is_not_used_a
 
 async def test_an_exhausted_pool_says_so(jars_url: str):
     options = DatabaseOptions(min_connections=1, max_connections=1, wait_for_connection_s=0.1)
-    async with Database(jars_url, options) as database, database.read():
+    async with Database(jars_url, options) as database, database.lend():
         with pytest.raises(DatabaseUnavailable, match="no connection became free"):
-            async with database.read():
+            async with database.lend():
                 pytest.fail("there was a second connection")
+        with pytest.raises(DatabaseUnavailable, match="no connection became free"):
+            await _cents(database)
     assert not _sessions(jars_url, "1 FROM pg_stat_activity WHERE query LIKE '%asleep%' AND state = 'active'")
 
 
@@ -266,7 +268,7 @@ async def test_a_server_that_stands_still_does_not_hold_its_callers_forever(jars
 
 
 async def test_a_peer_that_vanished_is_noticed_in_fifteen_seconds(jars_url: str):
-    async with Relay.between(jars_url) as relay, Database(relay.url) as database, database.read() as tx:
+    async with Relay.between(jars_url) as relay, Database(relay.url) as database, database.lend() as tx:
         with socket.socket(fileno=socket.dup(tx.conn.pgconn.socket)) as wire:
             waiting_ms = wire.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT)
             idle_s = wire.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE)

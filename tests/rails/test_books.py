@@ -9,7 +9,7 @@ from sluiceway.domain.ach import ReturnCode, eastern_day, is_banking_day
 from sluiceway.domain.ledger import ExternalKind
 from sluiceway.storage.bank import BankCheck, find_bank_mismatches, list_payments
 from sluiceway.storage.bank_rows import BankAccountState, EventKind
-from sluiceway.storage.database import ConstraintViolated, Database, ReadTx, WriteTx, execute
+from sluiceway.storage.database import ConstraintViolated, Database, LentTx, WriteTx, execute
 from tests.rails.customer import Customer, eastern, mismatches, new_customer
 
 TABLES = ("bank_account", "bank_entry", "bank_report", "bank_event", "bank_payment")
@@ -116,9 +116,9 @@ async def test_the_audit_finds(customer: Customer, database_url: str, statement:
     await with_something_booked(customer)
 
     async with await psycopg.AsyncConnection.connect(database_url) as conn:
-        before = {one: await find_bank_mismatches(ReadTx(conn), one, 10) for one in BankCheck}
+        before = {one: await find_bank_mismatches(LentTx(conn), one, 10) for one in BankCheck}
         await conn.execute(statement.encode())
-        count, found = await find_bank_mismatches(ReadTx(conn), check, 10)
+        count, found = await find_bank_mismatches(LentTx(conn), check, 10)
         await conn.rollback()
 
     assert set(map(repr, before.values())) == {"(0, [])"}

@@ -440,7 +440,7 @@ async def test_the_application_itself_cannot_change_what_it_has_recorded(logged:
         "DELETE FROM audit_batch", "DELETE FROM audit_head",
     ):  # fmt: skip
         with pytest.raises(psycopg.errors.InsufficientPrivilege):
-            async with logged.engine.database.read() as tx:
+            async with logged.engine.database.lend() as tx:
                 await tx.conn.execute(statement.encode())
 
 

@@ -13,7 +13,7 @@ from sluiceway.services.engine import Engine
 from sluiceway.storage import audit as stored
 from sluiceway.storage.audit import Check, Examined, Ran
 from sluiceway.storage.bank import BankCheck, find_bank_mismatches
-from sluiceway.storage.database import ReadTx
+from sluiceway.storage.database import LentTx, ReadTx
 
 EXAMPLES: Final = 5
 DEFINITIONS: Final = "definitions_are_as_signed"
@@ -190,7 +190,7 @@ async def _check_definitions(tx: ReadTx, examined: Examined) -> CheckResult:
     return CheckResult(DEFINITIONS, promise, examined.revisions, "revisions", violations, tuple(examples))
 
 
-async def _check_log(tx: ReadTx, known: tuple[KnownHead, ...]) -> CheckResult:
+async def _check_log(tx: LentTx, known: tuple[KnownHead, ...]) -> CheckResult:
     report = await check_chains(tx, known, most=EXAMPLES)
     examples = tuple(
         Violation(found.organization_id, "batch", None, str(found.number), found.expected, found.found)

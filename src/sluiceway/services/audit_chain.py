@@ -8,7 +8,7 @@ from sluiceway.domain.audit import digest_of, first_link, next_link
 from sluiceway.domain.ids import OrganizationId
 from sluiceway.services.engine import Engine
 from sluiceway.storage.audit_log import Chained, Head, every_batch, heads
-from sluiceway.storage.database import ReadTx
+from sluiceway.storage.database import LentTx
 
 EMPTY: Final = "nothing"
 _EXAMPLES: Final = 20
@@ -56,7 +56,7 @@ class _Chain:
     entries: int = 0
 
 
-async def check_chains(tx: ReadTx, known: tuple[KnownHead, ...] = (), *, most: int) -> ChainReport:
+async def check_chains(tx: LentTx, known: tuple[KnownHead, ...] = (), *, most: int) -> ChainReport:
     """Go through every organization's log in one snapshot; give at most `most` examples of what is wrong.
 
     Someone who may write to the database can rewrite the whole log with its hashes. Heads that were written down

@@ -125,7 +125,7 @@ async def identify_calls(engine: Engine, hashes: Sequence[bytes | None], find: F
     calls = Counter(secret_hash for secret_hash in hashes if secret_hash is not None)
     if not calls:
         return [Unauthenticated() for _ in hashes]
-    async with engine.database.read() as tx:
+    async with engine.database.lend() as tx:
         taken = await take_calls(tx, calls)
         known = await find(tx, taken.keys())
     nth: Counter[bytes] = Counter()

@@ -8,7 +8,7 @@ from typing import Any, Final, NamedTuple
 from sluiceway.domain.access import Actor, ActorKind
 from sluiceway.domain.audit import Act, AuditEntry, Outcome, digest_of
 from sluiceway.domain.ids import OrganizationId, least_id
-from sluiceway.storage.database import ReadTx, WriteTx, execute, fetch_all, stream
+from sluiceway.storage.database import LentTx, ReadTx, WriteTx, execute, fetch_all
 from sluiceway.storage.queries import load
 
 QUERIES = load(__file__)
@@ -148,10 +148,10 @@ def _least_id(at: datetime | None, slack: timedelta) -> str | None:
         return None
 
 
-async def every_batch(tx: ReadTx) -> AsyncGenerator[Chained]:
+async def every_batch(tx: LentTx) -> AsyncGenerator[Chained]:
     """Go through all batches of all organizations, in the order of their chains."""
     current: Chained | None = None
-    async for row in stream(tx, QUERIES["every_entry"]):
+    async for row in tx.stream(QUERIES["every_entry"]):
         organization_id, number = OrganizationId(row[0]), row[1]
         if current is None or (current.organization_id, current.number) != (organization_id, number):
             if current is not None:

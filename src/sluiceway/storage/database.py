@@ -2,14 +2,14 @@
 
 import asyncio
 import select
-from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
 from contextlib import asynccontextmanager, contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Final, LiteralString, Self, TypeVar
 
 import psycopg
-from psycopg import AsyncConnection, AsyncCursor, errors
+from psycopg import AsyncConnection, errors
 from psycopg.adapt import AdaptersMap
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.rows import TupleRow
@@ -18,19 +18,39 @@ from psycopg.types.string import TextLoader
 from psycopg_pool import AsyncConnectionPool, PoolClosed, PoolTimeout, TooManyRequests
 
 from sluiceway.storage.arrays import ArrayDumper
+from sluiceway.storage.transactions import COMMIT, LentTx, Params, ReadTx, SharedReads, WriteTx
+
+__all__ = [
+    "APPLICATION_ROLE",
+    "OLDEST_SERVER_VERSION",
+    "RETRY_DELAYS_S",
+    "SESSION",
+    "ConstraintViolated",
+    "Database",
+    "DatabaseOptions",
+    "DatabaseUnavailable",
+    "LentTx",
+    "Locked",
+    "ReadTx",
+    "UnsafeSettings",
+    "WriteTx",
+    "check_durability",
+    "count",
+    "execute",
+    "fetch_all",
+    "fetch_one",
+]
 
 APPLICATION_ROLE: Final = "sluiceway_app"
 OLDEST_SERVER_VERSION: Final = 150000
 RETRY_DELAYS_S: Final = (0.005, 0.01, 0.02, 0.04, 0.08)
 
-Params = Mapping[str, object]
 T = TypeVar("T")
 
 # The first execution of a statement on a connection is parsed, from the second on it is prepared.
 _PREPARE_THRESHOLD: Final = 1
 # More than there are queries in this package, so that no prepared statement pushes out another.
 _PREPARED_MAX: Final = 1000
-_STREAMED_AT_ONCE: Final = 2000
 _CONNECT_TIMEOUT_S: Final = 5
 _MAX_IDLE_S: Final = 300.0
 # The pool doubles the pause between attempts for as long as this, so left at minutes it would sleep on for minutes when
@@ -57,7 +77,6 @@ _READS_MUCH: Final[LiteralString] = """
            set_config('enable_material', 'on', true)
 """
 _INTERRUPTIONS: Final = (asyncio.CancelledError, GeneratorExit, KeyboardInterrupt, SystemExit)
-_COMMIT: Final = "COMMIT"
 _IDLE_SESSION_KILLED: Final = ("25P03", "25P04")
 
 
@@ -104,21 +123,6 @@ class UnsafeSettings(Exception):
         return "; ".join(self.problems)
 
 
-@dataclass(eq=False, slots=True)
-class ReadTx:
-    """A connection lent for reading."""
-
-    conn: AsyncConnection[TupleRow]
-
-
-@dataclass(eq=False, slots=True)
-class WriteTx(ReadTx):
-    """A transaction that may write."""
-
-    ahead: list[tuple[LiteralString, Params | None]] = field(default_factory=list)
-    """Statements whose results nobody waits for. They travel with the next one that somebody does wait for."""
-
-
 @dataclass(frozen=True, slots=True)
 class DatabaseOptions:
     """What a deployment may choose about its connections."""
@@ -154,6 +158,7 @@ class Database:
             configure=_configure,
             check=_check_still_open,
         )
+        self._shared = SharedReads(self._connection)
 
     async def open(self) -> None:
         """Connect, so that a wrong address or password is known now. Raises DatabaseUnavailable."""
@@ -182,16 +187,25 @@ class Database:
 
     @asynccontextmanager
     async def read(self) -> AsyncGenerator[ReadTx]:
-        """Lend a connection for reading, without BEGIN: each statement sees the newest committed state.
+        """Read, without BEGIN: each statement sees the newest committed state and shares its round trip with others.
+
+        Raises DatabaseUnavailable.
+        """
+        with _translated():
+            yield self._shared
+
+    @asynccontextmanager
+    async def lend(self) -> AsyncGenerator[LentTx]:
+        """Lend a connection, without BEGIN, for statements whose locks must not wait for what others read.
 
         Raises DatabaseUnavailable.
         """
         with _translated():
             async with self._connection() as conn:
-                yield ReadTx(conn)
+                yield LentTx(conn)
 
     @asynccontextmanager
-    async def snapshot(self) -> AsyncGenerator[ReadTx]:
+    async def snapshot(self) -> AsyncGenerator[LentTx]:
         """Lend a connection whose statements all see one state of the database, and which cannot write.
 
         Raises DatabaseUnavailable.
@@ -201,7 +215,7 @@ class Database:
                 await conn.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
                 await conn.execute(_READS_MUCH)
                 try:
-                    yield ReadTx(conn)
+                    yield LentTx(conn)
                 finally:
                     with suppress(psycopg.Error):
                         await conn.rollback()
@@ -234,7 +248,7 @@ class Database:
             try:
                 result = await work(tx)
                 attempt.is_committing = True
-                ended = await _run_after_the_others(tx, _COMMIT)
+                ended = await tx.run(COMMIT)
             except Exception:
                 # A connection that cannot even do this is thrown away by the pool; what `work` raised is the news.
                 with suppress(psycopg.Error):
@@ -285,8 +299,7 @@ class _Attempt:
 
 async def fetch_all(tx: ReadTx, query: LiteralString, params: Params | None = None) -> list[TupleRow]:
     """Run a query and return all its rows."""
-    cursor = await _run_after_the_others(tx, query, params)
-    return await cursor.fetchall()
+    return await tx.fetch_all(query, params)
 
 
 async def fetch_one(tx: ReadTx, query: LiteralString, params: Params | None = None) -> TupleRow | None:
@@ -296,15 +309,6 @@ async def fetch_one(tx: ReadTx, query: LiteralString, params: Params | None = No
     return rows[0] if rows else None
 
 
-async def stream(tx: ReadTx, query: LiteralString, params: Params | None = None) -> AsyncGenerator[TupleRow]:
-    """Run a query inside a snapshot and give its rows a few at a time: there may be more than fit into memory."""
-    async with tx.conn.cursor("stream") as cursor:
-        cursor.itersize = _STREAMED_AT_ONCE
-        await cursor.execute(query, params)
-        async for row in cursor:
-            yield row
-
-
 async def execute(tx: WriteTx, query: LiteralString, params: Params | None = None) -> None:
     """Run a statement whose result nobody waits for: it travels with the next one, which then raises its failure."""
     tx.ahead.append((query, params))
@@ -312,34 +316,17 @@ async def execute(tx: WriteTx, query: LiteralString, params: Params | None = Non
 
 async def count(tx: WriteTx, query: LiteralString, params: Params | None = None) -> int:
     """Run a statement and tell how many rows it touched."""
-    cursor = await _run_after_the_others(tx, query, params)
+    cursor = await tx.run(query, params)
     return cursor.rowcount
-
-
-async def _run_after_the_others(
-    tx: ReadTx, query: LiteralString, params: Params | None = None
-) -> AsyncCursor[TupleRow]:
-    """Run a statement, and before it those that nobody waited for, in one round trip. Raises the first failure."""
-    if not isinstance(tx, WriteTx) or not tx.ahead:
-        return await tx.conn.execute(query, params)
-    ahead, tx.ahead = tx.ahead, []
-    async with tx.conn.pipeline() as together:
-        for statement, values in ahead:
-            await tx.conn.execute(statement, values)
-        cursor = await tx.conn.execute(query, params)
-        if query != _COMMIT:
-            # The block's end asks for what it has not read yet, and then the server does not count us as idle: in a
-            # transaction that goes on it would wait for us for ever.
-            await together.sync()
-    return cursor
 
 
 async def check_durability(tx: ReadTx, *, is_unsafe_allowed: bool = False) -> None:
     """Refuse a server that could lose a committed posting. Raises UnsafeSettings; an old server is refused always."""
-    if tx.conn.info.server_version < OLDEST_SERVER_VERSION:
-        raise UnsafeSettings(
-            (f"PostgreSQL 15 or later is needed, this is {tx.conn.info.parameter_status('server_version')}",)
-        )
+    [(number, version)] = await fetch_all(
+        tx, "SELECT current_setting('server_version_num')::integer, current_setting('server_version')"
+    )
+    if number < OLDEST_SERVER_VERSION:
+        raise UnsafeSettings((f"PostgreSQL 15 or later is needed, this is {version}",))
     rows = await fetch_all(
         tx,
         "SELECT name, setting FROM pg_settings"
