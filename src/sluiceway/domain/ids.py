@@ -44,9 +44,13 @@ class IdKind(Enum):
 
 _ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 _BASE32_LENGTH = 26
-_PAIRS = tuple(high + low for high in _ALPHABET for low in _ALPHABET)
-_UPPER = {letter: value for value, letter in enumerate(_ALPHABET)} | {"O": 0, "I": 1, "L": 1}
-_VALUES = _UPPER | {letter.lower(): value for letter, value in _UPPER.items()}
+_TWO = tuple(first + second for first in _ALPHABET for second in _ALPHABET)
+_THREE = tuple(two + third for two in _TWO for third in _ALPHABET)
+_PYTHONS_DIGITS = "0123456789ABCDEFGHIJKLMNOPQRSTUV"
+# From every ASCII character to the digit that `int` reads in base 32; those that are none, to what it refuses.
+_DIGITS = dict.fromkeys(range(128), ord("!"))
+_DIGITS |= str.maketrans(_ALPHABET + _ALPHABET.lower(), _PYTHONS_DIGITS * 2)
+_DIGITS |= str.maketrans("OILoil", "011011")
 _HEX = frozenset("0123456789abcdefABCDEF")
 _LAST_PLACE = 63
 _UUID_HYPHENS = (8, 13, 18, 23)
@@ -71,19 +75,22 @@ def parse_id(kind: IdKind, text: str) -> str | None:
 def to_base32(value: str) -> str:
     """Write the 128 bits of canonical UUID text as 26 letters of Crockford base32."""
     bits = int(value.replace("-", ""), 16)
-    return "".join([_PAIRS[(bits >> shift) & 1023] for shift in range(120, -1, -10)])
+    # Written out, because every id of every answer passes here: a loop takes twice as long.
+    return (
+        f"{_TWO[bits >> 120]}{_THREE[bits >> 105 & 32767]}{_THREE[bits >> 90 & 32767]}{_THREE[bits >> 75 & 32767]}"
+        f"{_THREE[bits >> 60 & 32767]}{_THREE[bits >> 45 & 32767]}{_THREE[bits >> 30 & 32767]}"
+        f"{_THREE[bits >> 15 & 32767]}{_THREE[bits & 32767]}"
+    )
 
 
 def from_base32(text: str) -> str | None:
     """Read 26 letters of Crockford base32 (any case; O, I, L as digits) into UUID text, or None."""
-    if len(text) != _BASE32_LENGTH:
+    if len(text) != _BASE32_LENGTH or not text.isascii():
         return None
-    bits = 0
-    for letter in text:
-        value = _VALUES.get(letter)
-        if value is None:
-            return None
-        bits = bits << 5 | value
+    try:
+        bits = int(text.translate(_DIGITS), 32)
+    except ValueError:
+        return None
     return _uuid_text(bits) if bits < 1 << 128 else None
 
 
