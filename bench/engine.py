@@ -4,6 +4,7 @@ import time
 from datetime import UTC, datetime
 from typing import Any
 
+from bench.figures import Row
 from sluiceway.domain.ids import AccountId, RuleId
 from sluiceway.domain.ledger import Account, AccountKind, Balance
 from sluiceway.domain.money import Cents
@@ -29,6 +30,9 @@ RULE: dict[str, Any] = {
 }
 
 
+_SECONDS = 1.0
+
+
 def plans_per_second(seconds: float) -> float:
     """Plan the same event again and again for so many seconds; return the best of five stretches."""
     rule, rule_id = read_rule(RULE), RuleId("rule")
@@ -46,3 +50,8 @@ def plans_per_second(seconds: float) -> float:
             count += 500
         best = max(best, count / (time.perf_counter() - started))
     return best
+
+
+def measure() -> list[Row]:
+    """Give the figure as a row."""
+    return [{"scenario": "engine", "per_second": round(plans_per_second(_SECONDS)), "errors": 0}]

@@ -1,138 +1,194 @@
 """A load generator: keep-alive connections that send one request at a time each, as fast as answers come.
 
-Run as a process of its own: reads a plan as JSON from standard input, prints what it measured as JSON.
+Run as a process of its own: reads a plan as JSON from standard input, prints what it measured as JSON. It shares the
+machine with the server, so it does as little as it can: requests are written in advance but for their number, and of an
+answer it reads the status and the length.
 """
 
-import asyncio
+import gc
+import itertools
 import json
 import random
+import select
+import socket
 import sys
 import time
-from collections.abc import Callable
+from array import array
+from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import cast
+from typing import Any
 
-import uvloop
+from bench.figures import each, latencies
+
+_LAST_ANSWERS_S = 30
+"""How long answers are waited for once nothing more is asked."""
+_CHOSEN_AHEAD = 1 << 16
+_BUFFER = bytearray(1 << 16)
+"""Where every caller receives: what is in it is looked at before the next one's answer."""
+_LENGTH = b"content-length: "
+_END_OF_HEAD = b"\r\n\r\n"
 
 
 @dataclass(frozen=True)
 class Target:
-    """One thing to ask for: `body` is sent as JSON; `{n}` in it becomes the number of the request."""
+    """One thing to ask for, `weight` times as often as one with a weight of 1; `body` is sent as JSON."""
 
     method: str
     path: str
     key: str
     body: str
     is_idempotent: bool
+    weight: float = 1
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What to ask, by how many callers at once, until the time is over or so many requests have been sent.
+
+    `run` makes idempotency keys of this run that no other has used.
+    """
+
+    host: str
+    port: int
+    seconds: float
+    callers: int
+    run: str
+    targets: list[Target]
+    most: int | None = None
 
 
 @dataclass
-class Counts:
-    """What came back."""
+class Seen:
+    """What came back: how long each answer took, in seconds, and how many there were of each status.
 
-    latencies_s: list[float] = field(default_factory=list)
-    statuses: dict[int, int] = field(default_factory=dict)
+    `lost` counts requests that were never answered: their connection ended, or nobody answered in time.
+    """
 
-
-class Connection(asyncio.Protocol):
-    """One keep-alive connection: sends the next request when the answer to the last one is complete."""
-
-    def __init__(self, next_request: Callable[[], bytes | None], counts: Counts, ended: asyncio.Future[None]) -> None:
-        self._next_request = next_request
-        self._counts = counts
-        self._ended = ended
-        self._buffer = b""
-        self._sent_at = 0.0
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Send the first request."""
-        self._transport = cast("asyncio.Transport", transport)
-        self._send()
-
-    def data_received(self, data: bytes) -> None:
-        """Count an answer when it is complete, and send the next request."""
-        self._buffer += data
-        head_end = self._buffer.find(b"\r\n\r\n")
-        if head_end < 0:
-            return
-        head = self._buffer[:head_end].lower()
-        at = head.find(b"content-length:")
-        length = int(head[at + 15 :].split(b"\r\n", 1)[0]) if at >= 0 else 0
-        if len(self._buffer) < head_end + 4 + length:
-            return
-        status = int(head[9:12])
-        self._counts.statuses[status] = self._counts.statuses.get(status, 0) + 1
-        self._counts.latencies_s.append(time.perf_counter() - self._sent_at)
-        self._buffer = b""
-        self._send()
-
-    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 -- the protocol's signature
-        """Say that this connection has ended."""
-        if not self._ended.done():
-            self._ended.set_result(None)
-
-    def _send(self) -> None:
-        request = self._next_request()
-        if request is None:
-            self._transport.close()
-            return
-        self._sent_at = time.perf_counter()
-        self._transport.write(request)
+    latencies_s: "array[float]" = field(default_factory=lambda: array("d"))
+    statuses: Counter[bytes] = field(default_factory=Counter[bytes])
+    lost: int = 0
 
 
-def requests(targets: list[Target], host: str, until: float, run: str) -> Callable[[], bytes | None]:
-    """Make requests at random targets, each with an idempotency key of its own, until the time is over."""
-    chance = random.Random(run)
-    count = 0
+class _Caller:
+    """A keep-alive connection, when it last asked, and what has come of an answer that is not complete."""
 
-    def next_request() -> bytes | None:
-        nonlocal count
-        if time.perf_counter() >= until:
-            return None
-        count += 1
-        target = chance.choice(targets)
-        body = target.body.replace("{n}", str(count)).encode()
-        idempotency = f"Idempotency-Key: {run}-{count}\r\n" if target.is_idempotent else ""
-        return (
-            f"{target.method} {target.path} HTTP/1.1\r\nHost: {host}\r\nAuthorization: ApiKey {target.key}\r\n"
-            f"Content-Type: application/json\r\n{idempotency}Content-Length: {len(body)}\r\n\r\n"
-        ).encode() + body
+    __slots__ = ("connection", "left", "sent_at", "status")
 
-    return next_request
+    def __init__(self, address: tuple[str, int]) -> None:
+        self.connection = socket.create_connection(address)
+        self.connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.connection.settimeout(0)
+        self.sent_at = 0.0
+        self.status = bytearray()
+        self.left = 0
 
 
-async def measure(plan: dict[str, object]) -> dict[str, object]:
-    """Run a plan: `host`, `port`, `connections`, `seconds`, `run`, `targets`."""
-    targets = [Target(**target) for target in plan["targets"]]  # type: ignore[attr-defined]
-    host, port = str(plan["host"]), int(str(plan["port"]))
-    counts = Counts()
-    started = time.perf_counter()
-    next_request = requests(targets, host, started + float(str(plan["seconds"])), str(plan["run"]))
-    loop = asyncio.get_running_loop()
-    ends = [loop.create_future() for _ in range(int(str(plan["connections"])))]
-    for ended in ends:
-        await loop.create_connection(lambda ended=ended: Connection(next_request, counts, ended), host, port)
-    await asyncio.gather(*ends)
-    took_s = time.perf_counter() - started
-    ordered = sorted(counts.latencies_s)
+def requests(plan: Plan) -> Iterator[bytes]:
+    """Write one request after the other, at random targets, each with an idempotency key of its own."""
+    chance = random.Random(plan.run)
+    rendered = [_render(plan, target) for target in plan.targets]
+    weights = [target.weight for target in plan.targets]
+    chosen = chance.choices(rendered, weights, k=_CHOSEN_AHEAD)
+    numbers = range(plan.most) if plan.most is not None else itertools.count()
+    for number, (before, after) in zip(numbers, itertools.cycle(chosen), strict=False):
+        yield b"%b%010d%b" % (before, number, after) if after else before
+
+
+def _render(plan: Plan, target: Target) -> tuple[bytes, bytes]:
+    """Write a request but for its number, which stands between the two parts; nothing follows where it has none."""
+    body = target.body.encode()
+    head = (
+        f"{target.method} {target.path} HTTP/1.1\r\nHost: {plan.host}\r\nAuthorization: ApiKey {target.key}\r\n"
+        f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n"
+    )
+    if not target.is_idempotent:
+        return head.encode() + b"\r\n" + body, b""
+    return f"{head}Idempotency-Key: {plan.run}-".encode(), _END_OF_HEAD + body
+
+
+def drive(plan: Plan) -> Seen:
+    """Keep every caller asking until the plan is over; return what they saw once the last answer has come."""
+    seen, asked = Seen(), requests(plan)
+    until = time.perf_counter() + plan.seconds
+    callers: dict[int, _Caller] = {}
+    with select.epoll() as poller:
+
+        def begin() -> None:
+            request = next(asked, None) if time.perf_counter() < until else None
+            if request is not None:
+                caller = _Caller((plan.host, plan.port))
+                callers[caller.connection.fileno()] = caller
+                poller.register(caller.connection, select.EPOLLIN)
+                caller.sent_at = time.perf_counter()
+                caller.connection.send(request)
+
+        for _ in range(plan.callers):
+            begin()
+        while callers and time.perf_counter() < until + _LAST_ANSWERS_S:
+            for number, _ in poller.poll(_LAST_ANSWERS_S):
+                caller = callers[number]
+                is_answered = _receive(caller, seen)
+                if is_answered is False:
+                    continue
+                request = next(asked, None) if time.perf_counter() < until else None
+                if is_answered and request is not None:
+                    caller.sent_at = time.perf_counter()
+                    caller.connection.send(request)
+                    continue
+                caller.connection.close()
+                del callers[number]
+                if not is_answered:
+                    seen.lost += 1
+                    begin()
+    seen.lost += len(callers)
+    return seen
+
+
+def _receive(caller: _Caller, seen: Seen) -> bool | None:
+    """Read what has come: True once the answer is complete, False while it is not, None if the connection has ended."""
+    try:
+        size = caller.connection.recv_into(_BUFFER)
+    except OSError:
+        return None
+    if not size:
+        return None
+    if caller.left:
+        caller.left -= size
+    else:
+        end = _BUFFER.find(_END_OF_HEAD, 0, size)
+        at = _BUFFER.find(_LENGTH, 0, end)
+        assert 0 < at < end, "our server sends the head in one piece, with the length of the body"
+        caller.status = _BUFFER[9:12]
+        caller.left = end + 4 + int(_BUFFER[at + 16 : _BUFFER.index(b"\r", at)]) - size
+    if caller.left:
+        return False
+    seen.latencies_s.append(time.perf_counter() - caller.sent_at)
+    seen.statuses[bytes(caller.status)] += 1
+    return True
+
+
+def measure(plan: Plan) -> dict[str, Any]:
+    """Run a plan and say what it showed."""
+    gc.disable()  # There is nothing to collect, and looking for it would count as the server's time.
+    started, cpu_before_s = time.perf_counter(), time.process_time()
+    seen = drive(plan)
+    took_s, cpu_s = time.perf_counter() - started, time.process_time() - cpu_before_s
+    count = len(seen.latencies_s)
+    good = sum(times for status, times in seen.statuses.items() if status.startswith(b"2"))
     return {
-        "requests": len(ordered),
+        "requests": count + seen.lost,
+        "errors": count + seen.lost - good,
+        "statuses": {status.decode(): times for status, times in seen.statuses.items()},
+        "lost": seen.lost,
         "seconds": round(took_s, 3),
-        "statuses": counts.statuses,
-        "per_second": round(len(ordered) / took_s, 1),
-        **{f"p{share}_ms": at_share(ordered, share) for share in (50, 95, 99)},
-        "max_ms": round(ordered[-1] * 1000, 2) if ordered else None,
-        "cpu_s": round(time.process_time(), 2),
+        "per_second": round(good / took_s, 1),
+        **latencies(seen.latencies_s),
+        "generator_cpu_s": round(cpu_s, 2),
+        "generator_us_per_request": each(cpu_s * 1_000_000, count),
     }
 
 
-def at_share(ordered: list[float], percent: int) -> float | None:
-    """Give the latency in milliseconds that so many percent of the answers stayed under."""
-    if not ordered:
-        return None
-    return round(ordered[min(len(ordered) - 1, len(ordered) * percent // 100)] * 1000, 2)
-
-
 if __name__ == "__main__":
-    uvloop.install()
-    print(json.dumps(asyncio.run(measure(json.load(sys.stdin)))))
+    given = json.load(sys.stdin)
+    print(json.dumps(measure(Plan(**given | {"targets": [Target(**target) for target in given["targets"]]}))))

@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from bench.engine import RULE
+from bench.figures import Row
 from sluiceway.domain.ids import AccountId, RuleId
 from sluiceway.domain.ledger import NOTHING, Account, AccountKind
 from sluiceway.domain.money import Cents
@@ -41,6 +42,11 @@ def events_per_second(events: int = EVENTS) -> float:
     took = time.perf_counter() - started
     assert len(player.runs) == events, "every deposit runs the rule"
     return events / took
+
+
+def measure() -> list[Row]:
+    """Give the figure as a row."""
+    return [{"scenario": "playing", "per_second": round(events_per_second()), "errors": 0}]
 
 
 if __name__ == "__main__":
