@@ -16,6 +16,7 @@ import time
 from array import array
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -83,6 +84,12 @@ class _Caller:
         self.status = bytearray()
         self.left = 0
 
+    def ask(self, request: bytes) -> None:
+        self.sent_at = time.perf_counter()
+        # Whoever has hung up is found out about when the answer is read.
+        with suppress(OSError):
+            self.connection.send(request)
+
 
 def requests(plan: Plan) -> Iterator[bytes]:
     """Write one request after the other, at random targets, each with an idempotency key of its own."""
@@ -114,14 +121,15 @@ def drive(plan: Plan) -> Seen:
     callers: dict[int, _Caller] = {}
     with select.epoll() as poller:
 
+        def next_request() -> bytes | None:
+            return next(asked, None) if time.perf_counter() < until else None
+
         def begin() -> None:
-            request = next(asked, None) if time.perf_counter() < until else None
-            if request is not None:
+            if request := next_request():
                 caller = _Caller((plan.host, plan.port))
                 callers[caller.connection.fileno()] = caller
                 poller.register(caller.connection, select.EPOLLIN)
-                caller.sent_at = time.perf_counter()
-                caller.connection.send(request)
+                caller.ask(request)
 
         for _ in range(plan.callers):
             begin()
@@ -129,18 +137,14 @@ def drive(plan: Plan) -> Seen:
             for number, _ in poller.poll(_LAST_ANSWERS_S):
                 caller = callers[number]
                 is_answered = _receive(caller, seen)
-                if is_answered is False:
-                    continue
-                request = next(asked, None) if time.perf_counter() < until else None
-                if is_answered and request is not None:
-                    caller.sent_at = time.perf_counter()
-                    caller.connection.send(request)
-                    continue
-                caller.connection.close()
-                del callers[number]
-                if not is_answered:
-                    seen.lost += 1
-                    begin()
+                if is_answered and (request := next_request()):
+                    caller.ask(request)
+                elif is_answered is not False:
+                    caller.connection.close()
+                    del callers[number]
+                    if is_answered is None:
+                        seen.lost += 1
+                        begin()
     seen.lost += len(callers)
     return seen
 
