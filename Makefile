@@ -67,10 +67,10 @@ contracts: setup ## Who may import whom
 check: lint types contracts ## All of it, cheapest first
 	@$(BIN)/pytest -n $(JOBS) -m 'not slow and not quality' $(ARGS)
 
-bench: setup ## The benchmarks, in full
+bench: setup ## The benchmarks, in full: over an hour (ARGS="--only hot,reads --seconds 60 --repeat 3")
 	@$(BIN)/python -m bench $(ARGS)
 
-bench-quick: setup ## The benchmarks, a minute's worth
+bench-quick: setup ## The benchmarks, a minute's worth: fails on errors and a dirty audit, never on times
 	@$(BIN)/python -m bench --quick $(ARGS)
 
 fmt: setup ## Format, and fix what ruff can fix

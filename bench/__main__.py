@@ -64,6 +64,7 @@ def compared(rows: list[Row]) -> list[Row]:
         | {
             "ratio_to_plain": ratio(row["per_second"], bases[PLAIN]),
             "ratio_to_plain_hot": ratio(row["per_second"], bases[PLAIN_HOT]),
+            "transfers_ratio_to_plain": ratio(row["transfers_per_second"], bases[PLAIN]),
             "ratio_to_tpcb": ratio(row["per_second"], bases[TPCB]),
         }
         for row in rows

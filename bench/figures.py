@@ -11,7 +11,7 @@ Row = dict[str, Any]
 PERCENTS = (50, 95, 99)
 SPREAD = ("per_second", "p99_ms")
 """Of what the least and the most of several runs are told, beside the median."""
-ADDED_UP = ("errors", "requests")
+ADDED_UP = ("errors", "lost")
 
 
 def percentile(ordered: Sequence[float], percent: float) -> float:

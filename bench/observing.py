@@ -14,14 +14,8 @@ _LONGEST_S = 600
 
 # By their ids, which begin with their time: what was there before is not read, however much it is.
 _MADE: LiteralString = """
-    SELECT coalesce(sum(e.count), 0)::bigint, coalesce(sum(t.count), 0)::bigint
-    FROM organization o
-    CROSS JOIN LATERAL (
-        SELECT count(*) FROM execution WHERE organization_id = o.id AND id >= %(since)s::uuid
-    ) AS e
-    CROSS JOIN LATERAL (
-        SELECT count(*) FROM transfer WHERE organization_id = o.id AND id >= %(since)s::uuid
-    ) AS t
+    SELECT (SELECT count(*) FROM execution WHERE organization_id = ANY (%(all)s::uuid[]) AND id >= %(since)s::uuid),
+           (SELECT count(*) FROM transfer WHERE organization_id = ANY (%(all)s::uuid[]) AND id >= %(since)s::uuid)
 """
 
 
@@ -79,7 +73,8 @@ class Observer:
 
     def made(self, since: datetime) -> Made:
         """Count what was made since an instant."""
-        [[executions, transfers]] = self.rows(_MADE, since=least_id(since))
+        everybody = [organization_id for [organization_id] in self.rows("SELECT id FROM organization")]
+        [[executions, transfers]] = self.rows(_MADE, all=everybody, since=least_id(since))
         return Made(executions, transfers)
 
     def settings(self) -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -24,6 +25,8 @@ from sluiceway.storage.migrate import migrate
 HOST = "127.0.0.1"
 ORGANIZATIONS, ACCOUNTS, RULES = 10, 50, 20
 _WARM_UP_S = 2.0
+_MOST_WARM_UP = 1 / 3
+"""Of a short run, so that a quick one is quick."""
 _OUR_CONNECTIONS = 40
 """What the server, a worker, the audit and the benchmark need beside the callers of a baseline."""
 _LEAST_CONNECTIONS = 100
@@ -31,10 +34,10 @@ _LEAST_CONNECTIONS = 100
 
 @dataclass(frozen=True)
 class Processes:
-    """The numbers of the processes under test; without `worker` the server settles too."""
+    """The numbers of the processes under test. Without `worker` the server settles too; `postgres` may be far away."""
 
     server: int
-    postgres: int
+    postgres: int | None
     worker: int | None
 
 
@@ -57,23 +60,19 @@ class Stage:
     ) -> Row:
         """Load the server, wait until everything that was accepted is settled, and say what that took."""
         callers, seconds = callers or self.options.callers, seconds or self.options.seconds
-        self.load(targets, callers, min(_WARM_UP_S, seconds))
+        self.load(targets, callers, min(_WARM_UP_S, seconds * _MOST_WARM_UP))
         self.observer.wait_until_settled()
         before = self.usage()
         seen = self.load(targets, callers, seconds)
         behind_s = self.observer.wait_until_settled()
         took_s, good = time.perf_counter() - before.clock, seen["requests"] - seen["errors"]
-        spent = self.spent_since(before)
-        if spent["executions"] != good:
-            # Other requests have written too, so what an execution takes is not to be seen here.
-            spent |= {"bytes_per_execution": None, "wal_bytes_per_execution": None}
         return {
             "scenario": scenario,
             **seen,
             "callers": callers,
             "settled_per_second": round(good / took_s, 1),
             "behind_s": round(behind_s, 2),
-            **spent,
+            **self.spent_since(before, good),
         }
 
     def load(self, targets: Sequence[Target], callers: int, seconds: float, most: int | None = None) -> Row:
@@ -100,30 +99,28 @@ class Stage:
             time.perf_counter(),
             now(),
             self.observer.size(),
-            cpu_seconds(pids.server),
-            cpu_seconds(pids.postgres),
-            cpu_seconds(pids.worker) if pids.worker else None,
+            {name: cpu_seconds(pid) for name, pid in asdict(pids).items() if pid is not None},
         )
 
-    def spent_since(self, before: "Usage") -> Row:
-        """Say what was used and made since, and how much the database has grown by each execution and transfer."""
+    def spent_since(self, before: "Usage", writes: int) -> Row:
+        """Say what was used and made since, and how much the database has grown by each execution and transfer.
+
+        What an execution takes is only to be seen where each of the `writes` made one.
+        """
         after, made = self.usage(), self.observer.made(before.at)
+        runs = made.executions if made.executions == writes else 0
         took_s = after.clock - before.clock
         grown, logged = after.size.database - before.size.database, after.size.wal - before.size.wal
-        row: Row = {
+        return {
             "executions": made.executions,
             "transfers": made.transfers,
             "transfers_per_second": round(made.transfers / took_s, 1),
-            "server_cpu_s": round(after.server_s - before.server_s, 2),
-            "postgres_cpu_s": round(after.postgres_s - before.postgres_s, 2),
-            "bytes_per_execution": each(grown, made.executions),
-            "wal_bytes_per_execution": each(logged, made.executions),
+            **{f"{name}_cpu_s": round(cpu_s - before.cpu_s[name], 2) for name, cpu_s in after.cpu_s.items()},
+            "bytes_per_execution": each(grown, runs),
+            "wal_bytes_per_execution": each(logged, runs),
             "bytes_per_transfer": each(grown, made.transfers),
             "wal_bytes_per_transfer": each(logged, made.transfers),
         }
-        if after.worker_s is not None and before.worker_s is not None:
-            row["worker_cpu_s"] = round(after.worker_s - before.worker_s, 2)
-        return row
 
 
 @dataclass(frozen=True)
@@ -133,20 +130,16 @@ class Usage:
     clock: float
     at: datetime
     size: Size
-    server_s: float
-    postgres_s: float
-    worker_s: float | None
+    cpu_s: dict[str, float]
+    """Of each process that there is, by what it is."""
 
 
 @contextmanager
 def stage(options: Options, *, has_worker: bool = False) -> Generator[Stage]:
-    """Set a stage: PostgreSQL as it is embedded, a migrated and filled database, the server, and perhaps a worker."""
+    """Set a stage: a database with towns, the server, and perhaps a worker."""
     amounts_port, port = free_port(), free_port()
-    # As many as there are by default, unless a baseline with a connection for each caller needs more.
-    connections = str(max(_LEAST_CONNECTIONS, options.callers + _OUR_CONNECTIONS))
     with ExitStack() as stack:
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="sluiceway-bench-")))
-        url = stack.enter_context(EmbeddedPostgres(folder, {"max_connections": connections}))
+        url, postgres = stack.enter_context(_database(options))
         asyncio.run(migrate(url))
         seeded = asyncio.run(seed(url, ORGANIZATIONS, ACCOUNTS, RULES))
         observer = stack.enter_context(Observer(url))
@@ -154,11 +147,25 @@ def stage(options: Options, *, has_worker: bool = False) -> Generator[Stage]:
         words = ["--no-worker"] if has_worker else []
         processes = Processes(
             stack.enter_context(server(url, port, *words, environment=environment)),
-            int((folder / "postgres" / "postmaster.pid").read_text(encoding="utf-8").splitlines()[0]),
+            postgres,
             stack.enter_context(worker(url)) if has_worker else None,
         )
         settings = {"server": {"words": words, **environment}, "postgres": observer.settings()}
         yield Stage(options, url, port, amounts_port, processes, observer, seeded, settings)
+
+
+@contextmanager
+def _database(options: Options) -> Generator[tuple[str, int | None]]:
+    """Give the database that `DATABASE_URL` names, or one of our own, with the number of the process that serves it."""
+    if given := os.environ.get("DATABASE_URL"):
+        yield given, None
+        return
+    # As many as there are by default, unless a baseline with a connection for each caller needs more.
+    connections = str(max(_LEAST_CONNECTIONS, options.callers + _OUR_CONNECTIONS))
+    with tempfile.TemporaryDirectory(prefix="sluiceway-bench-") as name:
+        folder = Path(name)
+        with EmbeddedPostgres(folder, {"max_connections": connections}) as url:
+            yield url, int((folder / "postgres" / "postmaster.pid").read_text(encoding="utf-8").splitlines()[0])
 
 
 def finish(it: Stage, what: str, rows: list[Row]) -> list[Row]:

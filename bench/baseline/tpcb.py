@@ -4,8 +4,6 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-from psycopg.conninfo import conninfo_to_dict
-
 from bench.figures import Row, latencies
 from sluiceway.storage.programs import program
 
@@ -45,6 +43,4 @@ def measure(url: str, callers: int, seconds: float) -> Row:
 
 
 def _pgbench(url: str, *words: str) -> None:
-    place = conninfo_to_dict(url)
-    where = [f"--host={place['host']}", f"--username={place['user']}", str(place["dbname"])]
-    subprocess.run([program("pgbench"), *words, *where], check=True, capture_output=True)
+    subprocess.run([program("pgbench"), *words, url], check=True, capture_output=True)

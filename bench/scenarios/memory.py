@@ -49,7 +49,7 @@ def _watched(it: Stage) -> list[Row]:
             time.sleep(_LOOK_EVERY_S)
         seen = json.loads(generator.stdout.read())
     it.observer.wait_until_settled()
-    load = {**seen, "callers": callers, **it.spent_since(before)}
+    load = {**seen, "callers": callers, **it.spent_since(before, seen["requests"])}
     return [{"scenario": f"memory-{name}", **load, **_told(points)} for name, points in kept.items()]
 
 

@@ -28,7 +28,7 @@ def remote(stage: Stage) -> list[Row]:
         " FROM remote_amount a JOIN execution e ON e.organization_id = a.organization_id AND e.id = a.execution_id"
         " WHERE a.amount IS NOT NULL AND e.completed = 1"
     )
-    spent = stage.spent_since(before)
+    spent = stage.spent_since(before, settled)
     all_s = stage.usage().clock - before.clock
     return [
         {

@@ -36,7 +36,7 @@ def schedules(stage: Stage) -> list[Row]:
             "seconds": round(max(lags_s, default=0.0), 3),
             "per_second": round(asked / max(lags_s), 1) if lags_s else None,
             **latencies(lags_s),
-            **stage.spent_since(before),
+            **stage.spent_since(before, asked),
             # Those that did not run, and those that ran twice.
             "errors": asked - rules + len(lags_s) - rules,
         }

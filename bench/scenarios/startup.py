@@ -26,7 +26,7 @@ def startup(options: Options) -> list[Row]:
 def _first_answer_s(folder: Path) -> float:
     port = free_port()
     began = time.perf_counter()
-    with running([SLUICEWAY, "serve", "--port", str(port), "--data-dir", folder]):
+    with running([SLUICEWAY, "serve", "--port", str(port), "--data-dir", folder], {"DATABASE_URL": ""}):
         wait_until_ready(port)
         return time.perf_counter() - began
 
