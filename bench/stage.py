@@ -60,7 +60,7 @@ class Stage:
     ) -> Row:
         """Load the server, wait until everything that was accepted is settled, and say what that took."""
         callers, seconds = callers or self.options.callers, seconds or self.options.seconds
-        self.load(targets, callers, min(_WARM_UP_S, seconds * _MOST_WARM_UP))
+        warm = self.load(targets, callers, min(_WARM_UP_S, seconds * _MOST_WARM_UP))
         self.observer.wait_until_settled()
         before = self.usage()
         seen = self.load(targets, callers, seconds)
@@ -73,6 +73,7 @@ class Stage:
             "settled_per_second": round(good / took_s, 1),
             "behind_s": round(behind_s, 2),
             **self.spent_since(before, good),
+            "errors": seen["errors"] + warm["errors"],
         }
 
     def load(self, targets: Sequence[Target], callers: int, seconds: float, most: int | None = None) -> Row:

@@ -10,6 +10,7 @@ from bench.load import Target
 from bench.processes import running, wait_until_listening
 from bench.stage import HOST, Stage
 from bench.world import trigger
+from sluiceway.domain.ids import least_id
 from sluiceway.storage.database import Database
 from sluiceway.wiring import engine_of
 
@@ -26,7 +27,8 @@ def remote(stage: Stage) -> list[Row]:
     [[settled, took_s]] = stage.observer.rows(
         "SELECT count(*), array_agg(extract(epoch FROM e.finished_at - e.created_at)::float8)"
         " FROM remote_amount a JOIN execution e ON e.organization_id = a.organization_id AND e.id = a.execution_id"
-        " WHERE a.amount IS NOT NULL AND e.completed = 1"
+        " WHERE a.amount IS NOT NULL AND e.completed = 1 AND e.id >= %(since)s::uuid",
+        since=least_id(before.at),
     )
     spent = stage.spent_since(before, settled)
     all_s = stage.usage().clock - before.clock
@@ -40,7 +42,7 @@ def remote(stage: Stage) -> list[Row]:
             **latencies(took_s or []),
             "callers": stage.options.callers,
             **spent,
-            "errors": seen["errors"] + seen["requests"] - settled,
+            "errors": max(seen["errors"], seen["requests"] - settled),
         }
     ]
 
