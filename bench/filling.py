@@ -194,7 +194,8 @@ def _write(url: str, past: Past, transfers: int) -> int:
         copying: list[Future[None]] = []
         while written < transfers:
             at = now()
-            for run in chance.choices(past.runs, k=RUNS_AT_ONCE):
+            # A run makes one transfer at least: the last ones may be too many, never too few.
+            for run in chance.choices(past.runs, k=min(RUNS_AT_ONCE, transfers - written)):
                 _repeat(past, run, at)
                 written += len(run.steps)
             for done in copying:
