@@ -1,23 +1,31 @@
--- name: append_batches
--- The last statement of a transaction, and under the last lock that it takes: whoever waits for it is waited for by
--- nobody. One batch for each organization, heads in order. The chain is made here, of the head as it is once it is ours.
-WITH added AS (
-    SELECT * FROM unnest(%(organization_ids)s::uuid[], %(counts)s::integer[], %(digests)s::bytea[])
-        AS a (organization_id, entries, digest)
-), head AS (
-    INSERT INTO audit_head AS h (organization_id, number, entries, hash)
-    SELECT organization_id, 1, entries, sha256(sha256(uuid_send(organization_id)) || int8send(1) || digest)
-    FROM added ORDER BY organization_id
-    ON CONFLICT (organization_id) DO UPDATE SET
-        number = h.number + 1, entries = h.entries + excluded.entries,
-        hash = sha256(h.hash || int8send(h.number + 1)
-            || (SELECT a.digest FROM added a WHERE a.organization_id = excluded.organization_id))
-    RETURNING organization_id, number, hash
-), batch AS (
-    INSERT INTO audit_batch (organization_id, number, entries, digest, hash)
-    SELECT a.organization_id, h.number, a.entries, a.digest, h.hash
-    FROM added a JOIN head h ON h.organization_id = a.organization_id
-)
+-- name: insert_head
+-- Every organization's log begins with its own name.
+INSERT INTO audit_head (organization_id, number, entries, hash)
+VALUES (%(organization_id)s::uuid, 0, 0, %(hash)s::bytea);
+
+-- name: move_heads
+-- Under the last lock that a transaction takes: whoever waits for it is waited for by nobody. Heads in order. The chain
+-- is made here, of the head as it is once it is ours.
+INSERT INTO audit_head AS h (organization_id, number, entries, digest, hash)
+SELECT a.organization_id, 1, a.entries, a.digest,
+       sha256(sha256(uuid_send(a.organization_id)) || int8send(1) || a.digest)
+FROM unnest(%(organization_ids)s::uuid[], %(counts)s::integer[], %(digests)s::bytea[])
+    AS a (organization_id, entries, digest)
+ORDER BY a.organization_id
+ON CONFLICT (organization_id) DO UPDATE SET
+    number = h.number + 1, entries = h.entries + excluded.entries, digest = excluded.digest,
+    hash = sha256(h.hash || int8send(h.number + 1) || excluded.digest);
+
+-- name: insert_batches
+-- Each organization's, as its head says now.
+INSERT INTO audit_batch (organization_id, number, entries, digest, hash)
+SELECT h.organization_id, h.number, a.entries, h.digest, h.hash
+FROM unnest(%(organization_ids)s::uuid[], %(counts)s::integer[]) AS a (organization_id, entries)
+JOIN audit_head h ON h.organization_id = a.organization_id
+WHERE h.organization_id = ANY (%(organization_ids)s::uuid[]);
+
+-- name: insert_entries
+-- In the batch that is the last one now.
 INSERT INTO audit_entry (organization_id, id, batch, position, at, actor_kind, actor_id, action, subject_id, path,
                          request_id, reason, outcome, error_code, is_replay)
 SELECT h.organization_id, e.id, h.number, e.position, e.at, e.actor_kind, e.actor_id, e.action, e.subject_id, e.path,
@@ -28,7 +36,8 @@ FROM unnest(%(entry_organization_ids)s::uuid[], %(ids)s::uuid[], %(positions)s::
             %(error_codes)s::text[], %(are_replays)s::boolean[])
     AS e (organization_id, id, position, at, actor_kind, actor_id, action, subject_id, path, request_id, reason,
           outcome, error_code, is_replay)
-JOIN head h ON h.organization_id = e.organization_id;
+JOIN audit_head h ON h.organization_id = e.organization_id
+WHERE h.organization_id = ANY (%(organization_ids)s::uuid[]);
 
 -- name: list_entries
 -- Newest first. Ids are in the order of real time, so a span of time is a stretch of each index, here a second wider

@@ -8,7 +8,9 @@ from typing import Any
 from sluiceway.domain.clocks import REAL_TIME, Clock
 from sluiceway.domain.ids import OrganizationId
 from sluiceway.domain.money import Cents
+from sluiceway.storage.audit_log import insert_head
 from sluiceway.storage.database import ReadTx, WriteTx, execute, fetch_all
+from sluiceway.storage.feeds import insert_feed
 from sluiceway.storage.queries import load
 
 QUERIES = load(__file__)
@@ -35,9 +37,11 @@ class Organization:
 async def insert_organization(
     tx: WriteTx, organization_id: OrganizationId, name: str, *, is_sandbox: bool, at: datetime
 ) -> None:
-    """Add an organization."""
+    """Add an organization, with the feed of what its bank reports, and the beginning of its audit log."""
     mode = "sandbox" if is_sandbox else "live"
     await execute(tx, QUERIES["insert_organization"], {"id": organization_id, "name": name, "mode": mode, "at": at})
+    await insert_head(tx, organization_id)
+    await insert_feed(tx, organization_id, organization_id)
 
 
 async def find_organizations(

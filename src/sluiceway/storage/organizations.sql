@@ -1,12 +1,6 @@
 -- name: insert_organization
--- With the feed of what its bank reports, and the beginning of its audit log.
-WITH made AS (
-    INSERT INTO organization (id, name, mode, created_at) VALUES (%(id)s::uuid, %(name)s, %(mode)s, %(at)s)
-    RETURNING id
-), head AS (
-    INSERT INTO audit_head (organization_id, number, entries, hash) SELECT id, 0, 0, sha256(uuid_send(id)) FROM made
-)
-INSERT INTO feed (organization_id, subject_id, due_at) SELECT id, id, '-infinity' FROM made;
+-- With a clock that is right, and automation that runs.
+INSERT INTO organization (id, name, mode, created_at) VALUES (%(id)s::uuid, %(name)s, %(mode)s, %(at)s);
 
 -- name: find_organizations
 -- The mode decides whether sandbox operations exist, the minimum how small a transfer may be.
