@@ -96,7 +96,9 @@ async def open_database(
 
     `is_patient` lets one transaction read everything, which takes longer than any request may.
     """
-    options = DatabaseOptions(max_connections=settings.max_connections)
+    options = DatabaseOptions(
+        max_connections=settings.max_connections, organizations_at_once=settings.organizations_per_transaction
+    )
     if is_patient:
         options = replace(options, transaction_timeout_s=PATIENCE_S)
     with postgres(settings) as url:
@@ -140,7 +142,7 @@ async def running(database: Database, settings: Settings, *, with_worker: bool =
         edge = Edge(engine)
         worker = None
         if with_worker:
-            worker = Worker(engine, organizations_at_once=settings.organizations_per_transaction)
+            worker = Worker(engine)
             hints.append(worker)
             await stack.enter_async_context(working(worker))
         stack.push_async_callback(edge.close)

@@ -24,10 +24,10 @@ _WRITES_OR_LOCKS = re.compile(r"\b(INSERT INTO|UPDATE|DELETE FROM|FOR (NO KEY )?
 _ORGANIZATION = r"%\((organization_ids?|locked_organizations)\)s::uuid"
 # The table of organizations is its own organization's row: there, its id is what names it.
 # Calls are counted before the organization is known.
-_BEFORE_IT_IS_KNOWN = {"rate_limits.take_calls"}
+_BEFORE_IT_IS_KNOWN = {"rate_limits.take_calls", "rate_limits.fill_buckets"}
 _NAMES_IT = re.compile(  # A pattern, not a query.
     rf"organization_id = ANY \({_ORGANIZATION}\[\]\)|organization_id = {_ORGANIZATION}"  # noqa: S608 -- a pattern
-    r"|INSERT INTO (?!organization\b)\w+ \(organization_id,"
+    r"|INSERT INTO (?!organization\b)\w+( AS \w+)? \(organization_id,"
     r"|organization WHERE id = ANY \(%\(ids\)s::uuid\[\]\)|INSERT INTO organization \(id,"
     r"|UPDATE organization SET [^()]+(\(\w+\)[^()]+)*WHERE id = %\(id\)s::uuid"
 )
@@ -107,6 +107,7 @@ def with_parameters(world: World, name: str) -> dict[str, Any]:
         "organization_id": world.organization_id,
         "organization_ids": [world.organization_id] * batch,
         "locked_organizations": [world.organization_id],
+        "only_organizations": [world.organization_id],
         "rule_id": world.rules["auto_save"].id,
         "now": _NOW + timedelta(days=30),
         "at": _NOW + timedelta(days=30),
@@ -121,7 +122,7 @@ def with_parameters(world: World, name: str) -> dict[str, Any]:
         "ids": executions,
         "statuses": ["EXECUTED"] * batch,
         "conditions_not_met": [False] * batch,
-        "transfer_ids": ["{}"] * batch,
+        "transfer_ids": [""] * batch,
         **{key: [0] * batch for key in ("steps", "attempted", "completed", "failed", "pending")},
         **{key: [None] * batch for key in ("error_messages", "traces")},
     }

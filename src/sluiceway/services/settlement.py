@@ -37,17 +37,14 @@ and a process answers no one. 500 runs of an ordinary rule are about 10,000."""
 STOPPED = "Some rules were not started: this chain of rules has reached its limit of 16 in a row or 64 in all."
 
 
-async def settle_due(engine: Engine, limit: int = BATCH, organizations_at_once: int | None = None) -> int:
-    """Settle due executions, oldest first, at most `limit`; return how many. Zero: there was nothing to do.
-
-    `organizations_at_once` bounds how many organizations one transaction locks (a distributed database takes one).
-    """
+async def settle_due(engine: Engine, limit: int = BATCH) -> int:
+    """Settle due executions, oldest first, at most `limit`; return how many. Zero: there was nothing to do."""
     waiting = await waiting_organizations(engine)
-    return await settle(engine, waiting[:organizations_at_once], limit)
+    return await settle(engine, waiting[: engine.database.options.organizations_at_once], limit)
 
 
 async def waiting_organizations(engine: Engine) -> list[OrganizationId]:
-    """Find the organizations that have executions due, the one that has waited longest first."""
+    """Find the organizations that have executions due, in no order."""
     async with engine.database.read() as tx:
         return await stored_executions.organizations_with_due_work(tx, engine.now())
 

@@ -62,13 +62,15 @@ _RECONNECT_FOR_S: Final = 2.0
 # ways of scanning and joining off, and pages as cheap as they are in memory, it takes what is right at any size.
 # What no index gives then counts as ten billion to it, and a server with a compiler for queries would compile each of
 # these small ones: measured, 270 ms for one of 0.2.
+# Citus (pg_dist_partition is its catalogue) connects to its nodes as the role that asks, and ours cannot log in: there
+# we stay who we are.
 SESSION: Final[LiteralString] = """
     SELECT set_config('TimeZone', 'UTC', false), set_config('role', rolname, false),
            set_config('enable_seqscan', 'off', false), set_config('enable_bitmapscan', 'off', false),
            set_config('enable_hashjoin', 'off', false), set_config('enable_mergejoin', 'off', false),
            set_config('enable_material', 'off', false), set_config('jit', 'off', false),
            set_config('seq_page_cost', '0.1', false), set_config('random_page_cost', '0.1', false)
-    FROM (VALUES (1)) AS always LEFT JOIN pg_roles ON rolname = %(role)s
+    FROM (VALUES (1)) AS always LEFT JOIN pg_roles ON rolname = %(role)s AND to_regclass('pg_dist_partition') IS NULL
 """
 # A snapshot is for reading much, as the audit does: there the planner chooses.
 _READS_MUCH: Final[LiteralString] = """
@@ -130,6 +132,8 @@ class DatabaseOptions:
     application_name: str = "sluiceway"
     min_connections: int = 2
     max_connections: int = 10
+    organizations_at_once: int | None = None
+    """How many organizations one transaction may lock or change: any number, but one where they are spread by Citus."""
     wait_for_connection_s: float = 5.0
     lock_timeout_s: float = 2.0
     statement_timeout_s: float = 15.0

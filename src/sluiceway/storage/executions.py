@@ -117,7 +117,7 @@ class Tally(NamedTuple):
 
 
 async def organizations_with_due_work(tx: ReadTx, now: datetime) -> list[OrganizationId]:
-    """Find organizations that have executions due, the one that has waited longest first."""
+    """Find organizations that have executions due, in no order."""
     return [row[0] for row in await fetch_all(tx, QUERIES["organizations_with_due_work"], {"now": now})]
 
 
@@ -146,7 +146,9 @@ async def insert_executions(tx: WriteTx, admitted: Sequence[Admitted], at: datet
         "transfer_amounts", "stands_in", "cause_transfer_ids", "origin_ids", "depths", "is_refresh_due",
         "scheduled_for", "nominals", "awaited", "approvals_above",
     )  # fmt: skip
-    await execute(tx, QUERIES["insert_executions"], {"at": at, **dict(zip(names, columns, strict=True))})
+    organizations = sorted({row.organization_id for row in admitted})
+    row = {"at": at, "only_organizations": organizations, **dict(zip(names, columns, strict=True))}
+    await execute(tx, QUERIES["insert_executions"], row)
 
 
 async def finish_executions(tx: WriteTx, finished: Sequence[Finished]) -> None:
@@ -169,8 +171,8 @@ async def finish_executions(tx: WriteTx, finished: Sequence[Finished]) -> None:
             "failed": [row.counts.failed for row in finished],
             "pending": [row.counts.pending for row in finished],
             "error_messages": [row.error_message for row in finished],
-            # An array of arrays would have to be rectangular, so each list travels as PostgreSQL's own array text.
-            "transfer_ids": ["{" + ",".join(row.transfer_ids) + "}" for row in finished],
+            # An array of arrays would have to be rectangular, so each list travels as one text.
+            "transfer_ids": [" ".join(row.transfer_ids) for row in finished],
             "traces": [None if row.trace is None else _encode_trace(row.trace).decode() for row in finished],
         },
     )

@@ -1,16 +1,12 @@
 -- name: organizations_with_due_work
--- The one that has waited longest first (ids begin with their time). One probe of the index for each organization,
--- however much is due. A look without locks: the gate and the claim decide. What a paused one has stays.
-SELECT o.id
-FROM organization o
-CROSS JOIN LATERAL (
-    SELECT e.id FROM execution e
+-- One probe of the index for each organization, however much is due. A look without locks: the gate and the claim
+-- decide. What a paused one has stays. In no order: whoever asks comes past all of them.
+SELECT o.id FROM organization o
+WHERE o.paused_at IS NULL AND EXISTS (
+    SELECT FROM execution e
     WHERE e.organization_id = o.id AND e.due_at <= coalesce(o.frozen_at, %(now)s::timestamptz + o.clock_offset)
         AND e.stage = 'SETTLE'
-    ORDER BY e.due_at LIMIT 1
-) AS first
-WHERE o.paused_at IS NULL
-ORDER BY first.id;
+);
 
 -- name: claim_executions
 -- Oldest first, and from each organization at most so many, so that one with a long queue does not hold up the others.
@@ -46,7 +42,7 @@ FROM unnest(%(organization_ids)s::uuid[], %(ids)s::uuid[], %(rule_ids)s::uuid[],
             %(approvals_above)s::bigint[])
     AS w (organization_id, id, rule_id, revision, fingerprint, approval_id, mode, trigger_type, transfer_amount,
           stands_in, cause_transfer_id, origin_id, depth, is_refresh_due, scheduled_for, nominal, awaited, approval_above)
-JOIN organization o ON o.id = w.organization_id
+JOIN organization o ON o.id = w.organization_id AND o.id = ANY (%(only_organizations)s::uuid[])
 ON CONFLICT (organization_id, rule_id, nominal) WHERE nominal IS NOT NULL DO NOTHING;
 
 -- name: finish_executions
@@ -54,7 +50,7 @@ ON CONFLICT (organization_id, rule_id, nominal) WHERE nominal IS NOT NULL DO NOT
 UPDATE execution e SET due_at = NULL, status = w.status, step_matched = w.step_matched,
                        conditions_not_met = w.conditions_not_met, attempted = w.attempted, completed = w.completed,
                        failed = w.failed, pending = w.pending, error_message = w.error_message,
-                       transfer_ids = w.transfer_ids::uuid[], trace = w.trace::json,
+                       transfer_ids = string_to_array(w.transfer_ids, ' ')::uuid[], trace = w.trace::json,
                        finished_at = CASE WHEN w.status = 'IN_PROGRESS' THEN NULL ELSE w.at END, next_attempt_at = NULL
 FROM unnest(%(organization_ids)s::uuid[], %(ids)s::uuid[], %(statuses)s::text[], %(steps)s::smallint[],
             %(conditions_not_met)s::boolean[], %(attempted)s::integer[], %(completed)s::integer[],

@@ -39,13 +39,14 @@ log = structlog.get_logger()
 class Worker:
     """One worker of this process. `wake` hurries it; `run` goes on until `stop`."""
 
-    def __init__(self, engine: Engine, *, organizations_at_once: int | None = None) -> None:
+    def __init__(self, engine: Engine) -> None:
         """Work for an engine; nothing runs before `run`."""
         self._engine = engine
-        self._organizations_at_once = organizations_at_once
         self._hint = asyncio.Event()
         self._stopped = asyncio.Event()
         self._set_aside: dict[OrganizationId, float] = {}
+        self._turns: dict[OrganizationId, float] = {}
+        """When those that wait were last the first of their batch, which has more of it than the others."""
 
     def wake(self) -> None:
         """Say that something may be due."""
@@ -81,7 +82,19 @@ class Worker:
         now = asyncio.get_running_loop().time()
         self._set_aside = {key: until for key, until in self._set_aside.items() if until > now}
         waiting = [key for key in await waiting_organizations(self._engine) if key not in self._set_aside]
-        chosen = waiting[: self._organizations_at_once]
+        self._turns = {key: self._turns.get(key, 0) for key in waiting}
+        waiting.sort(key=self._turns.__getitem__)
+        at_once = self._engine.database.options.organizations_at_once or len(waiting)
+        settled = 0
+        for start in range(0, len(waiting), max(at_once, 1)):
+            if self._stopped.is_set():
+                break
+            chosen = waiting[start : start + at_once]
+            self._turns[chosen[0]] = asyncio.get_running_loop().time()
+            settled += await self._settle_together(chosen)
+        return settled
+
+    async def _settle_together(self, chosen: list[OrganizationId]) -> int:
         if len(chosen) > 1:
             try:
                 return await settle(self._engine, chosen)
