@@ -24,7 +24,11 @@ async def rule_states(
     rows = await fetch_all(
         tx,
         QUERIES["rule_states"],
-        {"organization_ids": [key[0] for key in wanted], "ids": [key[1] for key in wanted]},
+        {
+            "organization_ids": [key[0] for key in wanted],
+            "ids": [key[1] for key in wanted],
+            "only_organizations": sorted({key[0] for key in wanted}),
+        },
     )
     return {(row[0], row[1]): RuleState(*row) for row in rows}
 
@@ -42,6 +46,7 @@ async def revisions(tx: ReadTx, keys: Iterable[RevisionKey]) -> dict[RevisionKey
             "organization_ids": [key.organization_id for key in wanted],
             "rule_ids": [key.rule_id for key in wanted],
             "revisions": [key.revision for key in wanted],
+            "only_organizations": sorted({key.organization_id for key in wanted}),
         },
     )
     found: dict[RevisionKey, Rule] = {}
@@ -61,7 +66,11 @@ async def rules_fired_by_funds(
     rows = await fetch_all(
         tx,
         QUERIES["rules_fired_by_funds"],
-        {"organization_ids": [key[0] for key in wanted], "account_ids": [key[1] for key in wanted]},
+        {
+            "organization_ids": [key[0] for key in wanted],
+            "account_ids": [key[1] for key in wanted],
+            "only_organizations": sorted({key[0] for key in wanted}),
+        },
     )
     found: dict[tuple[OrganizationId, AccountId], list[RuleState]] = {}
     for organization_id, account_id, *state in rows:

@@ -3,7 +3,8 @@
 SELECT r.organization_id, r.id, r.revision, r.fingerprint, r.approval_id, r.deleted_at IS NOT NULL
 FROM rule r
 JOIN unnest(%(organization_ids)s::uuid[], %(ids)s::uuid[]) AS wanted (organization_id, id)
-    ON r.organization_id = wanted.organization_id AND r.id = wanted.id;
+    ON r.organization_id = wanted.organization_id AND r.id = wanted.id
+WHERE r.organization_id = ANY (%(only_organizations)s::uuid[]);
 
 -- name: revisions
 -- Immutable, so callers keep what they have read.
@@ -11,7 +12,8 @@ SELECT v.organization_id, v.rule_id, v.revision, v.definition, v.fingerprint
 FROM rule_revision v
 JOIN unnest(%(organization_ids)s::uuid[], %(rule_ids)s::uuid[], %(revisions)s::integer[])
     AS wanted (organization_id, rule_id, revision)
-    ON v.organization_id = wanted.organization_id AND v.rule_id = wanted.rule_id AND v.revision = wanted.revision;
+    ON v.organization_id = wanted.organization_id AND v.rule_id = wanted.rule_id AND v.revision = wanted.revision
+WHERE v.organization_id = ANY (%(only_organizations)s::uuid[]);
 
 -- name: rules_fired_by_funds
 -- The enabled incoming-funds rules of accounts, in the order in which they run.
@@ -19,17 +21,19 @@ SELECT r.organization_id, r.trigger_account_id, r.id, r.revision, r.fingerprint,
 FROM rule r
 JOIN unnest(%(organization_ids)s::uuid[], %(account_ids)s::uuid[]) AS wanted (organization_id, account_id)
     ON r.organization_id = wanted.organization_id AND r.trigger_account_id = wanted.account_id
-WHERE r.trigger_type = 'ON_FUNDS_TRANSFERRED' AND r.approval_id IS NOT NULL
+WHERE r.organization_id = ANY (%(only_organizations)s::uuid[])
+    AND r.trigger_type = 'ON_FUNDS_TRANSFERRED' AND r.approval_id IS NOT NULL
 ORDER BY r.organization_id, r.trigger_account_id, r.position, r.id;
 
 -- name: insert_rule
--- Always disabled: only an approval enables a rule.
+-- Always disabled: only an approval enables a rule. After those that there are: a maximum has a row where it
+-- finds none.
 INSERT INTO rule (organization_id, id, revision, fingerprint, trigger_type, trigger_account_id, source_account_id,
                   position, secret, created_at, updated_at)
-VALUES (%(organization_id)s::uuid, %(id)s::uuid, %(revision)s, %(fingerprint)s, %(trigger_type)s,
-        %(trigger_account_id)s::uuid, %(source_account_id)s::uuid,
-        (SELECT coalesce(max(position), 0) + 1 FROM rule WHERE organization_id = %(organization_id)s::uuid), %(secret)s,
-        %(at)s, %(at)s);
+SELECT %(organization_id)s::uuid, %(id)s::uuid, %(revision)s::integer, %(fingerprint)s::bytea, %(trigger_type)s::text,
+       %(trigger_account_id)s::uuid, %(source_account_id)s::uuid, coalesce(max(position), 0) + 1, %(secret)s::text,
+       %(at)s::timestamptz, %(at)s::timestamptz
+FROM rule WHERE organization_id = %(organization_id)s::uuid;
 
 -- name: insert_revision
 -- Never changed afterwards; a person signs its fingerprint.
