@@ -60,7 +60,8 @@ async def find_answers(tx: ReadTx, keys: Collection[ClaimKey]) -> dict[ClaimKey,
     """Find what the first requests with these keys were answered."""
     if not keys:
         return {}
-    rows = await fetch_all(tx, QUERIES["find_answers"], _keys(keys))
+    organizations = sorted({key.organization_id for key in keys})
+    rows = await fetch_all(tx, QUERIES["find_answers"], {**_keys(keys), "only_organizations": organizations})
     return {ClaimKey(*row[:3]): Remembered(*row[3:]) for row in rows}
 
 
