@@ -13,6 +13,7 @@ JOIN (
     SELECT w.organization_id, p.id
     FROM unnest(%(organization_ids)s::uuid[], %(ids)s::uuid[]) AS w (organization_id, id)
     JOIN account p ON p.organization_id = w.organization_id AND p.linked_account_id = w.id AND p.deleted_at IS NULL
+    WHERE p.organization_id = ANY (%(locked_organizations)s::uuid[])
 ) AS wanted ON a.organization_id = wanted.organization_id AND a.id = wanted.id
 WHERE a.organization_id = ANY (%(locked_organizations)s::uuid[])
 ORDER BY a.organization_id, a.id

@@ -37,7 +37,7 @@ SELECT t.id, t.source_account_id, coalesce(t.staged_account_id, t.destination_ac
        t.execution_id, t.rule_id, t.origin, coalesce(s.currency, d.currency), s.kind = 'EXTERNAL_ACCOUNT',
        coalesce(p.kind, d.kind) = 'EXTERNAL_ACCOUNT', t.description, t.mode, t.destination_account_id,
        t.is_direct_deposit,
-       (SELECT count(*) FROM posting WHERE organization_id = t.organization_id AND transfer_id = t.id)
+       (SELECT count(*) FROM posting WHERE organization_id = %(organization_id)s::uuid AND transfer_id = t.id)
 FROM transfer t
 JOIN account s ON s.organization_id = t.organization_id AND s.id = t.source_account_id
 JOIN account d ON d.organization_id = t.organization_id AND d.id = t.destination_account_id
@@ -128,6 +128,6 @@ FROM (
     ORDER BY side.id DESC
     LIMIT %(limit)s OFFSET %(offset)s
 ) AS t
-LEFT JOIN account s ON s.organization_id = t.organization_id AND s.id = t.source_account_id
-LEFT JOIN account d ON d.organization_id = t.organization_id AND d.id = t.destination_account_id
+LEFT JOIN account s ON s.organization_id = %(organization_id)s::uuid AND s.id = t.source_account_id
+LEFT JOIN account d ON d.organization_id = %(organization_id)s::uuid AND d.id = t.destination_account_id
 ORDER BY t.id DESC;
