@@ -45,7 +45,8 @@ async def world(module_database_url: str) -> AsyncGenerator[World]:
 @pytest.mark.parametrize(
     ("statement", "blocks"),
     [
-        (webhooks.QUERIES["waiting_organizations"], 30),
+        (webhooks.QUERIES["organizations_with_events"], 30),
+        (webhooks.QUERIES["organizations_with_messages"], 30),
         (outbox.QUERIES["pending_events"], 30),
         (outbox.QUERIES["events_between"], 30),
         (outbox.QUERIES["organizations_with_old_events"], 30),

@@ -61,6 +61,7 @@ async def lock_rooms(tx: WriteTx, days: Mapping[OrganizationId, date]) -> dict[L
         tx,
         QUERIES["used"],
         {
+            "only_organizations": sorted({key.organization_id for key in keys}),
             "organization_ids": [key.organization_id for key in keys],
             "sides": [key.side.value for key in keys],
             "periods": [key.period.value for key in keys],

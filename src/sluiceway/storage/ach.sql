@@ -12,7 +12,8 @@ FROM ach_used u
 JOIN unnest(%(organization_ids)s::uuid[], %(sides)s::text[], %(periods)s::text[], %(starts_on)s::date[])
     AS w (organization_id, side, period, starts_on)
     ON u.organization_id = w.organization_id AND u.side = w.side AND u.period = w.period
-    AND u.starts_on = w.starts_on;
+    AND u.starts_on = w.starts_on
+WHERE u.organization_id = ANY (%(only_organizations)s::uuid[]);
 
 -- name: use
 -- In key order, so that two transactions never wait for each other.

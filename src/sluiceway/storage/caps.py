@@ -23,7 +23,8 @@ async def caps_used(tx: ReadTx, keys: Iterable[OrganizationCap]) -> dict[Organiz
     wanted = sorted(set(keys))
     if not wanted:
         return {}
-    rows = await fetch_all(tx, QUERIES["caps_used"], _columns(wanted))
+    organizations = sorted({cap.organization_id for cap in wanted})
+    rows = await fetch_all(tx, QUERIES["caps_used"], {**_columns(wanted), "only_organizations": organizations})
     return {OrganizationCap(row[0], CapKey(row[1], row[2], row[3], CapPeriod(row[4]), row[5])): row[6] for row in rows}
 
 

@@ -6,7 +6,8 @@ JOIN unnest(%(organization_ids)s::uuid[], %(rule_ids)s::uuid[], %(steps)s::small
             %(periods)s::text[], %(starts_on)s::date[])
     AS w (organization_id, rule_id, step, group_index, period, starts_on)
     ON c.organization_id = w.organization_id AND c.rule_id = w.rule_id AND c.step = w.step
-    AND c.group_index = w.group_index AND c.period = w.period AND c.starts_on = w.starts_on;
+    AND c.group_index = w.group_index AND c.period = w.period AND c.starts_on = w.starts_on
+WHERE c.organization_id = ANY (%(only_organizations)s::uuid[]);
 
 -- name: add_caps_used
 -- A period's first use makes its row.

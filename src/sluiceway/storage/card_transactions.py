@@ -78,6 +78,7 @@ async def find_card_transactions(
     if not wanted:
         return {}
     row = {
+        "only_organizations": sorted({organization_id for organization_id, _ in wanted}),
         "organization_ids": [organization_id for organization_id, _ in wanted],
         "ids": [transaction_id for _, transaction_id in wanted],
     }

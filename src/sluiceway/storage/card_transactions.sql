@@ -27,12 +27,15 @@ FROM card_transaction t
 JOIN unnest(%(organization_ids)s::uuid[], %(ids)s::uuid[]) AS w (organization_id, id)
     ON t.organization_id = w.organization_id AND t.id = w.id
 JOIN card c ON c.organization_id = t.organization_id AND c.id = t.card_id
-JOIN account a ON a.organization_id = t.organization_id AND a.id = t.account_id;
+JOIN account a ON a.organization_id = t.organization_id AND a.id = t.account_id
+WHERE t.organization_id = ANY (%(only_organizations)s::uuid[])
+    AND c.organization_id = ANY (%(only_organizations)s::uuid[])
+    AND a.organization_id = ANY (%(only_organizations)s::uuid[]);
 
 -- name: transactions_of_card
 -- Newest first, walking the card's index. The card's kind is looked up, not joined: a plan for any limit might read all.
 SELECT t.organization_id, t.id, t.card_id,
-       (SELECT c.kind FROM card c WHERE c.organization_id = t.organization_id AND c.id = t.card_id),
+       (SELECT c.kind FROM card c WHERE c.organization_id = %(organization_id)s::uuid AND c.id = t.card_id),
        t.account_id, a.name, a.kind, a.deleted_at IS NOT NULL, t.direction, t.subtype, t.status, t.decline_reason,
        t.amount, a.currency, t.description, t.purchase_id, t.created_at, t.completed_at, t.refunded
 FROM (
@@ -46,14 +49,14 @@ FROM (
         AND f.id < coalesce(%(before_id)s::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff')
     ORDER BY f.id DESC LIMIT %(limit)s
 ) AS t
-JOIN account a ON a.organization_id = t.organization_id AND a.id = t.account_id
+JOIN account a ON a.organization_id = %(organization_id)s::uuid AND a.id = t.account_id
 ORDER BY t.id DESC;
 
 -- name: transactions_of_account
 -- What has been settled, newest first, walking the account's index; of one card, that card's, which the account's index
 -- of what is COMPLETE cannot stand in for: a card that is seldom used would be looked for among all others.
 SELECT t.organization_id, t.id, t.card_id,
-       (SELECT c.kind FROM card c WHERE c.organization_id = t.organization_id AND c.id = t.card_id),
+       (SELECT c.kind FROM card c WHERE c.organization_id = %(organization_id)s::uuid AND c.id = t.card_id),
        t.account_id, a.name, a.kind, a.deleted_at IS NOT NULL, t.direction, t.subtype, t.status, t.decline_reason,
        t.amount, a.currency, t.description, t.purchase_id, t.created_at, t.completed_at, t.refunded
 FROM (
@@ -71,5 +74,5 @@ FROM (
          AND (%(to_at)s::timestamptz IS NULL OR f.created_at <= %(to_at)s)
      ORDER BY f.id DESC LIMIT %(limit)s OFFSET %(offset)s)
 ) AS t
-JOIN account a ON a.organization_id = t.organization_id AND a.id = t.account_id
+JOIN account a ON a.organization_id = %(organization_id)s::uuid AND a.id = t.account_id
 ORDER BY t.id DESC;

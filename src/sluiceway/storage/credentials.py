@@ -12,6 +12,7 @@ from sluiceway.domain.money import Cents
 from sluiceway.domain.rate_limits import DEFAULT_PER_MINUTE
 from sluiceway.storage.database import ReadTx, WriteTx, count, execute, fetch_all
 from sluiceway.storage.queries import load
+from sluiceway.storage.rate_limits import fill_buckets
 
 QUERIES = load(__file__)
 
@@ -76,9 +77,9 @@ async def set_calls_per_minute(
 ) -> int:
     """Set a key's rate limit, None for none; return how many keys there were to change (0 or 1)."""
     row = {"organization_id": organization_id, "id": key_id, "calls_per_minute": calls_per_minute}
-    [(changed,)] = await fetch_all(tx, QUERIES["set_calls_per_minute"], row)
-    count: int = changed
-    return count
+    changed = await fetch_all(tx, QUERIES["set_calls_per_minute"], row)
+    await fill_buckets(tx, [secret_hash for (secret_hash,) in changed])
+    return len(changed)
 
 
 async def list_keys(tx: ReadTx, organization_id: OrganizationId) -> list[ApiKey]:

@@ -16,14 +16,9 @@ WHERE organization_id = %(organization_id)s::uuid AND id = %(id)s::uuid;
 
 -- name: set_calls_per_minute
 -- The one thing about a key that may change; its next call goes by it, in every process, with a bucket that is full.
-WITH changed AS (
-    UPDATE api_key SET calls_per_minute = %(calls_per_minute)s::integer
-    WHERE organization_id = %(organization_id)s::uuid AND id = %(id)s::uuid
-    RETURNING secret_hash
-), forgotten AS (
-    DELETE FROM call_bucket b USING changed c WHERE b.secret_hash = c.secret_hash
-)
-SELECT count(*) FROM changed;
+UPDATE api_key SET calls_per_minute = %(calls_per_minute)s::integer
+WHERE organization_id = %(organization_id)s::uuid AND id = %(id)s::uuid
+RETURNING secret_hash;
 
 -- name: list_keys
 -- Newest first, revoked ones too: who could do what, and since when no more.

@@ -25,7 +25,7 @@ ORDER BY p.posted_at, coalesce(e.created_at, t.created_at, p.posted_at),
 SELECT e.id, e.rule_id, e.trigger_type, e.transfer_amount, e.stands_in, e.cause_transfer_id, e.origin_id, e.depth,
        e.created_at,
        coalesce((SELECT min(t.created_at) FROM transfer t
-                 WHERE t.organization_id = e.organization_id AND t.id = ANY (e.transfer_ids)), e.finished_at)
+                 WHERE t.organization_id = %(organization_id)s::uuid AND t.id = ANY (e.transfer_ids)), e.finished_at)
 FROM execution e
 WHERE e.organization_id = %(organization_id)s::uuid AND e.mode = 'LIVE'
     AND (e.created_at >= %(from_at)s::timestamptz OR e.finished_at IS NULL OR e.finished_at >= %(from_at)s::timestamptz)
@@ -64,7 +64,7 @@ SELECT t.source_account_id, coalesce(t.staged_account_id, t.destination_account_
 FROM transfer t
 LEFT JOIN LATERAL (
     SELECT purpose, expected_at FROM transfer_leg
-    WHERE organization_id = t.organization_id AND transfer_id = t.id AND status IN ('PROCESSING', 'PENDING')
+    WHERE organization_id = %(organization_id)s::uuid AND transfer_id = t.id AND status IN ('PROCESSING', 'PENDING')
     ORDER BY sequence DESC LIMIT 1
 ) AS l ON true
 WHERE t.organization_id = %(organization_id)s::uuid AND t.mode = 'LIVE'

@@ -30,7 +30,11 @@ async def insert_declines(
 
 async def has_declines(tx: ReadTx, cards: Sequence[tuple[OrganizationId, CardId]]) -> bool:
     """Tell whether any purchase of these cards is declined, or ever was."""
-    row = {"organization_ids": [key[0] for key in cards], "card_ids": [key[1] for key in cards]}
+    row = {
+        "organization_ids": [key[0] for key in cards],
+        "card_ids": [key[1] for key in cards],
+        "only_organizations": sorted({key[0] for key in cards}),
+    }
     return await fetch_one(tx, QUERIES["has_declines"], row) is not None
 
 

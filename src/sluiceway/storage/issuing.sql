@@ -10,6 +10,7 @@ ON CONFLICT DO NOTHING;
 SELECT d.card_id FROM issuer_decline d
 JOIN unnest(%(organization_ids)s::uuid[], %(card_ids)s::uuid[]) AS w (organization_id, card_id)
     ON d.organization_id = w.organization_id AND d.card_id = w.card_id
+WHERE d.organization_id = ANY (%(only_organizations)s::uuid[])
 LIMIT 1;
 
 -- name: lock_declines

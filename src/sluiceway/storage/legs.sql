@@ -68,7 +68,7 @@ RETURNING l.id, l.transfer_id, l.purpose, l.account_id, l.amount, a.currency,
           coalesce(l.description, t.description), l.is_direct_deposit, l.fence, l.attempts, l.failures + 1,
           l.is_automatic,
           EXISTS (
-              SELECT FROM transfer_leg p WHERE p.organization_id = l.organization_id
+              SELECT FROM transfer_leg p WHERE p.organization_id = %(organization_id)s::uuid
                   AND p.transfer_id = l.transfer_id AND p.purpose = 'PULL' AND p.status = 'RETURNED'
           );
 

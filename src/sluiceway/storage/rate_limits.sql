@@ -31,3 +31,7 @@ WITH live AS (
 )
 SELECT l.secret_hash, l.calls_per_minute, l.each, t.granted, t.free_at - l.now
 FROM live l LEFT JOIN taken t ON t.secret_hash = l.secret_hash;
+
+-- name: fill_buckets
+-- A bucket that is not there is full.
+DELETE FROM call_bucket WHERE secret_hash = ANY (%(secret_hashes)s::bytea[]);

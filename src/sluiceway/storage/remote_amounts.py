@@ -51,7 +51,11 @@ async def remote_amounts(
     wanted = sorted(executions)
     if not wanted:
         return {}
-    row = {"organization_ids": [key[0] for key in wanted], "execution_ids": [key[1] for key in wanted]}
+    row = {
+        "organization_ids": [key[0] for key in wanted],
+        "execution_ids": [key[1] for key in wanted],
+        "only_organizations": sorted({key[0] for key in wanted}),
+    }
     found: dict[ExecutionId, AnsweredActions] = {}
     for _, execution_id, step, action, amount, problem in await fetch_all(tx, QUERIES["remote_amounts"], row):
         found.setdefault(execution_id, {})[step, action] = RemoteAnswer(amount, problem)

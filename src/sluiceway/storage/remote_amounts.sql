@@ -9,4 +9,5 @@ ON CONFLICT DO NOTHING;
 SELECT a.organization_id, a.execution_id, a.step, a.action, a.amount, a.problem
 FROM remote_amount a
 JOIN unnest(%(organization_ids)s::uuid[], %(execution_ids)s::uuid[]) AS w (organization_id, execution_id)
-    ON a.organization_id = w.organization_id AND a.execution_id = w.execution_id;
+    ON a.organization_id = w.organization_id AND a.execution_id = w.execution_id
+WHERE a.organization_id = ANY (%(only_organizations)s::uuid[]);

@@ -199,7 +199,9 @@ async def hurry_endpoints(
 
 async def waiting_organizations(tx: ReadTx, now: datetime) -> list[OrganizationId]:
     """Find organizations with events to pass on or messages to send, by the real time."""
-    return [row[0] for row in await fetch_all(tx, QUERIES["waiting_organizations"], {"now": now})]
+    with_events = await fetch_all(tx, QUERIES["organizations_with_events"])
+    with_messages = await fetch_all(tx, QUERIES["organizations_with_messages"], {"now": now})
+    return sorted({row[0] for row in (*with_events, *with_messages)})
 
 
 async def claim_endpoints(

@@ -49,15 +49,19 @@ ON CONFLICT (organization_id, endpoint_id, event_id)
 UPDATE webhook_endpoint SET due_at = CASE WHEN %(is_again)s::boolean THEN %(at)s ELSE coalesce(due_at, %(at)s) END
 WHERE organization_id = %(organization_id)s::uuid AND id = ANY (%(ids)s::uuid[]);
 
--- name: waiting_organizations
--- Who has events to pass on, or an endpoint for which something is due and that nobody is at.
+-- name: organizations_with_events
+-- Who has events to pass on.
 SELECT o.id FROM organization o
-WHERE EXISTS (SELECT FROM outbox e WHERE e.organization_id = o.id AND e.is_pending)
-    OR EXISTS (
-        SELECT FROM webhook_endpoint w
-        WHERE w.organization_id = o.id AND w.disabled_at IS NULL AND w.due_at <= %(now)s
-            AND (w.leased_until IS NULL OR w.leased_until <= %(now)s)
-    );
+WHERE EXISTS (SELECT FROM outbox e WHERE e.organization_id = o.id AND e.is_pending);
+
+-- name: organizations_with_messages
+-- Who has an endpoint for which something is due and that nobody is at.
+SELECT o.id FROM organization o
+WHERE EXISTS (
+    SELECT FROM webhook_endpoint w
+    WHERE w.organization_id = o.id AND w.disabled_at IS NULL AND w.due_at <= %(now)s
+        AND (w.leased_until IS NULL OR w.leased_until <= %(now)s)
+);
 
 -- name: claim_endpoints
 -- A lease and a new fencing token: messages to one endpoint go out one after the other, whoever sends them.
