@@ -190,5 +190,5 @@ async def new_customer(database: Database, number: int = 1) -> Customer:
 async def mismatches(database: Database) -> dict[BankCheck, list[Any]]:
     """Find what does not add up in the bank's books."""
     async with database.snapshot() as tx:
-        found = {check: (await find_bank_mismatches(tx, check, 10))[1] for check in BankCheck}
+        found = {check: (await find_bank_mismatches(tx, None, check, 10))[1] for check in BankCheck}
     return {check: rows for check, rows in found.items() if rows}

@@ -116,9 +116,9 @@ async def test_the_audit_finds(customer: Customer, database_url: str, statement:
     await with_something_booked(customer)
 
     async with await psycopg.AsyncConnection.connect(database_url) as conn:
-        before = {one: await find_bank_mismatches(LentTx(conn), one, 10) for one in BankCheck}
+        before = {one: await find_bank_mismatches(LentTx(conn), None, one, 10) for one in BankCheck}
         await conn.execute(statement.encode())
-        count, found = await find_bank_mismatches(LentTx(conn), check, 10)
+        count, found = await find_bank_mismatches(LentTx(conn), None, check, 10)
         await conn.rollback()
 
     assert set(map(repr, before.values())) == {"(0, [])"}

@@ -1,14 +1,19 @@
-"""The audit: every promise about money and approvals, checked on one snapshot of everything; nothing is changed."""
+"""The audit: every promise about money and approvals, checked on one snapshot of everything; nothing is changed.
 
-from dataclasses import dataclass
+Where organizations are spread over machines there is no snapshot of everything, but each is on one machine alone: there
+one after the other is checked, each on a snapshot of its own.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Final, NamedTuple
 
 from sluiceway.domain.calendar import begins_at, first_between, names
 from sluiceway.domain.errors import InvalidParameters
-from sluiceway.domain.ids import IdKind
+from sluiceway.domain.ids import IdKind, OrganizationId
 from sluiceway.domain.rules import Scheduled, fingerprint, read_rule
 from sluiceway.domain.schedule import Schedule
-from sluiceway.services.audit_chain import KnownHead, check_chains
+from sluiceway.services.audit_chain import KnownHead, check_chains, parts
 from sluiceway.services.engine import Engine
 from sluiceway.storage import audit as stored
 from sluiceway.storage.audit import Check, Examined, Ran
@@ -19,6 +24,7 @@ EXAMPLES: Final = 5
 DEFINITIONS: Final = "definitions_are_as_signed"
 OCCURRENCES: Final = "schedules_ran_when_due"
 LOG: Final = "the_log_is_whole"
+_NOBODY: Final = OrganizationId("00000000-0000-0000-0000-000000000000")
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,26 +95,45 @@ _BANK_PROMISES: Final = (
 
 
 async def run_audit(engine: Engine, known: tuple[KnownHead, ...] = ()) -> list[CheckResult]:
-    """Check every promise on one snapshot. Raises DatabaseUnavailable.
+    """Check every promise. Raises DatabaseUnavailable.
 
     `known`: where audit logs ended when somebody wrote it down.
     """
+    whole = await parts(engine)
+    if None not in whole:
+        # Of whom somebody knows a head, there has to be a log; and without anybody, nothing is wrong with nobody.
+        whole = list(dict.fromkeys([*whole, *(head.organization_id for head in known)])) or [_NOBODY]
+    checked = [await _check_part(engine, only, known) for only in whole]
+    return [_together(results) for results in zip(*checked, strict=True)]
+
+
+async def _check_part(engine: Engine, only: OrganizationId | None, known: tuple[KnownHead, ...]) -> list[CheckResult]:
+    heads = tuple(head for head in known if only in {None, head.organization_id})
     async with engine.database.snapshot() as tx:
         await stored.take_room(tx)
-        examined = await stored.count_examined(tx)
-        results = [await _check(tx, promise, examined) for promise in _PROMISES]
-        bank = [await _check_bank(tx, promise, examined) for promise in _BANK_PROMISES]
+        examined = await stored.count_examined(tx, only)
+        results = [await _check(tx, only, promise, examined) for promise in _PROMISES]
+        bank = [await _check_bank(tx, only, promise, examined) for promise in _BANK_PROMISES]
         return [
             *results,
             *bank,
-            await _check_occurrences(tx, examined),
-            await _check_definitions(tx, examined),
-            await _check_log(tx, known),
+            await _check_occurrences(tx, only, examined),
+            await _check_definitions(tx, only, examined),
+            await _check_log(tx, only, heads),
         ]
 
 
-async def _check(tx: ReadTx, promise: _Promise, examined: Examined) -> CheckResult:
-    violations, mismatches = await stored.find_mismatches(tx, promise.check, EXAMPLES)
+def _together(results: Sequence[CheckResult]) -> CheckResult:
+    return replace(
+        results[0],
+        examined=sum(result.examined for result in results),
+        violations=sum(result.violations for result in results),
+        examples=tuple(example for result in results for example in result.examples)[:EXAMPLES],
+    )
+
+
+async def _check(tx: ReadTx, only: OrganizationId | None, promise: _Promise, examined: Examined) -> CheckResult:
+    violations, mismatches = await stored.find_mismatches(tx, only, promise.check, EXAMPLES)
     examples = tuple(
         Violation(found.organization_id, promise.what, promise.kind, found.id, found.expected, found.found)
         for found in mismatches
@@ -117,8 +142,10 @@ async def _check(tx: ReadTx, promise: _Promise, examined: Examined) -> CheckResu
     return CheckResult(promise.check, promise.promise, count, promise.unit, violations, examples)
 
 
-async def _check_bank(tx: ReadTx, promise: _BankPromise, examined: Examined) -> CheckResult:
-    violations, mismatches = await find_bank_mismatches(tx, promise.check, EXAMPLES)
+async def _check_bank(
+    tx: ReadTx, only: OrganizationId | None, promise: _BankPromise, examined: Examined
+) -> CheckResult:
+    violations, mismatches = await find_bank_mismatches(tx, only, promise.check, EXAMPLES)
     examples = tuple(
         Violation(found.organization_id, promise.what, None, found.id, found.expected, found.found)
         for found in mismatches
@@ -127,7 +154,7 @@ async def _check_bank(tx: ReadTx, promise: _BankPromise, examined: Examined) -> 
     return CheckResult(promise.check, promise.promise, count, promise.unit, violations, examples)
 
 
-async def _check_occurrences(tx: ReadTx, examined: Examined) -> CheckResult:
+async def _check_occurrences(tx: ReadTx, only: OrganizationId | None, examined: Examined) -> CheckResult:
     """Hold every run of a schedule against a calendar that knows nothing of how the next occurrence is found.
 
     Each must be one that the calendar names, and between a run and what the rule waited for next, under one approval,
@@ -136,7 +163,7 @@ async def _check_occurrences(tx: ReadTx, examined: Examined) -> CheckResult:
     violations = 0
     examples: list[Violation] = []
     before: Ran | None = None
-    async for ran in stored.every_occurrence(tx):
+    async for ran in stored.every_occurrence(tx, only):
         is_same = before is not None and (before.rule_id, before.approval_id) == (ran.rule_id, ran.approval_id)
         wrong = _wrong_with(ran, before if is_same else None)
         before = ran
@@ -173,11 +200,11 @@ def _schedule(definition: object) -> Schedule | None:
     return trigger.schedule if isinstance(trigger, Scheduled) else None
 
 
-async def _check_definitions(tx: ReadTx, examined: Examined) -> CheckResult:
+async def _check_definitions(tx: ReadTx, only: OrganizationId | None, examined: Examined) -> CheckResult:
     """Hash every stored revision again: a person signed exactly this text."""
     violations = 0
     examples: list[Violation] = []
-    async for revision in stored.every_revision(tx):
+    async for revision in stored.every_revision(tx, only):
         found = _fingerprint(revision.definition)
         if found == revision.fingerprint.hex():
             continue
@@ -190,8 +217,8 @@ async def _check_definitions(tx: ReadTx, examined: Examined) -> CheckResult:
     return CheckResult(DEFINITIONS, promise, examined.revisions, "revisions", violations, tuple(examples))
 
 
-async def _check_log(tx: LentTx, known: tuple[KnownHead, ...]) -> CheckResult:
-    report = await check_chains(tx, known, most=EXAMPLES)
+async def _check_log(tx: LentTx, only: OrganizationId | None, known: tuple[KnownHead, ...]) -> CheckResult:
+    report = await check_chains(tx, only, known, most=EXAMPLES)
     examples = tuple(
         Violation(found.organization_id, "batch", None, str(found.number), found.expected, found.found)
         for found in report.first

@@ -9,6 +9,7 @@ from sluiceway.domain.ids import OrganizationId
 from sluiceway.services.engine import Engine
 from sluiceway.storage.audit_log import Chained, Head, every_batch, heads
 from sluiceway.storage.database import LentTx
+from sluiceway.storage.organizations import list_organizations
 
 EMPTY: Final = "nothing"
 _EXAMPLES: Final = 20
@@ -56,8 +57,10 @@ class _Chain:
     entries: int = 0
 
 
-async def check_chains(tx: LentTx, known: tuple[KnownHead, ...] = (), *, most: int) -> ChainReport:
-    """Go through every organization's log in one snapshot; give at most `most` examples of what is wrong.
+async def check_chains(
+    tx: LentTx, only: OrganizationId | None, known: tuple[KnownHead, ...] = (), *, most: int
+) -> ChainReport:
+    """Go through one organization's log, or every one's, in one snapshot; give at most `most` examples of breaks.
 
     Someone who may write to the database can rewrite the whole log with its hashes. Heads that were written down
     elsewhere, `known` here, show that too.
@@ -65,7 +68,7 @@ async def check_chains(tx: LentTx, known: tuple[KnownHead, ...] = (), *, most: i
     report = ChainReport(most)
     chains: dict[OrganizationId, _Chain] = {}
     wanted = {(head.organization_id, head.number): head.hash for head in known}
-    async for chained in every_batch(tx):
+    async for chained in every_batch(tx, only):
         organization_id = chained.organization_id
         chain = chains.setdefault(organization_id, _Chain(first_link(organization_id)))
         _check_batch(report, chain, chained)
@@ -74,15 +77,25 @@ async def check_chains(tx: LentTx, known: tuple[KnownHead, ...] = (), *, most: i
             report.add(organization_id, chained.number, _shown(expected), _shown(chain.link))
     for (organization_id, number), expected in wanted.items():
         report.add(organization_id, number, _shown(expected), EMPTY)
-    _check_heads(report, chains, await heads(tx))
+    _check_heads(report, chains, await heads(tx, only))
     return report
 
 
 async def list_heads(engine: Engine) -> list[KnownHead]:
     """Tell where each organization's log ends, to be written down elsewhere; without those that have no entry."""
-    async with engine.database.read() as tx:
-        found = await heads(tx)
+    found: dict[OrganizationId, Head | None] = {}
+    for only in await parts(engine):
+        async with engine.database.read() as tx:
+            found |= await heads(tx, only)
     return [KnownHead(key, head.number, head.hash) for key, head in found.items() if head is not None and head.number]
+
+
+async def parts(engine: Engine) -> list[OrganizationId | None]:
+    """Tell of whom to read at a time: of all at once (None), or of each alone where they are spread over machines."""
+    if engine.database.options.organizations_at_once is None:
+        return [None]
+    async with engine.database.read() as tx:
+        return [organization.id for organization in await list_organizations(tx)]
 
 
 def _check_batch(report: ChainReport, chain: _Chain, chained: Chained) -> None:

@@ -111,36 +111,39 @@ async def take_room(tx: ReadTx) -> None:
     await fetch_all(tx, QUERIES["take_room"], {"timeout": _TIMEOUT})
 
 
-async def count_examined(tx: ReadTx) -> Examined:
-    """Count everything."""
-    row = await fetch_one(tx, QUERIES["examined"])
+async def count_examined(tx: ReadTx, only: OrganizationId | None) -> Examined:
+    """Count everything; here and below of one organization, or of all (None)."""
+    row = await fetch_one(tx, QUERIES["examined"], {"only": only})
     assert row is not None, "a query of counts has one row"
     return Examined(*row)
 
 
-async def find_mismatches(tx: ReadTx, check: Check, limit: int) -> tuple[int, list[Mismatch]]:
+async def find_mismatches(
+    tx: ReadTx, only: OrganizationId | None, check: Check, limit: int
+) -> tuple[int, list[Mismatch]]:
     """Run one check: how many counter-examples there are, and the first of them."""
-    rows = await fetch_all(tx, _CHECKS[check], {"limit": limit})
+    rows = await fetch_all(tx, _CHECKS[check], {"only": only, "limit": limit})
     return (rows[0][4] if rows else 0), [Mismatch(*row[:4]) for row in rows]
 
 
-async def every_occurrence(tx: ReadTx) -> AsyncGenerator[Ran]:
+async def every_occurrence(tx: ReadTx, only: OrganizationId | None) -> AsyncGenerator[Ran]:
     """Go through all occurrences of schedules that have run, each rule's in order of their local times."""
-    last: dict[str, object] = {"organization_id": _NIL, "rule_id": _NIL, "nominal": datetime.min}  # noqa: DTZ901
+    last: dict[str, object] = {"after_id": _NIL, "rule_id": _NIL, "nominal": datetime.min}  # noqa: DTZ901
     while True:
-        rows = await fetch_all(tx, QUERIES["occurrences_after"], {**last, "limit": _PAGE})
+        rows = await fetch_all(tx, QUERIES["occurrences_after"], {**last, "only": only, "limit": _PAGE})
         for row in rows:
             yield Ran(*row)
         if len(rows) < _PAGE:
             return
-        last = dict(zip(("organization_id", "rule_id", "nominal"), rows[-1][:3], strict=True))
+        last = dict(zip(("after_id", "rule_id", "nominal"), rows[-1][:3], strict=True))
 
 
-async def every_revision(tx: ReadTx) -> AsyncGenerator[Revision]:
+async def every_revision(tx: ReadTx, only: OrganizationId | None) -> AsyncGenerator[Revision]:
     """Go through all revisions of all rules."""
     last = RevisionKey(OrganizationId(_NIL), RuleId(_NIL), 0)
     while True:
-        rows = await fetch_all(tx, QUERIES["revisions_after"], {**last._asdict(), "limit": _PAGE})
+        after = {"after_id": last.organization_id, "rule_id": last.rule_id, "revision": last.revision}
+        rows = await fetch_all(tx, QUERIES["revisions_after"], {**after, "only": only, "limit": _PAGE})
         for row in rows:
             yield Revision(RevisionKey(*row[:3]), row[3], row[4])
         if len(rows) < _PAGE:

@@ -1,5 +1,6 @@
 -- Each check gives its counter-examples (organization, id, expected, found), at most `limit` of them, each with the
--- number of all. They look at everything, of all organizations, in one snapshot.
+-- number of all. They look at everything in one snapshot: of all organizations, or of `only` one, where they are spread
+-- over machines and no snapshot reaches further. Then a table is asked for that one's rows wherever it is named.
 
 -- name: take_room
 -- For this transaction only: reading everything needs time and memory.
@@ -7,17 +8,28 @@ SELECT set_config('work_mem', '128MB', true), set_config('statement_timeout', %(
 
 -- name: examined
 -- How much there is to look at.
-SELECT (SELECT count(*) FROM (SELECT DISTINCT organization_id, currency FROM account) c),
-       (SELECT count(*) FROM account), (SELECT count(*) FROM posting), (SELECT count(*) FROM transfer),
-       (SELECT count(*) FROM execution), (SELECT count(*) FROM rule), (SELECT count(*) FROM rule_revision),
-       (SELECT count(*) FROM cap_used), (SELECT count(*) FROM transfer_leg), (SELECT count(*) FROM bank_payment),
-       (SELECT count(*) FROM bank_entry), (SELECT count(*) FROM execution WHERE nominal IS NOT NULL),
-       (SELECT count(*) FROM card_transaction);
+SELECT (SELECT count(*) FROM (SELECT DISTINCT organization_id, currency FROM account
+                              WHERE (%(only)s::uuid IS NULL OR organization_id = %(only)s)) c),
+       (SELECT count(*) FROM account WHERE (%(only)s::uuid IS NULL OR organization_id = %(only)s)),
+       (SELECT count(*) FROM posting WHERE (%(only)s::uuid IS NULL OR organization_id = %(only)s)),
+       (SELECT count(*) FROM transfer WHERE (%(only)s::uuid IS NULL OR organization_id = %(only)s)),
+       (SELECT count(*) FROM execution WHERE (%(only)s::uuid IS NULL OR organization_id = %(only)s)),
+       (SELECT count(*) FROM rule WHERE (%(only)s::uuid IS NULL OR organization_id = %(only)s)),
+       (SELECT count(*) FROM rule_revision WHERE (%(only)s::uuid IS NULL OR organization_id = %(only)s)),
+       (SELECT count(*) FROM cap_used WHERE (%(only)s::uuid IS NULL OR organization_id = %(only)s)),
+       (SELECT count(*) FROM transfer_leg WHERE (%(only)s::uuid IS NULL OR organization_id = %(only)s)),
+       (SELECT count(*) FROM bank_payment WHERE (%(only)s::uuid IS NULL OR organization_id = %(only)s)),
+       (SELECT count(*) FROM bank_entry WHERE (%(only)s::uuid IS NULL OR organization_id = %(only)s)),
+       (SELECT count(*) FROM execution
+        WHERE nominal IS NOT NULL AND (%(only)s::uuid IS NULL OR organization_id = %(only)s)),
+       (SELECT count(*) FROM card_transaction
+        WHERE (%(only)s::uuid IS NULL OR organization_id = %(only)s));
 
 -- name: sums_that_are_not_zero
 -- Every cent that is in an account came out of another one, the world included.
 SELECT organization_id, currency, '0', sum(posted)::text, count(*) OVER ()
-FROM account GROUP BY organization_id, currency HAVING sum(posted) <> 0
+FROM account WHERE (%(only)s::uuid IS NULL OR organization_id = %(only)s)
+GROUP BY organization_id, currency HAVING sum(posted) <> 0
 ORDER BY organization_id, currency LIMIT %(limit)s;
 
 -- name: balances_without_their_postings
@@ -27,10 +39,12 @@ WITH side AS (
            -sum(amount) FILTER (WHERE kind IN ('post', 'settle', 'reverse')) AS posted,
            coalesce(sum(amount) FILTER (WHERE kind = 'hold'), 0)
                - coalesce(sum(amount) FILTER (WHERE kind IN ('release', 'settle')), 0) AS held
-    FROM posting GROUP BY organization_id, debit_account_id
+    FROM posting WHERE (%(only)s::uuid IS NULL OR organization_id = %(only)s)
+    GROUP BY organization_id, debit_account_id
     UNION ALL
     SELECT organization_id, credit_account_id, sum(amount) FILTER (WHERE kind IN ('post', 'settle', 'reverse')), 0
-    FROM posting GROUP BY organization_id, credit_account_id
+    FROM posting WHERE (%(only)s::uuid IS NULL OR organization_id = %(only)s)
+    GROUP BY organization_id, credit_account_id
 ), moved AS (
     SELECT organization_id, account_id, coalesce(sum(posted), 0) AS posted, sum(held) AS held
     FROM side GROUP BY organization_id, account_id
@@ -39,8 +53,8 @@ SELECT a.organization_id, a.id, format('%%s posted, %%s held', coalesce(m.posted
        format('%%s posted, %%s held', a.posted, a.held_out), count(*) OVER ()
 FROM account a
 LEFT JOIN moved m ON m.organization_id = a.organization_id AND m.account_id = a.id
-WHERE a.kind <> 'EXTERNAL_ACCOUNT'
-    AND (a.posted <> coalesce(m.posted, 0) OR a.held_out <> coalesce(m.held, 0))
+WHERE (%(only)s::uuid IS NULL OR a.organization_id = %(only)s)
+    AND a.kind <> 'EXTERNAL_ACCOUNT' AND (a.posted <> coalesce(m.posted, 0) OR a.held_out <> coalesce(m.held, 0))
 ORDER BY a.organization_id, a.id LIMIT %(limit)s;
 
 -- name: chains_that_break
@@ -49,17 +63,21 @@ ORDER BY a.organization_id, a.id LIMIT %(limit)s;
 WITH step AS (
     SELECT organization_id, debit_account_id AS account_id, debit_after + amount AS before, debit_after AS after
     FROM posting WHERE kind IN ('post', 'settle', 'reverse')
+        AND (%(only)s::uuid IS NULL OR organization_id = %(only)s)
     UNION ALL
     SELECT organization_id, credit_account_id, credit_after - amount, credit_after
     FROM posting WHERE kind IN ('post', 'settle', 'reverse')
+        AND (%(only)s::uuid IS NULL OR organization_id = %(only)s)
 ), counted AS (
     SELECT organization_id, account_id, before AS balance, count(*) AS times FROM step GROUP BY 1, 2, 3
     UNION ALL
     SELECT organization_id, account_id, after, -count(*) FROM step GROUP BY 1, 2, 3
     UNION ALL
-    SELECT organization_id, id, posted, 1 FROM account WHERE kind <> 'EXTERNAL_ACCOUNT'
+    SELECT organization_id, id, posted, 1 FROM account
+    WHERE kind <> 'EXTERNAL_ACCOUNT' AND (%(only)s::uuid IS NULL OR organization_id = %(only)s)
     UNION ALL
-    SELECT organization_id, id, 0, -1 FROM account WHERE kind <> 'EXTERNAL_ACCOUNT'
+    SELECT organization_id, id, 0, -1 FROM account
+    WHERE kind <> 'EXTERNAL_ACCOUNT' AND (%(only)s::uuid IS NULL OR organization_id = %(only)s)
 ), broken AS (
     SELECT organization_id, account_id, balance, sum(times) AS times
     FROM counted GROUP BY 1, 2, 3 HAVING sum(times) <> 0
@@ -79,9 +97,11 @@ WITH open AS (
                SELECT FROM transfer_leg l
                WHERE l.organization_id = t.organization_id AND l.transfer_id = t.id AND l.purpose = 'PULL'
                    AND l.status NOT IN ('PROCESSING', 'PENDING')
+                   AND (%(only)s::uuid IS NULL OR l.organization_id = %(only)s)
            ) AS is_pulled
     FROM transfer t
     WHERE t.mode = 'LIVE' AND t.status IN ('PENDING_APPROVAL', 'PROCESSING', 'PENDING')
+        AND (%(only)s::uuid IS NULL OR t.organization_id = %(only)s)
 ), side AS (
     SELECT organization_id, source_account_id AS account_id, CASE WHEN is_pulled THEN amount ELSE 0 END AS pulled,
            0 AS coming
@@ -95,21 +115,23 @@ SELECT a.organization_id, a.id, format('%%s expected, %%s pulled', coalesce(t.co
        format('%%s expected, %%s pulled', a.expected_in, a.held_out), count(*) OVER ()
 FROM account a
 LEFT JOIN told t ON t.organization_id = a.organization_id AND t.account_id = a.id
-WHERE a.expected_in <> coalesce(t.coming, 0)
-    OR (a.kind = 'EXTERNAL_ACCOUNT' AND a.held_out <> coalesce(t.pulled, 0))
+WHERE (%(only)s::uuid IS NULL OR a.organization_id = %(only)s) AND (
+    a.expected_in <> coalesce(t.coming, 0) OR (a.kind = 'EXTERNAL_ACCOUNT' AND a.held_out <> coalesce(t.pulled, 0)))
 ORDER BY a.organization_id, a.id LIMIT %(limit)s;
 
 -- name: accounts_below_their_floor
 -- The schema refuses this; the audit trusts nobody. Only returns push an account below, and it says how far.
 WITH returned AS (
     SELECT organization_id, debit_account_id AS account_id, sum(amount) AS amount
-    FROM posting WHERE kind = 'reverse' GROUP BY 1, 2
+    FROM posting WHERE kind = 'reverse' AND (%(only)s::uuid IS NULL OR organization_id = %(only)s)
+    GROUP BY 1, 2
 )
 SELECT a.organization_id, a.id, format('at least %%s, or below by returns of %%s', a.floor, coalesce(r.amount, 0)),
        format('%%s, overdrawn %%s', a.posted - a.held_out, a.overdrawn), count(*) OVER ()
 FROM account a
 LEFT JOIN returned r ON r.organization_id = a.organization_id AND r.account_id = a.id
-WHERE a.kind NOT IN ('EXTERNAL_ACCOUNT', 'WORLD')
+WHERE (%(only)s::uuid IS NULL OR a.organization_id = %(only)s)
+    AND a.kind NOT IN ('EXTERNAL_ACCOUNT', 'WORLD')
     AND (a.overdrawn <> greatest(0, a.floor - a.posted + a.held_out) OR a.overdrawn > coalesce(r.amount, 0))
 ORDER BY a.organization_id, a.id LIMIT %(limit)s;
 
@@ -125,11 +147,13 @@ WITH done AS (
                - coalesce(sum(amount) FILTER (WHERE kind IN ('release', 'settle')), 0) AS held,
            min(debit_account_id::text) FILTER (WHERE kind IN ('post', 'settle')) AS debit,
            min(credit_account_id::text) FILTER (WHERE kind IN ('post', 'settle')) AS credit
-    FROM posting WHERE transfer_id IS NOT NULL GROUP BY organization_id, transfer_id
+    FROM posting WHERE transfer_id IS NOT NULL AND (%(only)s::uuid IS NULL OR organization_id = %(only)s)
+    GROUP BY organization_id, transfer_id
 ), carried AS (
     SELECT organization_id, transfer_id, count(*) FILTER (WHERE status = 'SETTLED') AS settled,
            bool_or(purpose <> 'PULL' AND status IN ('PROCESSING', 'PENDING')) AS is_sending
-    FROM transfer_leg GROUP BY organization_id, transfer_id
+    FROM transfer_leg WHERE (%(only)s::uuid IS NULL OR organization_id = %(only)s)
+    GROUP BY organization_id, transfer_id
 ), told AS (
     SELECT coalesce(t.organization_id, d.organization_id) AS organization_id, coalesce(t.id, d.transfer_id) AS id,
            t.status, t.mode, t.amount, c.transfer_id IS NOT NULL AS has_legs, coalesce(c.settled, 0) AS settled,
@@ -139,13 +163,16 @@ WITH done AS (
            coalesce(t.staged_account_id, t.destination_account_id, w.id)::text AS to_id,
            coalesce(d.postings, 0) AS postings, coalesce(d.moved, 0) AS moved, coalesce(d.held, 0) AS held,
            d.debit, d.credit
-    FROM transfer t
+    FROM (SELECT * FROM transfer WHERE (%(only)s::uuid IS NULL OR organization_id = %(only)s)) t
     FULL JOIN done d ON d.organization_id = t.organization_id AND d.transfer_id = t.id
     LEFT JOIN carried c ON c.organization_id = t.organization_id AND c.transfer_id = t.id
     LEFT JOIN account s ON s.organization_id = t.organization_id AND s.id = t.source_account_id
+        AND (%(only)s::uuid IS NULL OR s.organization_id = %(only)s)
     LEFT JOIN account e ON e.organization_id = t.organization_id AND e.id = t.destination_account_id
+        AND (%(only)s::uuid IS NULL OR e.organization_id = %(only)s)
     LEFT JOIN account w ON w.organization_id = t.organization_id AND w.kind = 'WORLD'
         AND w.currency = coalesce(s.currency, e.currency)
+        AND (%(only)s::uuid IS NULL OR w.organization_id = %(only)s)
 ), judged AS (
     SELECT *, CASE
         WHEN status IS NULL THEN 'a transfer to which the postings belong'
@@ -177,10 +204,14 @@ FROM judged WHERE expected IS NOT NULL ORDER BY organization_id, id LIMIT %(limi
 WITH done AS (
     SELECT organization_id, card_transaction_id, count(*) AS postings, sum(amount) AS moved,
            min(debit_account_id::text) AS debit, min(credit_account_id::text) AS credit
-    FROM posting WHERE card_transaction_id IS NOT NULL GROUP BY organization_id, card_transaction_id
+    FROM posting
+    WHERE card_transaction_id IS NOT NULL AND (%(only)s::uuid IS NULL OR organization_id = %(only)s)
+    GROUP BY organization_id, card_transaction_id
 ), given_back AS (
     SELECT organization_id, purchase_id, sum(amount) AS amount
-    FROM card_transaction WHERE purchase_id IS NOT NULL GROUP BY organization_id, purchase_id
+    FROM card_transaction
+    WHERE purchase_id IS NOT NULL AND (%(only)s::uuid IS NULL OR organization_id = %(only)s)
+    GROUP BY organization_id, purchase_id
 ), told AS (
     SELECT coalesce(c.organization_id, d.organization_id) AS organization_id,
            coalesce(c.id, d.card_transaction_id) AS id, c.status, c.subtype, c.amount, c.refunded,
@@ -191,12 +222,15 @@ WITH done AS (
            c.purchase_id IS NULL OR coalesce(
                p.subtype = 'PURCHASE' AND p.status = 'COMPLETE' AND p.card_id = c.card_id
                    AND p.account_id = c.account_id, false) AS has_its_purchase
-    FROM card_transaction c
+    FROM (SELECT * FROM card_transaction WHERE (%(only)s::uuid IS NULL OR organization_id = %(only)s)) c
     FULL JOIN done d ON d.organization_id = c.organization_id AND d.card_transaction_id = c.id
     LEFT JOIN given_back g ON g.organization_id = c.organization_id AND g.purchase_id = c.id
     LEFT JOIN card_transaction p ON p.organization_id = c.organization_id AND p.id = c.purchase_id
+        AND (%(only)s::uuid IS NULL OR p.organization_id = %(only)s)
     LEFT JOIN account a ON a.organization_id = c.organization_id AND a.id = c.account_id
+        AND (%(only)s::uuid IS NULL OR a.organization_id = %(only)s)
     LEFT JOIN account w ON w.organization_id = c.organization_id AND w.kind = 'WORLD' AND w.currency = a.currency
+        AND (%(only)s::uuid IS NULL OR w.organization_id = %(only)s)
 ), judged AS (
     SELECT *, CASE
         WHEN status IS NULL THEN 'a card transaction to which the posting belongs'
@@ -227,7 +261,8 @@ WITH carried AS (
            count(*) FILTER (WHERE status = 'PROCESSING' AND sequence = 0) AS waiting,
            bool_and(status = 'SETTLED') AS is_settled, bool_and(status = 'CANCELLED') AS is_cancelled,
            count(*) AS legs
-    FROM transfer_leg GROUP BY organization_id, transfer_id
+    FROM transfer_leg WHERE (%(only)s::uuid IS NULL OR organization_id = %(only)s)
+    GROUP BY organization_id, transfer_id
 )
 SELECT t.organization_id, t.id,
        CASE t.status WHEN 'PROCESSING' THEN 'one leg, not handed over'
@@ -238,12 +273,13 @@ SELECT t.organization_id, t.id,
        count(*) OVER ()
 FROM carried c
 JOIN transfer t ON t.organization_id = c.organization_id AND t.id = c.transfer_id
-WHERE CASE t.status WHEN 'PROCESSING' THEN NOT (c.legs = 1 AND c.waiting = 1)
-                    WHEN 'PENDING' THEN c.open <> 1 OR c.waiting > 0
-                    WHEN 'COMPLETE' THEN NOT c.is_settled
-                    WHEN 'CANCELLED' THEN NOT c.is_cancelled
-                    WHEN 'PENDING_APPROVAL' THEN true
-                    ELSE c.open > 1 OR c.first_open > 0 OR c.is_settled END
+WHERE (%(only)s::uuid IS NULL OR t.organization_id = %(only)s)
+    AND CASE t.status WHEN 'PROCESSING' THEN NOT (c.legs = 1 AND c.waiting = 1)
+        WHEN 'PENDING' THEN c.open <> 1 OR c.waiting > 0
+        WHEN 'COMPLETE' THEN NOT c.is_settled
+        WHEN 'CANCELLED' THEN NOT c.is_cancelled
+        WHEN 'PENDING_APPROVAL' THEN true
+        ELSE c.open > 1 OR c.first_open > 0 OR c.is_settled END
 ORDER BY t.organization_id, t.id LIMIT %(limit)s;
 
 -- name: legs_unlike_the_bank
@@ -255,13 +291,20 @@ WITH pair AS (
            EXISTS (
                SELECT FROM bank_report r
                WHERE r.organization_id = p.organization_id AND r.payment_key = p.key
+                   AND (%(only)s::uuid IS NULL OR r.organization_id = %(only)s)
                    AND NOT EXISTS (
                        SELECT FROM rail_report a WHERE a.organization_id = r.organization_id AND a.id = r.id
+                           AND (%(only)s::uuid IS NULL OR a.organization_id = %(only)s)
                    )
            ) AS has_news
-    FROM transfer_leg l
-    JOIN organization o ON o.id = l.organization_id AND o.mode = 'sandbox'
-    FULL JOIN bank_payment p ON p.organization_id = l.organization_id AND p.key = l.id
+    FROM (
+        SELECT l.* FROM transfer_leg l JOIN organization o ON o.id = l.organization_id AND o.mode = 'sandbox'
+        WHERE (%(only)s::uuid IS NULL OR l.organization_id = %(only)s)
+            AND (%(only)s::uuid IS NULL OR o.id = %(only)s)
+    ) l
+    FULL JOIN (
+        SELECT * FROM bank_payment WHERE (%(only)s::uuid IS NULL OR organization_id = %(only)s)
+    ) p ON p.organization_id = l.organization_id AND p.key = l.id
 ), judged AS (
     SELECT *, CASE
         WHEN status IS NULL THEN 'a leg for every payment'
@@ -289,16 +332,17 @@ SELECT e.organization_id, e.rule_id, e.nominal, e.id, e.approval_id, e.scheduled
        v.definition
 FROM execution e
 JOIN rule_revision v ON v.organization_id = e.organization_id AND v.rule_id = e.rule_id AND v.revision = e.revision
-WHERE e.nominal IS NOT NULL
-    AND (e.organization_id, e.rule_id, e.nominal)
-        > (%(organization_id)s::uuid, %(rule_id)s::uuid, %(nominal)s::timestamp)
+WHERE (%(only)s::uuid IS NULL OR e.organization_id = %(only)s)
+    AND (%(only)s::uuid IS NULL OR v.organization_id = %(only)s)
+    AND e.nominal IS NOT NULL
+    AND (e.organization_id, e.rule_id, e.nominal) > (%(after_id)s::uuid, %(rule_id)s::uuid, %(nominal)s::timestamp)
 ORDER BY e.organization_id, e.rule_id, e.nominal LIMIT %(limit)s;
 
 -- name: transfers_made_twice
 -- One execution makes at most one transfer for each part of each action.
 SELECT organization_id, min(id::text)::uuid,
        format('1 transfer for step %%s, action %%s, part %%s', step, action, part), count(*)::text, count(*) OVER ()
-FROM transfer WHERE execution_id IS NOT NULL
+FROM transfer WHERE execution_id IS NOT NULL AND (%(only)s::uuid IS NULL OR organization_id = %(only)s)
 GROUP BY organization_id, execution_id, step, action, part HAVING count(*) > 1
 ORDER BY 1, 2 LIMIT %(limit)s;
 
@@ -309,11 +353,13 @@ SELECT e.organization_id, e.id, 'ended, due, or waiting for an open transfer',
               coalesce(e.finished_at::text, 'never')),
        count(*) OVER ()
 FROM execution e
-WHERE (e.status <> 'IN_PROGRESS' AND (e.due_at IS NOT NULL OR e.finished_at IS NULL))
+WHERE (%(only)s::uuid IS NULL OR e.organization_id = %(only)s) AND (
+    (e.status <> 'IN_PROGRESS' AND (e.due_at IS NOT NULL OR e.finished_at IS NULL))
     OR (e.status = 'IN_PROGRESS' AND e.due_at IS NULL AND NOT EXISTS (
         SELECT 1 FROM transfer t
         WHERE t.organization_id = e.organization_id AND t.id = ANY (e.transfer_ids)
-            AND t.status IN ('PENDING_APPROVAL', 'PROCESSING', 'PENDING')))
+            AND (%(only)s::uuid IS NULL OR t.organization_id = %(only)s)
+            AND t.status IN ('PENDING_APPROVAL', 'PROCESSING', 'PENDING'))))
 ORDER BY e.organization_id, e.id LIMIT %(limit)s;
 
 -- name: executions_without_approval
@@ -326,7 +372,8 @@ SELECT e.organization_id, e.id, format('revision %%s with hash %%s, approved bef
        count(*) OVER ()
 FROM execution e
 LEFT JOIN approval a ON a.organization_id = e.organization_id AND a.id = e.approval_id
-WHERE e.mode = 'LIVE' AND (
+    AND (%(only)s::uuid IS NULL OR a.organization_id = %(only)s)
+WHERE (%(only)s::uuid IS NULL OR e.organization_id = %(only)s) AND e.mode = 'LIVE' AND (
     a.id IS NULL OR a.rule_id <> e.rule_id OR a.revision <> e.revision OR a.fingerprint <> e.fingerprint
     OR a.approved_at > e.created_at)
 ORDER BY e.organization_id, e.id LIMIT %(limit)s;
@@ -339,7 +386,9 @@ SELECT r.organization_id, r.id, format('an approval of revision %%s in force', r
        count(*) OVER ()
 FROM rule r
 LEFT JOIN approval a ON a.organization_id = r.organization_id AND a.id = r.approval_id
-WHERE r.approval_id IS NOT NULL AND (
+    AND (%(only)s::uuid IS NULL OR a.organization_id = %(only)s)
+WHERE (%(only)s::uuid IS NULL OR r.organization_id = %(only)s)
+    AND r.approval_id IS NOT NULL AND (
     a.id IS NULL OR a.rule_id <> r.id OR a.revision <> r.revision OR a.fingerprint <> r.fingerprint
     OR a.revoked_at IS NOT NULL)
 ORDER BY r.organization_id, r.id LIMIT %(limit)s;
@@ -350,7 +399,8 @@ WITH made AS (
     SELECT organization_id, execution_id, count(*) AS transfers,
            count(*) FILTER (WHERE status = 'COMPLETE') AS completed,
            count(*) FILTER (WHERE status IN ('PENDING_APPROVAL', 'PROCESSING', 'PENDING')) AS pending
-    FROM transfer WHERE execution_id IS NOT NULL GROUP BY organization_id, execution_id
+    FROM transfer WHERE execution_id IS NOT NULL AND (%(only)s::uuid IS NULL OR organization_id = %(only)s)
+    GROUP BY organization_id, execution_id
 )
 SELECT e.organization_id, e.id,
        format('%%s transfers, %%s complete, %%s open', coalesce(m.transfers, 0), coalesce(m.completed, 0),
@@ -359,8 +409,9 @@ SELECT e.organization_id, e.id,
        count(*) OVER ()
 FROM execution e
 LEFT JOIN made m ON m.organization_id = e.organization_id AND m.execution_id = e.id
-WHERE cardinality(e.transfer_ids) <> coalesce(m.transfers, 0) OR e.completed <> coalesce(m.completed, 0)
-    OR e.pending <> coalesce(m.pending, 0)
+WHERE (%(only)s::uuid IS NULL OR e.organization_id = %(only)s) AND (
+    cardinality(e.transfer_ids) <> coalesce(m.transfers, 0) OR e.completed <> coalesce(m.completed, 0)
+    OR e.pending <> coalesce(m.pending, 0))
 ORDER BY e.organization_id, e.id LIMIT %(limit)s;
 
 -- name: caps_that_miscount
@@ -387,11 +438,18 @@ WITH capped AS (
         WHERE coalesce((written.action ->> 'group_index')::int, 0) = g.group_index
             AND written.action -> 'limit' ->> 'period' <> 'PER_TRANSFER'
     ) a
-    WHERE t.mode = 'LIVE' AND t.origin = 'RULE'
+    WHERE (%(only)s::uuid IS NULL OR t.organization_id = %(only)s)
+        AND (%(only)s::uuid IS NULL OR e.organization_id = %(only)s)
+        AND (%(only)s::uuid IS NULL OR v.organization_id = %(only)s)
+        AND t.mode = 'LIVE' AND t.origin = 'RULE'
         AND (t.status <> 'INCOMPLETE' OR EXISTS (
             SELECT FROM transfer_leg l WHERE l.organization_id = t.organization_id AND l.transfer_id = t.id
+                AND (%(only)s::uuid IS NULL OR l.organization_id = %(only)s)
         ))
-        AND t.rule_id IN (SELECT c.rule_id FROM cap_used c WHERE c.organization_id = t.organization_id)
+        AND t.rule_id IN (
+            SELECT c.rule_id FROM cap_used c WHERE c.organization_id = t.organization_id
+                AND (%(only)s::uuid IS NULL OR c.organization_id = %(only)s)
+        )
 ), taken AS (
     SELECT organization_id, rule_id, step, group_index, period, starts_on, sum(amount) AS most,
            coalesce(sum(amount) FILTER (WHERE NOT has_failed), 0) AS least
@@ -404,11 +462,13 @@ SELECT c.organization_id, c.rule_id,
 FROM cap_used c
 LEFT JOIN taken t ON t.organization_id = c.organization_id AND t.rule_id = c.rule_id AND t.step = c.step
     AND t.group_index = c.group_index AND t.period = c.period AND t.starts_on = c.starts_on
-WHERE c.used NOT BETWEEN coalesce(t.least, 0) AND coalesce(t.most, 0)
+WHERE (%(only)s::uuid IS NULL OR c.organization_id = %(only)s)
+    AND c.used NOT BETWEEN coalesce(t.least, 0) AND coalesce(t.most, 0)
 ORDER BY 1, 2 LIMIT %(limit)s;
 
 -- name: revisions_after
 -- In pages, because a definition is checked by reading and hashing it, which is not SQL's work.
 SELECT organization_id, rule_id, revision, definition, fingerprint FROM rule_revision
-WHERE (organization_id, rule_id, revision) > (%(organization_id)s::uuid, %(rule_id)s::uuid, %(revision)s::integer)
+WHERE (%(only)s::uuid IS NULL OR organization_id = %(only)s)
+    AND (organization_id, rule_id, revision) > (%(after_id)s::uuid, %(rule_id)s::uuid, %(revision)s::integer)
 ORDER BY organization_id, rule_id, revision LIMIT %(limit)s;

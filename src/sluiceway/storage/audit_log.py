@@ -154,10 +154,10 @@ def _least_id(at: datetime | None, slack: timedelta) -> str | None:
         return None
 
 
-async def every_batch(tx: LentTx) -> AsyncGenerator[Chained]:
-    """Go through all batches of all organizations, in the order of their chains."""
+async def every_batch(tx: LentTx, only: OrganizationId | None) -> AsyncGenerator[Chained]:
+    """Go through all batches of an organization, or of all (None), in the order of their chains."""
     current: Chained | None = None
-    async for row in tx.stream(QUERIES["every_entry"]):
+    async for row in tx.stream(QUERIES["every_entry"], {"only": only}):
         organization_id, number = OrganizationId(row[0]), row[1]
         if current is None or (current.organization_id, current.number) != (organization_id, number):
             if current is not None:
@@ -171,9 +171,9 @@ async def every_batch(tx: LentTx) -> AsyncGenerator[Chained]:
         yield current
 
 
-async def heads(tx: ReadTx) -> Mapping[OrganizationId, Head | None]:
-    """Find where the chain of every organization ends; None: nothing says so."""
-    rows = await fetch_all(tx, QUERIES["heads"])
+async def heads(tx: ReadTx, only: OrganizationId | None) -> Mapping[OrganizationId, Head | None]:
+    """Find where the chain of an organization, or of every one (None), ends; None: nothing says so."""
+    rows = await fetch_all(tx, QUERIES["heads"], {"only": only})
     return {OrganizationId(row[0]): None if row[1] is None else Head(row[1], row[2], bytes(row[3])) for row in rows}
 
 

@@ -64,13 +64,15 @@ ORDER BY e.id DESC OFFSET %(offset)s LIMIT %(limit)s;
 SELECT coalesce(b.organization_id, e.organization_id), coalesce(b.number, e.batch), b.entries, b.digest, b.hash,
        e.position, e.id, greatest('0001-01-02Z', least(e.at, '9999-12-30Z')), e.organization_id, e.actor_kind,
        e.actor_id, e.action, e.subject_id, e.path, e.request_id, e.reason, e.outcome, e.error_code, e.is_replay
-FROM audit_batch b
-FULL JOIN audit_entry e ON e.organization_id = b.organization_id AND e.batch = b.number
+FROM (SELECT * FROM audit_batch WHERE (%(only)s::uuid IS NULL OR organization_id = %(only)s)) b
+FULL JOIN (SELECT * FROM audit_entry WHERE (%(only)s::uuid IS NULL OR organization_id = %(only)s)) e
+    ON e.organization_id = b.organization_id AND e.batch = b.number
 ORDER BY 1, 2, e.position, e.id;
 
 -- name: heads
 -- For the audit: where each organization's chain ends. All of them have one.
 SELECT coalesce(o.id, h.organization_id), h.number, h.entries, h.hash
-FROM organization o
-FULL JOIN audit_head h ON h.organization_id = o.id
+FROM (SELECT * FROM organization WHERE (%(only)s::uuid IS NULL OR id = %(only)s)) o
+FULL JOIN (SELECT * FROM audit_head WHERE (%(only)s::uuid IS NULL OR organization_id = %(only)s)) h
+    ON h.organization_id = o.id
 ORDER BY 1;

@@ -203,8 +203,10 @@ async def insert_fault(
     tx: WriteTx, organization_id: OrganizationId, asked_id: str, call: BankCall, fault: Fault, times: int
 ) -> None:
     """Let a call fail, after the faults that wait for it already; nothing for an `asked_id` that has asked before."""
+    if not await execute(tx, QUERIES["insert_asked"], {"organization_id": organization_id, "asked_id": asked_id}):
+        return
     parameters = {"organization_id": organization_id, "call": call.value, "fault": fault.value, "times": times}
-    await execute(tx, QUERIES["insert_fault"], parameters | {"asked_id": asked_id})
+    await execute(tx, QUERIES["insert_fault"], parameters)
 
 
 async def find_fault(tx: ReadTx, organization_id: OrganizationId, call: BankCall) -> WaitingFault | None:
@@ -220,9 +222,11 @@ async def use_fault(tx: WriteTx, organization_id: OrganizationId, waiting: Waiti
     await execute(tx, query, parameters)
 
 
-async def find_bank_mismatches(tx: ReadTx, check: BankCheck, limit: int) -> tuple[int, list[BankMismatch]]:
-    """Run one check over all organizations: how many counter-examples there are, and the first of them."""
-    rows = await fetch_all(tx, _CHECKS[check], {"limit": limit})
+async def find_bank_mismatches(
+    tx: ReadTx, only: OrganizationId | None, check: BankCheck, limit: int
+) -> tuple[int, list[BankMismatch]]:
+    """Run one check over an organization, or over all (None): how many counter-examples there are, and the first."""
+    rows = await fetch_all(tx, _CHECKS[check], {"only": only, "limit": limit})
     return (rows[0][4] if rows else 0), [BankMismatch(*row[:4]) for row in rows]
 
 

@@ -145,19 +145,16 @@ UPDATE bank_event e SET state = w.state
 FROM unnest(%(ids)s::uuid[], %(states)s::text[]) AS w (id, state)
 WHERE e.organization_id = %(organization_id)s::uuid AND e.id = w.id;
 
+-- name: insert_asked
+-- Once for each time that somebody asks for a fault: only who comes first adds one.
+INSERT INTO bank_fault_asked (organization_id, id) VALUES (%(organization_id)s::uuid, %(asked_id)s::uuid)
+ON CONFLICT DO NOTHING;
+
 -- name: insert_fault
--- After those that were asked for before, and once for each time that somebody asks.
-WITH asked AS (
-    INSERT INTO bank_fault_asked (organization_id, id) VALUES (%(organization_id)s::uuid, %(asked_id)s::uuid)
-    ON CONFLICT DO NOTHING RETURNING organization_id
-)
+-- After those that were asked for before: a maximum has a row where it finds none.
 INSERT INTO bank_fault (organization_id, call, number, fault, times)
-SELECT a.organization_id, %(call)s::text,
-       coalesce((
-           SELECT max(f.number) FROM bank_fault f
-           WHERE f.organization_id = %(organization_id)s::uuid AND f.call = %(call)s::text
-       ), 0) + 1, %(fault)s::text, %(times)s::bigint
-FROM asked a;
+SELECT %(organization_id)s::uuid, %(call)s::text, coalesce(max(number), 0) + 1, %(fault)s::text, %(times)s::bigint
+FROM bank_fault WHERE organization_id = %(organization_id)s::uuid AND call = %(call)s::text;
 
 -- name: find_fault
 -- The first that waits for this call.
@@ -187,9 +184,11 @@ FROM bank_account a
 CROSS JOIN LATERAL (
     SELECT coalesce(sum(amount), 0)::bigint AS sum FROM bank_entry
     WHERE organization_id = a.organization_id AND account_id = a.id
+        AND (%(only)s::uuid IS NULL OR organization_id = %(only)s)
 ) AS e
-WHERE a.balance <> a.opening_balance + CASE WHEN a.kind = 'LIABILITY' THEN -e.sum ELSE e.sum END
-    OR a.available <> a.opening_available + e.sum
+WHERE (%(only)s::uuid IS NULL OR a.organization_id = %(only)s) AND (
+    a.balance <> a.opening_balance + CASE WHEN a.kind = 'LIABILITY' THEN -e.sum ELSE e.sum END
+    OR a.available <> a.opening_available + e.sum)
 ORDER BY a.organization_id, a.id LIMIT %(limit)s;
 
 -- name: payments_unlike_their_entries
@@ -200,6 +199,8 @@ WITH found AS (
                       ORDER BY e.number) AS amounts
     FROM bank_entry e
     JOIN bank_payment p ON p.organization_id = e.organization_id AND p.key = e.payment_key
+    WHERE (%(only)s::uuid IS NULL OR e.organization_id = %(only)s)
+        AND (%(only)s::uuid IS NULL OR p.organization_id = %(only)s)
     GROUP BY e.organization_id, e.payment_key
 ), expected AS (
     SELECT p.organization_id, p.key,
@@ -207,6 +208,7 @@ WITH found AS (
                 ELSE signed::text END AS amounts
     FROM bank_payment p
     CROSS JOIN LATERAL (SELECT CASE p.kind WHEN 'PULL' THEN -p.amount ELSE p.amount END AS signed) AS s
+    WHERE (%(only)s::uuid IS NULL OR p.organization_id = %(only)s)
 )
 SELECT e.organization_id, e.key, 'entries: ' || e.amounts, 'entries: ' || coalesce(f.amounts, ''), count(*) OVER ()
 FROM expected e
@@ -218,11 +220,12 @@ ORDER BY e.organization_id, e.key LIMIT %(limit)s;
 -- Each settlement and each return is told once, in this order.
 WITH found AS (
     SELECT organization_id, payment_key, string_agg(kind, ' ' ORDER BY number) AS kinds
-    FROM bank_report WHERE payment_key IS NOT NULL GROUP BY organization_id, payment_key
+    FROM bank_report WHERE payment_key IS NOT NULL AND (%(only)s::uuid IS NULL OR organization_id = %(only)s)
+    GROUP BY organization_id, payment_key
 ), expected AS (
     SELECT organization_id, key, concat_ws(' ', CASE WHEN settled_at IS NOT NULL THEN 'SETTLED' END,
                                            CASE WHEN state = 'RETURNED' THEN 'RETURNED' END) AS kinds
-    FROM bank_payment
+    FROM bank_payment WHERE (%(only)s::uuid IS NULL OR organization_id = %(only)s)
 )
 SELECT e.organization_id, e.key, 'reports: ' || e.kinds, 'reports: ' || coalesce(f.kinds, ''), count(*) OVER ()
 FROM expected e
@@ -237,8 +240,11 @@ SELECT b.organization_id, b.organization_id,
        format('%%s entries to %%s, %%s reports to %%s', e.count, e.last, r.count, r.last), count(*) OVER ()
 FROM bank_book b
 CROSS JOIN LATERAL (SELECT count(*) AS count, coalesce(max(number), 0) AS last FROM bank_entry
-                    WHERE organization_id = b.organization_id) AS e
+                    WHERE organization_id = b.organization_id
+                        AND (%(only)s::uuid IS NULL OR organization_id = %(only)s)) AS e
 CROSS JOIN LATERAL (SELECT count(*) AS count, coalesce(max(number), 0) AS last FROM bank_report
-                    WHERE organization_id = b.organization_id) AS r
-WHERE (e.count, e.last, r.count, r.last) IS DISTINCT FROM (b.entries, b.entries, b.reports, b.reports)
+                    WHERE organization_id = b.organization_id
+                        AND (%(only)s::uuid IS NULL OR organization_id = %(only)s)) AS r
+WHERE (%(only)s::uuid IS NULL OR b.organization_id = %(only)s)
+    AND (e.count, e.last, r.count, r.last) IS DISTINCT FROM (b.entries, b.entries, b.reports, b.reports)
 ORDER BY b.organization_id LIMIT %(limit)s;
