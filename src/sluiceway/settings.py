@@ -16,7 +16,7 @@ class Settings:
     port: int = 8080
     max_connections: int = 10
     organizations_per_transaction: int | None = None
-    """How many organizations one settlement may lock: no bound on PostgreSQL, 1 on Citus."""
+    """How many organizations one transaction may lock or change: no bound on PostgreSQL, 1 on Citus."""
     allow_unsafe_postgres: bool = False
     lease_s: int = 30
     """After how long without a word a worker that calls a bank or a remote service counts as dead, in seconds."""

@@ -199,10 +199,13 @@ class Recorder:
     async def _write(self) -> None:
         if not self._batch:
             self._batch = [self._waiting.popleft() for _ in range(min(AT_ONCE, len(self._waiting)))]
-        try:
-            await self._append(self._batch)
-        except Locked:
-            # Somebody holds up one organization's log. The others need not wait for that.
+        if self._engine.database.options.organizations_at_once is None:
+            try:
+                await self._append(self._batch)
+            except Locked:
+                # Somebody holds up one organization's log. The others need not wait for that.
+                await self._append_apart()
+        else:
             await self._append_apart()
         if len(self._waiting) < MOST_WAITING:
             self._room.set()

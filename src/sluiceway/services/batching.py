@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Hashable, Sequence
 from typing import Generic, TypeVar
 
 from sluiceway.domain.errors import Refusal
@@ -25,11 +25,15 @@ class Batcher(Generic[Item, Result]):
         *,
         limit: int = 500,
         lanes: int = 1,
+        group_of: Callable[[Item], Hashable] = lambda _: None,
+        groups_at_once: int | None = None,
     ) -> None:
-        """Run at most `lanes` batches at once, each of at most `limit` items."""
+        """Run at most `lanes` batches at once, each of at most `limit` items of at most `groups_at_once` groups."""
         self._run = run
         self._limit = limit
         self._lanes = lanes
+        self._group_of = group_of
+        self._groups_at_once = groups_at_once
         self._waiting: deque[tuple[Item, asyncio.Future[Result | Refusal]]] = deque()
         self._running: set[asyncio.Task[None]] = set()
         self._busy_lanes = 0
@@ -56,11 +60,26 @@ class Batcher(Generic[Item, Result]):
     async def _work(self) -> None:
         try:
             while self._waiting:
-                count = min(self._limit, len(self._waiting))
-                await self._run_batch([self._waiting.popleft() for _ in range(count)])
+                await self._run_batch(self._next_batch())
         finally:
             # Here and not when the task is done: an answered caller runs before that, and may submit again.
             self._busy_lanes -= 1
+
+    def _next_batch(self) -> list[tuple[Item, asyncio.Future[Result | Refusal]]]:
+        """Take the first that wait. Those of further groups keep their places for the next batch."""
+        batch: list[tuple[Item, asyncio.Future[Result | Refusal]]] = []
+        passed: list[tuple[Item, asyncio.Future[Result | Refusal]]] = []
+        groups: set[Hashable] = set()
+        while self._waiting and len(batch) < self._limit:
+            waiting = self._waiting.popleft()
+            group = self._group_of(waiting[0])
+            if group in groups or self._groups_at_once is None or len(groups) < self._groups_at_once:
+                groups.add(group)
+                batch.append(waiting)
+            else:
+                passed.append(waiting)
+        self._waiting.extendleft(reversed(passed))
+        return batch
 
     async def _run_batch(self, batch: Sequence[tuple[Item, asyncio.Future[Result | Refusal]]]) -> None:
         try:

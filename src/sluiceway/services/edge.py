@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from typing import Final
 from weakref import WeakValueDictionary
 
 from sluiceway.domain.access import Caller
@@ -14,11 +15,13 @@ from sluiceway.services.batching import Batcher
 from sluiceway.services.card_transactions import CardUse, use_cards
 from sluiceway.services.deposits import Deposit, deposit
 from sluiceway.services.engine import Engine
-from sluiceway.services.idempotency import Answer, Idempotency
+from sluiceway.services.idempotency import Answer, Command, Idempotency
 from sluiceway.services.keys import identify
 from sluiceway.services.once import Effect, answer_once
 from sluiceway.services.remote_access import identify_rule_secrets, identify_tokens
 from sluiceway.services.transfers import CreateTransfer, transfer
+
+_LANES: Final = 4
 
 
 class Edge:
@@ -49,13 +52,17 @@ class Edge:
         async def run_use_card(uses: Sequence[CardUse]) -> Sequence[Answer | Refusal]:
             return await use_cards(engine, uses)
 
+        # Credentials are everywhere, whatever the organization. What locks or changes rows names as many organizations
+        # as the database takes at once; where that is one, several of them have their turn beside each other.
+        at_once = engine.database.options.organizations_at_once
+        lanes = 1 if at_once is None else _LANES
         self._identify = Batcher(run_identify)
         self._identify_token = Batcher(run_identify_token)
         self._identify_rule_secret = Batcher(run_identify_rule_secret)
-        self._admit = Batcher(run_admit)
-        self._transfer = Batcher(run_transfer)
-        self._deposit = Batcher(run_deposit)
-        self._use_card = Batcher(run_use_card)
+        self._admit = Batcher(run_admit, lanes=lanes, group_of=_whose, groups_at_once=at_once)
+        self._transfer = Batcher(run_transfer, lanes=lanes, group_of=_whose, groups_at_once=at_once)
+        self._deposit = Batcher(run_deposit, lanes=lanes, group_of=_whose, groups_at_once=at_once)
+        self._use_card = Batcher(run_use_card, lanes=lanes, group_of=_whose, groups_at_once=at_once)
         self.recorder = Recorder(engine)
         self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
@@ -138,3 +145,7 @@ class Edge:
         ):
             await batcher.close()
         await self.recorder.close()
+
+
+def _whose(command: Command) -> OrganizationId:
+    return command.organization_id
