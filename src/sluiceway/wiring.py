@@ -9,6 +9,7 @@ from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
+import structlog
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 from uuid_utils import uuid7
@@ -24,10 +25,13 @@ from sluiceway.storage.database import Database, DatabaseOptions, check_durabili
 from sluiceway.storage.embedded import EmbeddedPostgres
 from sluiceway.storage.migrate import migrate
 from sluiceway.storage.organizations import Organization
+from sluiceway.storage.scale_out import keep_spread
 from sluiceway.worker import Worker
 
 PATIENCE_S = 3600.0
 _BASE62 = string.digits + string.ascii_letters
+
+log = structlog.get_logger()
 
 
 def now() -> datetime:
@@ -104,6 +108,8 @@ async def open_database(
     with postgres(settings) as url:
         if migrated:
             await migrate(url)
+            if waiting := await keep_spread(url, settings.organizations_per_transaction):
+                log.warning("tables_wait_for_scale_out", tables=waiting, command="sluiceway scale-out --apply")
         async with Database(url, options) as database:
             async with database.read() as tx:
                 await check_durability(tx, is_unsafe_allowed=settings.allow_unsafe_postgres)

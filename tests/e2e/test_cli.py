@@ -98,6 +98,7 @@ COMMANDS = (
     "import",
     "executions list",
     "executions show",
+    "scale-out",
     "webhooks create",
     "webhooks list",
     "webhooks show",

@@ -22,6 +22,7 @@ from sluiceway.services.settlement import settle_due
 from sluiceway.storage.database import Database, DatabaseOptions, DatabaseUnavailable, ReadTx, fetch_all
 from sluiceway.wiring import working
 from sluiceway.worker import Worker, loop
+from tests.clocks import until
 from tests.invariants import violations
 from tests.support import (
     World,

@@ -52,6 +52,7 @@ def sentence_of(failure: Exception) -> str | None:
     from sluiceway.storage.database import ConstraintViolated, DatabaseUnavailable, UnsafeSettings
     from sluiceway.storage.migrate import MigrationFailed
     from sluiceway.storage.programs import EmbeddedPostgresFailed
+    from sluiceway.storage.scale_out import ScaleOutRefused
 
     match failure:
         case CommandFailed() | BadScenario():
@@ -67,6 +68,8 @@ def sentence_of(failure: Exception) -> str | None:
             )
         case MigrationFailed(reason):
             return f"The database could not be brought up to date: {_one_line(reason)}"
+        case ScaleOutRefused():
+            return f"The database is not spread over machines as it should be: {_one_line(str(failure))}."
         case EmbeddedPostgresFailed(reason):
             return f"The embedded PostgreSQL did not start: {_one_line(reason)}"
         case ConstraintViolated():
