@@ -66,7 +66,7 @@ def test_the_file_is_found_beside_its_module_and_an_unknown_name_is_refused(tmp_
 
 @pytest.mark.parametrize(("file", "name"), _EVERY_QUERY, ids=lambda part: getattr(part, "stem", part))
 def test_every_query_can_be_prepared_on_the_migrated_schema(module_database_url: str, file: Path, name: str):
-    statement = _with_numbered_parameters(load(str(file))[name])
+    statement = with_numbered_parameters(load(str(file))[name])
 
     with psycopg.connect(module_database_url, autocommit=True) as conn:
         conn.execute(f"PREPARE checked AS {statement}".encode())
@@ -79,7 +79,7 @@ def test_every_query_is_used_by_its_module(file: Path):
     assert set(re.findall(r"""QUERIES\[["'](\w+)["']\]""", module)) == set(load(str(file)))
 
 
-def _with_numbered_parameters(query: str) -> str:
+def with_numbered_parameters(query: str) -> str:
     """Write %(name)s as $1, which is what psycopg sends."""
     names: list[str] = []
 

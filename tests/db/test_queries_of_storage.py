@@ -1,4 +1,4 @@
-"""Promises about the statements of storage: they name the organization, and history does not slow them."""
+"""Promises about the statements of storage: they lock in an order, and history does not slow them."""
 
 import re
 from collections.abc import AsyncGenerator, Iterator
@@ -20,27 +20,8 @@ _STATEMENTS = {
     for file in sorted(Path(storage.__file__).parent.glob("*.sql"))
     for name, statement in parse(file.read_text(encoding="utf-8"), file.name).items()
 }
-_WRITES_OR_LOCKS = re.compile(r"\b(INSERT INTO|UPDATE|DELETE FROM|FOR (NO KEY )?UPDATE|FOR (KEY )?SHARE)\b")
-_ORGANIZATION = r"%\((organization_ids?|locked_organizations)\)s::uuid"
-# The table of organizations is its own organization's row: there, its id is what names it.
-# Calls are counted before the organization is known.
-_BEFORE_IT_IS_KNOWN = {"rate_limits.take_calls", "rate_limits.fill_buckets"}
-_NAMES_IT = re.compile(  # A pattern, not a query.
-    rf"organization_id = ANY \({_ORGANIZATION}\[\]\)|organization_id = {_ORGANIZATION}"  # noqa: S608 -- a pattern
-    r"|INSERT INTO (?!organization\b)\w+( AS \w+)? \(organization_id,"
-    r"|organization WHERE id = ANY \(%\(ids\)s::uuid\[\]\)|INSERT INTO organization \(id,"
-    r"|UPDATE organization SET [^()]+(\(\w+\)[^()]+)*WHERE id = %\(id\)s::uuid"
-)
-
 _ROWS = 50_000
 _NOW = datetime(2026, 1, 1, tzinfo=UTC)
-
-
-@pytest.mark.parametrize("name", [name for name, text in _STATEMENTS.items() if _WRITES_OR_LOCKS.search(text)])
-def test_what_writes_or_locks_names_its_organizations(name: str):
-    is_named = bool(_NAMES_IT.search(" ".join(_STATEMENTS[name].split())))
-
-    assert is_named != (name in _BEFORE_IT_IS_KNOWN), f"{name} does not name its organizations"
 
 
 @pytest.mark.parametrize("name", [name for name, text in _STATEMENTS.items() if "FOR " in text and "UPDATE" in text])
