@@ -13,13 +13,15 @@ from sluiceway.storage.database import DatabaseUnavailable
 class Kitchen:
     """Doubles numbers, one batch after the other, and remembers the batches. Some numbers are trouble."""
 
-    def __init__(self, *, limit: int = 500, lanes: int = 1) -> None:
+    def __init__(self, *, limit: int = 500, lanes: int = 1, groups_at_once: int | None = None) -> None:
         self.batches: list[list[int]] = []
         self.open = asyncio.Event()
         self.open.set()
         self.at_once = 0
         self.most_at_once = 0
-        self.batcher = Batcher(self.run, limit=limit, lanes=lanes)
+        self.batcher = Batcher(
+            self.run, limit=limit, lanes=lanes, group_of=lambda number: number // 10, groups_at_once=groups_at_once
+        )
 
     async def run(self, items: Sequence[int]) -> list[int | Refusal]:
         self.batches.append(list(items))
@@ -192,3 +194,31 @@ async def test_closing_an_idle_batcher_returns_at_once():
     await within(kitchen.batcher.close())
 
     assert kitchen.batches == [[1]]
+
+
+@pytest.mark.parametrize(
+    ("groups_at_once", "batches"),
+    [
+        (None, [[1, 11, 2, 12, 21, 3, 22]]),
+        (1, [[1, 2, 3], [11, 12], [21, 22]]),
+        (2, [[1, 11, 2, 12, 3], [21, 22]]),
+    ],
+)
+async def test_a_batch_has_so_many_groups_and_the_others_keep_their_places(
+    groups_at_once: int | None, batches: list[list[int]]
+):
+    kitchen = Kitchen(groups_at_once=groups_at_once)
+
+    answers = await within(asyncio.gather(*[kitchen.batcher.submit(number) for number in (1, 11, 2, 12, 21, 3, 22)]))
+
+    assert answers == [2, 22, 4, 24, 42, 6, 44]
+    assert kitchen.batches == batches
+
+
+async def test_a_full_batch_takes_no_more_of_its_group_either():
+    kitchen = Kitchen(limit=2, groups_at_once=1)
+
+    await within(asyncio.gather(*[kitchen.batcher.submit(number) for number in (1, 11, 12, 14, 2)]))
+
+    assert all(len(batch) <= 2 and len({number // 10 for number in batch}) == 1 for batch in kitchen.batches)
+    assert sorted(number for batch in kitchen.batches for number in batch) == [1, 2, 11, 12, 14]

@@ -5,9 +5,21 @@ from collections.abc import AsyncGenerator
 import pytest
 import pytest_asyncio
 
+from sluiceway.storage.database import Database, DatabaseOptions
 from tests.api.client import Api
 from tests.api.stories.stage import SPEAKERS, Stage
 from tests.invariants import violations
+from tests.watching import watching
+
+
+@pytest_asyncio.fixture
+async def database(database_url: str) -> AsyncGenerator[Database]:
+    """Tell the stories as on a cluster, where no statement may name two organizations."""
+    async with Database(database_url, DatabaseOptions(organizations_at_once=1)) as opened:
+        with watching() as watch:
+            yield opened
+        assert watch.seen
+        assert watch.crossing == []
 
 
 @pytest_asyncio.fixture
