@@ -2,13 +2,14 @@
 
 import asyncio
 from collections.abc import Callable
+from typing import LiteralString, cast
 
 import psycopg
 import pytest
 
 from sluiceway.services.organizations import create_organization
 from sluiceway.settings import Settings
-from sluiceway.storage.database import Database
+from sluiceway.storage.database import ConstraintViolated, Database, WriteTx, execute, fetch_all
 from sluiceway.storage.scale_out import (
     ON_EVERY_NODE,
     ON_THE_COORDINATOR,
@@ -176,10 +177,26 @@ async def test_where_citus_is_nobody_becomes_a_role_that_cannot_log_in(cluster_u
     who: dict[str, str] = {}
     for url in (database_url, cluster_url):
         async with Database(url) as database, database.read() as tx:
-            [(who[url],)] = await (await tx.execute("SELECT current_user")).fetchall()
+            [(who[url],)] = await fetch_all(tx, "SELECT current_user")
 
     assert who[database_url] == "sluiceway_app"
     assert who[cluster_url] != "sluiceway_app"
+
+
+@pytest.mark.parametrize("kind", ["unique_violation", "foreign_key_violation", "check_violation"])
+async def test_a_constraint_of_a_shard_has_the_name_that_we_gave_it(database: Database, kind: str):
+    # As Citus hands it on: the message of the node, and none of its fields.
+    failure = (
+        f"""DO $$ BEGIN RAISE {kind} USING MESSAGE = 'this violates constraint "idempotency_pkey_102140"'; END $$"""
+    )
+
+    async def work(tx: WriteTx) -> None:
+        await execute(tx, cast("LiteralString", failure))
+
+    with pytest.raises(ConstraintViolated) as refused:
+        await database.write(work)
+
+    assert refused.value.constraint == "idempotency_pkey"
 
 
 def test_what_is_referred_to_comes_first():

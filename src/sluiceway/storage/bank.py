@@ -30,7 +30,7 @@ from sluiceway.storage.bank_rows import (
     ReportRow,
     WaitingFault,
 )
-from sluiceway.storage.database import ReadTx, WriteTx, execute, fetch_all, fetch_one
+from sluiceway.storage.database import ReadTx, WriteTx, count, execute, fetch_all, fetch_one
 from sluiceway.storage.queries import load
 
 QUERIES = load(__file__)
@@ -203,7 +203,7 @@ async def insert_fault(
     tx: WriteTx, organization_id: OrganizationId, asked_id: str, call: BankCall, fault: Fault, times: int
 ) -> None:
     """Let a call fail, after the faults that wait for it already; nothing for an `asked_id` that has asked before."""
-    if not await execute(tx, QUERIES["insert_asked"], {"organization_id": organization_id, "asked_id": asked_id}):
+    if not await count(tx, QUERIES["insert_asked"], {"organization_id": organization_id, "asked_id": asked_id}):
         return
     parameters = {"organization_id": organization_id, "call": call.value, "fault": fault.value, "times": times}
     await execute(tx, QUERIES["insert_fault"], parameters)

@@ -1,6 +1,7 @@
 """The pool of connections, the two kinds of transaction, and what a failing database looks like to its callers."""
 
 import asyncio
+import re
 import select
 from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
 from contextlib import asynccontextmanager, contextmanager, suppress
@@ -79,6 +80,7 @@ _READS_MUCH: Final[LiteralString] = """
            set_config('enable_material', 'on', true)
 """
 _INTERRUPTIONS: Final = (asyncio.CancelledError, GeneratorExit, KeyboardInterrupt, SystemExit)
+_OF_A_SHARD: Final = re.compile(r'constraint "(\w+)_\d+"')
 _IDLE_SESSION_KILLED: Final = ("25P03", "25P04")
 
 
@@ -346,8 +348,7 @@ def _translated() -> Generator[None]:
     try:
         yield
     except psycopg.IntegrityError as failure:
-        name = failure.diag.constraint_name or failure.diag.column_name or str(failure.sqlstate)
-        raise ConstraintViolated(name, str(failure.diag.message_primary or failure)) from failure
+        raise ConstraintViolated(_constraint(failure), str(failure.diag.message_primary or failure)) from failure
     except PoolClosed as failure:
         raise DatabaseUnavailable("the database is closed") from failure
     except (PoolTimeout, TooManyRequests) as failure:
@@ -360,6 +361,13 @@ def _translated() -> Generator[None]:
         if failure.sqlstate not in _IDLE_SESSION_KILLED:
             raise
         raise DatabaseUnavailable(str(failure)) from failure
+
+
+def _constraint(failure: psycopg.IntegrityError) -> str:
+    # A cluster hands on what its node says and no more: there the constraint is that of a shard, with its number.
+    of_a_shard = _OF_A_SHARD.search(failure.diag.message_primary or "")
+    said = of_a_shard and of_a_shard[1]
+    return failure.diag.constraint_name or said or failure.diag.column_name or str(failure.sqlstate)
 
 
 def _conninfo(url: str, options: DatabaseOptions) -> str:
