@@ -1,6 +1,7 @@
 """Puts the concrete parts together: settings -> engine -> edge, worker. The only place that knows the clock."""
 
 import asyncio
+import logging
 import random
 import secrets
 import string
@@ -9,7 +10,6 @@ from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
-import structlog
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 from uuid_utils import uuid7
@@ -31,7 +31,8 @@ from sluiceway.worker import Worker
 PATIENCE_S = 3600.0
 _BASE62 = string.digits + string.ascii_letters
 
-log = structlog.get_logger()
+# Not the log of what runs: commands that print for programs say this beside it.
+log = logging.getLogger(__name__)
 
 
 def now() -> datetime:
@@ -109,7 +110,9 @@ async def open_database(
         if migrated:
             await migrate(url)
             if waiting := await keep_spread(url, settings.organizations_per_transaction):
-                log.warning("tables_wait_for_scale_out", tables=waiting, command="sluiceway scale-out --apply")
+                log.warning(
+                    "not spread yet, since there are rows: %s (sluiceway scale-out --apply)", ", ".join(waiting)
+                )
         async with Database(url, options) as database:
             async with database.read() as tx:
                 await check_durability(tx, is_unsafe_allowed=settings.allow_unsafe_postgres)
