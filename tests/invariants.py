@@ -207,7 +207,7 @@ INVARIANTS: Final[dict[str, LiteralString]] = {
 async def violations(database: Database) -> dict[str, list[Any]]:
     """Find what is wrong with a database: for each broken sentence, the rows that break it."""
     found: dict[str, list[Any]] = {}
-    async with database.read() as tx:
+    async with database.snapshot() as tx:
         for sentence, query in INVARIANTS.items():
             if rows := await fetch_all(tx, query):
                 found[sentence] = rows
