@@ -146,8 +146,7 @@ def test_a_card_is_found_at_once(names: dict[str, Any], module_database_url: str
         "id": names["card"],
         "organization_ids": [names["o"]],
         "ids": [names["card"]],
-        "locked_organizations": [names["o"]],
-        "only_organizations": [names["o"]],
+        "only": names["o"],
     }
 
     plan = explain(module_database_url, CARDS[query], parameters, plans)

@@ -87,8 +87,7 @@ def with_parameters(world: World, name: str) -> dict[str, Any]:
     common: dict[str, Any] = {
         "organization_id": world.organization_id,
         "organization_ids": [world.organization_id] * batch,
-        "locked_organizations": [world.organization_id],
-        "only_organizations": [world.organization_id],
+        "only": world.organization_id,
         "rule_id": world.rules["auto_save"].id,
         "now": _NOW + timedelta(days=30),
         "at": _NOW + timedelta(days=30),

@@ -8,7 +8,7 @@ from sluiceway.domain.accounts import AccountRecord
 from sluiceway.domain.ids import AccountId, OrganizationId
 from sluiceway.domain.ledger import Account, AccountKind, Balance, Book, ExternalKind, ReportedBalance, book_of
 from sluiceway.storage.database import ReadTx, WriteTx, execute, fetch_all, fetch_one
-from sluiceway.storage.queries import load
+from sluiceway.storage.queries import load, only
 
 QUERIES = load(__file__)
 
@@ -18,13 +18,15 @@ AccountKey = tuple[OrganizationId, AccountId]
 async def lock_accounts(tx: WriteTx, keys: Iterable[AccountKey]) -> dict[OrganizationId, Book]:
     """Lock accounts in id order and open a book for each organization. Accounts that do not exist are left out."""
     wanted = sorted(set(keys))
+    if not wanted:
+        return {}
     rows = await fetch_all(
         tx,
         QUERIES["lock_accounts"],
         {
             "organization_ids": [organization_id for organization_id, _ in wanted],
             "ids": [account_id for _, account_id in wanted],
-            "locked_organizations": sorted({organization_id for organization_id, _ in wanted}),
+            "only": only({organization_id for organization_id, _ in wanted}),
         },
     )
     found: dict[OrganizationId, list[tuple[Account, Balance]]] = {organization_id: [] for organization_id, _ in wanted}
@@ -53,7 +55,7 @@ async def write_balances(tx: WriteTx, books: Iterable[tuple[OrganizationId, Book
             "held_out": held_out,
             "expected_in": expected_in,
             "overdrawn": overdrawn,
-            "locked_organizations": sorted(set(organization_ids)),
+            "only": only(set(organization_ids)),
         },
     )
 

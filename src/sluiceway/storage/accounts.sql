@@ -13,9 +13,9 @@ JOIN (
     SELECT w.organization_id, p.id
     FROM unnest(%(organization_ids)s::uuid[], %(ids)s::uuid[]) AS w (organization_id, id)
     JOIN account p ON p.organization_id = w.organization_id AND p.linked_account_id = w.id AND p.deleted_at IS NULL
-    WHERE p.organization_id = ANY (%(locked_organizations)s::uuid[])
+    WHERE (%(only)s::uuid IS NULL OR p.organization_id = %(only)s)
 ) AS wanted ON a.organization_id = wanted.organization_id AND a.id = wanted.id
-WHERE a.organization_id = ANY (%(locked_organizations)s::uuid[])
+WHERE (%(only)s::uuid IS NULL OR a.organization_id = %(only)s)
 ORDER BY a.organization_id, a.id
 FOR NO KEY UPDATE OF a;
 
@@ -26,7 +26,7 @@ FROM unnest(%(organization_ids)s::uuid[], %(ids)s::uuid[], %(posted)s::bigint[],
             %(expected_in)s::bigint[], %(overdrawn)s::bigint[])
     AS w (organization_id, id, posted, held_out, expected_in, overdrawn)
 WHERE a.organization_id = w.organization_id AND a.id = w.id
-    AND a.organization_id = ANY (%(locked_organizations)s::uuid[]);
+    AND (%(only)s::uuid IS NULL OR a.organization_id = %(only)s);
 
 -- name: own_accounts
 -- Where money comes from and goes to, and where it rests between banks: one each for every organization and currency.

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from sluiceway.domain.ids import OrganizationId
 from sluiceway.domain.rules import PaymentSide
 from sluiceway.storage.database import ReadTx, WriteTx, execute, fetch_all
-from sluiceway.storage.queries import load
+from sluiceway.storage.queries import load, only
 
 QUERIES = load(__file__)
 
@@ -61,7 +61,7 @@ async def lock_rooms(tx: WriteTx, days: Mapping[OrganizationId, date]) -> dict[L
         tx,
         QUERIES["used"],
         {
-            "only_organizations": sorted({key.organization_id for key in keys}),
+            "only": only({key.organization_id for key in keys}),
             "organization_ids": [key.organization_id for key in keys],
             "sides": [key.side.value for key in keys],
             "periods": [key.period.value for key in keys],

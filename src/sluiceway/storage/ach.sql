@@ -13,7 +13,7 @@ JOIN unnest(%(organization_ids)s::uuid[], %(sides)s::text[], %(periods)s::text[]
     AS w (organization_id, side, period, starts_on)
     ON u.organization_id = w.organization_id AND u.side = w.side AND u.period = w.period
     AND u.starts_on = w.starts_on
-WHERE u.organization_id = ANY (%(only_organizations)s::uuid[]);
+WHERE (%(only)s::uuid IS NULL OR u.organization_id = %(only)s);
 
 -- name: use
 -- In key order, so that two transactions never wait for each other.

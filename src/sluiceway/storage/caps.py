@@ -6,7 +6,7 @@ from typing import NamedTuple
 from sluiceway.domain.ids import OrganizationId
 from sluiceway.domain.rules import CapKey, CapPeriod
 from sluiceway.storage.database import ReadTx, WriteTx, execute, fetch_all
-from sluiceway.storage.queries import load
+from sluiceway.storage.queries import load, only
 
 QUERIES = load(__file__)
 
@@ -23,8 +23,9 @@ async def caps_used(tx: ReadTx, keys: Iterable[OrganizationCap]) -> dict[Organiz
     wanted = sorted(set(keys))
     if not wanted:
         return {}
-    organizations = sorted({cap.organization_id for cap in wanted})
-    rows = await fetch_all(tx, QUERIES["caps_used"], {**_columns(wanted), "only_organizations": organizations})
+    rows = await fetch_all(
+        tx, QUERIES["caps_used"], {**_columns(wanted), "only": only({cap.organization_id for cap in wanted})}
+    )
     return {OrganizationCap(row[0], CapKey(row[1], row[2], row[3], CapPeriod(row[4]), row[5])): row[6] for row in rows}
 
 

@@ -7,7 +7,7 @@ JOIN unnest(%(organization_ids)s::uuid[], %(rule_ids)s::uuid[], %(steps)s::small
     AS w (organization_id, rule_id, step, group_index, period, starts_on)
     ON c.organization_id = w.organization_id AND c.rule_id = w.rule_id AND c.step = w.step
     AND c.group_index = w.group_index AND c.period = w.period AND c.starts_on = w.starts_on
-WHERE c.organization_id = ANY (%(only_organizations)s::uuid[]);
+WHERE (%(only)s::uuid IS NULL OR c.organization_id = %(only)s);
 
 -- name: add_caps_used
 -- A period's first use makes its row.

@@ -10,7 +10,7 @@ from sluiceway.domain.ledger import AccountKind
 from sluiceway.domain.money import Cents
 from sluiceway.domain.transfers import Direction, Party
 from sluiceway.storage.database import ReadTx, WriteTx, execute, fetch_all
-from sluiceway.storage.queries import load
+from sluiceway.storage.queries import load, only
 
 QUERIES = load(__file__)
 
@@ -65,7 +65,7 @@ async def refund_purchases(tx: WriteTx, refunded: Mapping[CardTransactionKey, in
         "organization_ids": [organization_id for organization_id, _ in keys],
         "ids": [transaction_id for _, transaction_id in keys],
         "refunded": [refunded[key] for key in keys],
-        "locked_organizations": sorted({organization_id for organization_id, _ in keys}),
+        "only": only({organization_id for organization_id, _ in keys}),
     }
     await execute(tx, QUERIES["refund_purchases"], row)
 
@@ -78,7 +78,7 @@ async def find_card_transactions(
     if not wanted:
         return {}
     row = {
-        "only_organizations": sorted({organization_id for organization_id, _ in wanted}),
+        "only": only({organization_id for organization_id, _ in wanted}),
         "organization_ids": [organization_id for organization_id, _ in wanted],
         "ids": [transaction_id for _, transaction_id in wanted],
     }

@@ -16,7 +16,7 @@ FROM unnest(%(organization_ids)s::uuid[], %(ids)s::uuid[], %(card_ids)s::uuid[],
 UPDATE card_transaction c SET refunded = w.refunded
 FROM unnest(%(organization_ids)s::uuid[], %(ids)s::uuid[], %(refunded)s::bigint[]) AS w (organization_id, id, refunded)
 WHERE c.organization_id = w.organization_id AND c.id = w.id
-    AND c.organization_id = ANY (%(locked_organizations)s::uuid[]);
+    AND (%(only)s::uuid IS NULL OR c.organization_id = %(only)s);
 
 -- name: find_card_transactions
 -- With what has been given back of each, which holds for whoever has locked its card.
@@ -28,9 +28,9 @@ JOIN unnest(%(organization_ids)s::uuid[], %(ids)s::uuid[]) AS w (organization_id
     ON t.organization_id = w.organization_id AND t.id = w.id
 JOIN card c ON c.organization_id = t.organization_id AND c.id = t.card_id
 JOIN account a ON a.organization_id = t.organization_id AND a.id = t.account_id
-WHERE t.organization_id = ANY (%(only_organizations)s::uuid[])
-    AND c.organization_id = ANY (%(only_organizations)s::uuid[])
-    AND a.organization_id = ANY (%(only_organizations)s::uuid[]);
+WHERE (%(only)s::uuid IS NULL OR t.organization_id = %(only)s)
+    AND (%(only)s::uuid IS NULL OR c.organization_id = %(only)s)
+    AND (%(only)s::uuid IS NULL OR a.organization_id = %(only)s);
 
 -- name: transactions_of_card
 -- Newest first, walking the card's index. The card's kind is looked up, not joined: a plan for any limit might read all.

@@ -6,7 +6,7 @@ from typing import Any
 from sluiceway.domain.cards import Card, CardKind, CardStatus, CardType
 from sluiceway.domain.ids import AccountId, CardId, OrganizationId
 from sluiceway.storage.database import ReadTx, WriteTx, execute, fetch_all, fetch_one
-from sluiceway.storage.queries import load
+from sluiceway.storage.queries import load, only
 
 QUERIES = load(__file__)
 
@@ -36,13 +36,15 @@ async def insert_card(tx: WriteTx, card: Card) -> None:
 async def lock_cards(tx: WriteTx, keys: Iterable[CardKey]) -> dict[CardKey, Card]:
     """Lock cards in key order. Those that do not exist are left out."""
     wanted = sorted(set(keys))
+    if not wanted:
+        return {}
     rows = await fetch_all(
         tx,
         QUERIES["lock_cards"],
         {
             "organization_ids": [organization_id for organization_id, _ in wanted],
             "ids": [card_id for _, card_id in wanted],
-            "locked_organizations": sorted({organization_id for organization_id, _ in wanted}),
+            "only": only({organization_id for organization_id, _ in wanted}),
         },
     )
     return {(row[0], row[1]): _read(row) for row in rows}

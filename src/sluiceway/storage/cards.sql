@@ -11,7 +11,7 @@ SELECT c.organization_id, c.id, c.account_id, c.kind, c.type, c.status, c.last_f
 FROM card c
 JOIN unnest(%(organization_ids)s::uuid[], %(ids)s::uuid[]) AS w (organization_id, id)
     ON c.organization_id = w.organization_id AND c.id = w.id
-WHERE c.organization_id = ANY (%(locked_organizations)s::uuid[])
+WHERE (%(only)s::uuid IS NULL OR c.organization_id = %(only)s)
 ORDER BY c.organization_id, c.id
 FOR NO KEY UPDATE OF c;
 

@@ -12,7 +12,7 @@ from sluiceway.domain.money import Cents
 from sluiceway.domain.rules import Trace, TriggerType
 from sluiceway.domain.transfers import Mode
 from sluiceway.storage.database import ReadTx, WriteTx, execute, fetch_all, fetch_one
-from sluiceway.storage.queries import load
+from sluiceway.storage.queries import load, only
 
 QUERIES = load(__file__)
 
@@ -146,8 +146,7 @@ async def insert_executions(tx: WriteTx, admitted: Sequence[Admitted], at: datet
         "transfer_amounts", "stands_in", "cause_transfer_ids", "origin_ids", "depths", "is_refresh_due",
         "scheduled_for", "nominals", "awaited", "approvals_above",
     )  # fmt: skip
-    organizations = sorted({row.organization_id for row in admitted})
-    row = {"at": at, "only_organizations": organizations, **dict(zip(names, columns, strict=True))}
+    row = {"at": at, "only": only({row.organization_id for row in admitted}), **dict(zip(names, columns, strict=True))}
     await execute(tx, QUERIES["insert_executions"], row)
 
 
@@ -160,7 +159,7 @@ async def finish_executions(tx: WriteTx, finished: Sequence[Finished]) -> None:
         QUERIES["finish_executions"],
         {
             "ats": [row.at for row in finished],
-            "locked_organizations": sorted({row.organization_id for row in finished}),
+            "only": only({row.organization_id for row in finished}),
             "organization_ids": [row.organization_id for row in finished],
             "ids": [row.id for row in finished],
             "statuses": [row.status.value for row in finished],
@@ -186,7 +185,7 @@ async def send_to_gather(tx: WriteTx, waiting: Sequence[ToGather]) -> None:
         tx,
         QUERIES["send_to_gather"],
         {
-            "locked_organizations": sorted({row.organization_id for row in waiting}),
+            "only": only({row.organization_id for row in waiting}),
             "organization_ids": [row.organization_id for row in waiting],
             "ids": [row.id for row in waiting],
             "steps": [row.step for row in waiting],

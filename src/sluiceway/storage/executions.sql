@@ -42,7 +42,7 @@ FROM unnest(%(organization_ids)s::uuid[], %(ids)s::uuid[], %(rule_ids)s::uuid[],
             %(approvals_above)s::bigint[])
     AS w (organization_id, id, rule_id, revision, fingerprint, approval_id, mode, trigger_type, transfer_amount,
           stands_in, cause_transfer_id, origin_id, depth, is_refresh_due, scheduled_for, nominal, awaited, approval_above)
-JOIN organization o ON o.id = w.organization_id AND o.id = ANY (%(only_organizations)s::uuid[])
+JOIN organization o ON o.id = w.organization_id AND (%(only)s::uuid IS NULL OR o.id = %(only)s)
 ON CONFLICT (organization_id, rule_id, nominal) WHERE nominal IS NOT NULL DO NOTHING;
 
 -- name: finish_executions
@@ -59,14 +59,14 @@ FROM unnest(%(organization_ids)s::uuid[], %(ids)s::uuid[], %(statuses)s::text[],
     AS w (organization_id, id, status, step_matched, conditions_not_met, attempted, completed, failed, pending,
           error_message, transfer_ids, trace, at)
 WHERE e.organization_id = w.organization_id AND e.id = w.id
-    AND e.organization_id = ANY (%(locked_organizations)s::uuid[]);
+    AND (%(only)s::uuid IS NULL OR e.organization_id = %(only)s);
 
 -- name: send_to_gather
 -- The step that matches asks a remote service and has no answer yet: ask first, then plan again.
 UPDATE execution e SET stage = 'GATHER', gather_step = w.step, attempts = 0, due_at = '-infinity'
 FROM unnest(%(organization_ids)s::uuid[], %(ids)s::uuid[], %(steps)s::smallint[]) AS w (organization_id, id, step)
 WHERE e.organization_id = w.organization_id AND e.id = w.id
-    AND e.organization_id = ANY (%(locked_organizations)s::uuid[]);
+    AND (%(only)s::uuid IS NULL OR e.organization_id = %(only)s);
 
 -- name: executions_to_gather
 -- Organizations with a run that waits for an answer from outside and that nobody is at.

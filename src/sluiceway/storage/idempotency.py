@@ -6,7 +6,7 @@ from typing import Final, NamedTuple
 
 from sluiceway.domain.ids import OrganizationId
 from sluiceway.storage.database import ReadTx, WriteTx, execute, fetch_all
-from sluiceway.storage.queries import load
+from sluiceway.storage.queries import load, only
 
 QUERIES = load(__file__)
 
@@ -60,8 +60,9 @@ async def find_answers(tx: ReadTx, keys: Collection[ClaimKey]) -> dict[ClaimKey,
     """Find what the first requests with these keys were answered."""
     if not keys:
         return {}
-    organizations = sorted({key.organization_id for key in keys})
-    rows = await fetch_all(tx, QUERIES["find_answers"], {**_keys(keys), "only_organizations": organizations})
+    rows = await fetch_all(
+        tx, QUERIES["find_answers"], {**_keys(keys), "only": only({key.organization_id for key in keys})}
+    )
     return {ClaimKey(*row[:3]): Remembered(*row[3:]) for row in rows}
 
 

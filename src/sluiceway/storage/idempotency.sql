@@ -4,7 +4,7 @@ SELECT i.organization_id, i.scope, i.key, i.body_hash, i.status, i.answer
 FROM idempotency i
 JOIN unnest(%(organization_ids)s::uuid[], %(scopes)s::text[], %(keys)s::text[]) AS w (organization_id, scope, key)
     ON i.organization_id = w.organization_id AND i.scope = w.scope AND i.key = w.key
-WHERE i.organization_id = ANY (%(only_organizations)s::uuid[]);
+WHERE (%(only)s::uuid IS NULL OR i.organization_id = %(only)s);
 
 -- name: claim
 -- The last statement of its transaction but for the audit log's: whoever inserts first has the key, and whoever comes

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from sluiceway.domain.ids import CardId, OrganizationId
 from sluiceway.storage.database import ReadTx, WriteTx, execute, fetch_all, fetch_one
-from sluiceway.storage.queries import load
+from sluiceway.storage.queries import load, only
 
 QUERIES = load(__file__)
 
@@ -33,7 +33,7 @@ async def has_declines(tx: ReadTx, cards: Sequence[tuple[OrganizationId, CardId]
     row = {
         "organization_ids": [key[0] for key in cards],
         "card_ids": [key[1] for key in cards],
-        "only_organizations": sorted({key[0] for key in cards}),
+        "only": only({key[0] for key in cards}),
     }
     return await fetch_one(tx, QUERIES["has_declines"], row) is not None
 
@@ -45,7 +45,7 @@ async def lock_declines(
     row = {
         "organization_ids": [key[0] for key in cards],
         "card_ids": [key[1] for key in cards],
-        "locked_organizations": sorted({key[0] for key in cards}),
+        "only": only({key[0] for key in cards}),
         "purchase_keys": list(purchase_keys),
     }
     return [DeclineRow(*found) for found in await fetch_all(tx, QUERIES["lock_declines"], row)]
@@ -57,6 +57,5 @@ async def take_declines(tx: WriteTx, taken: Sequence[DeclineRow]) -> None:
         return
     columns = [list(column) for column in zip(*taken, strict=True)]
     names = ("organization_ids", "card_ids", "asked_ids", "numbers", "purchase_keys")
-    organizations = sorted({row.organization_id for row in taken})
-    row = {"locked_organizations": organizations, **dict(zip(names, columns, strict=True))}
+    row = {"only": only({row.organization_id for row in taken}), **dict(zip(names, columns, strict=True))}
     await execute(tx, QUERIES["take_declines"], row)

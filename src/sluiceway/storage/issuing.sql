@@ -10,7 +10,7 @@ ON CONFLICT DO NOTHING;
 SELECT d.card_id FROM issuer_decline d
 JOIN unnest(%(organization_ids)s::uuid[], %(card_ids)s::uuid[]) AS w (organization_id, card_id)
     ON d.organization_id = w.organization_id AND d.card_id = w.card_id
-WHERE d.organization_id = ANY (%(only_organizations)s::uuid[])
+WHERE (%(only)s::uuid IS NULL OR d.organization_id = %(only)s)
 LIMIT 1;
 
 -- name: lock_declines
@@ -18,7 +18,7 @@ LIMIT 1;
 SELECT d.organization_id, d.card_id, d.asked_id, d.number, d.purchase_key FROM issuer_decline d
 JOIN (SELECT DISTINCT * FROM unnest(%(organization_ids)s::uuid[], %(card_ids)s::uuid[])) AS w (organization_id, card_id)
     ON d.organization_id = w.organization_id AND d.card_id = w.card_id
-WHERE d.organization_id = ANY (%(locked_organizations)s::uuid[])
+WHERE (%(only)s::uuid IS NULL OR d.organization_id = %(only)s)
     AND (d.purchase_key IS NULL OR d.purchase_key = ANY (%(purchase_keys)s::text[]))
 ORDER BY d.organization_id, d.card_id, d.asked_id, d.number
 FOR NO KEY UPDATE OF d;
@@ -29,4 +29,4 @@ UPDATE issuer_decline d SET purchase_key = w.purchase_key
 FROM unnest(%(organization_ids)s::uuid[], %(card_ids)s::uuid[], %(asked_ids)s::uuid[], %(numbers)s::integer[],
             %(purchase_keys)s::text[]) AS w (organization_id, card_id, asked_id, number, purchase_key)
 WHERE d.organization_id = w.organization_id AND d.card_id = w.card_id AND d.asked_id = w.asked_id
-    AND d.number = w.number AND d.organization_id = ANY (%(locked_organizations)s::uuid[]);
+    AND d.number = w.number AND (%(only)s::uuid IS NULL OR d.organization_id = %(only)s);

@@ -1,11 +1,24 @@
 """Named SQL: reads the `.sql` file beside a module and gives each statement its name and the type psycopg trusts."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import LiteralString, cast
 
+from sluiceway.domain.ids import OrganizationId
+
 _NAME = re.compile(r"^-- name: ([a-z][a-z0-9_]*)$", re.MULTILINE)
+
+
+def only(organization_ids: Collection[OrganizationId]) -> OrganizationId | None:
+    """Name the one organization that a statement is about, for its parameter `only`; None where there are several.
+
+    A statement about one is sent to that organization's machine alone where they are spread over several. Where it is
+    about several, only what it brings names them, row by row: if it named them together as well, the planner might read
+    everything of theirs to find those rows.
+    """
+    [first, *others] = organization_ids
+    return None if others else first
 
 
 class Queries(Mapping[str, LiteralString]):

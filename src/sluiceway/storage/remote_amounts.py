@@ -7,7 +7,7 @@ from typing import NamedTuple
 from sluiceway.domain.ids import ExecutionId, OrganizationId
 from sluiceway.domain.money import Cents
 from sluiceway.storage.database import ReadTx, WriteTx, execute, fetch_all
-from sluiceway.storage.queries import load
+from sluiceway.storage.queries import load, only
 
 QUERIES = load(__file__)
 
@@ -54,7 +54,7 @@ async def remote_amounts(
     row = {
         "organization_ids": [key[0] for key in wanted],
         "execution_ids": [key[1] for key in wanted],
-        "only_organizations": sorted({key[0] for key in wanted}),
+        "only": only({key[0] for key in wanted}),
     }
     found: dict[ExecutionId, AnsweredActions] = {}
     for _, execution_id, step, action, amount, problem in await fetch_all(tx, QUERIES["remote_amounts"], row):

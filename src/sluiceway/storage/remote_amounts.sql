@@ -10,4 +10,4 @@ SELECT a.organization_id, a.execution_id, a.step, a.action, a.amount, a.problem
 FROM remote_amount a
 JOIN unnest(%(organization_ids)s::uuid[], %(execution_ids)s::uuid[]) AS w (organization_id, execution_id)
     ON a.organization_id = w.organization_id AND a.execution_id = w.execution_id
-WHERE a.organization_id = ANY (%(only_organizations)s::uuid[]);
+WHERE (%(only)s::uuid IS NULL OR a.organization_id = %(only)s);

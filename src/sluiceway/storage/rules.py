@@ -11,7 +11,7 @@ from sluiceway.domain.revisions import RevisionKey, RuleRecord, RuleState
 from sluiceway.domain.rules import OnFunds, Remote, Rule, Scheduled, canonical, fingerprint, read_rule
 from sluiceway.domain.schedule import Occurrence
 from sluiceway.storage.database import ReadTx, WriteTx, execute, fetch_all, fetch_one
-from sluiceway.storage.queries import load
+from sluiceway.storage.queries import load, only
 
 QUERIES = load(__file__)
 
@@ -21,13 +21,15 @@ async def rule_states(
 ) -> dict[tuple[OrganizationId, RuleId], RuleState]:
     """Read the present state of rules; those that do not exist are left out."""
     wanted = sorted(set(keys))
+    if not wanted:
+        return {}
     rows = await fetch_all(
         tx,
         QUERIES["rule_states"],
         {
             "organization_ids": [key[0] for key in wanted],
             "ids": [key[1] for key in wanted],
-            "only_organizations": sorted({key[0] for key in wanted}),
+            "only": only({key[0] for key in wanted}),
         },
     )
     return {(row[0], row[1]): RuleState(*row) for row in rows}
@@ -39,6 +41,8 @@ async def revisions(tx: ReadTx, keys: Iterable[RevisionKey]) -> dict[RevisionKey
     One that is not what was signed, or that this version cannot read, is left out: it must not run.
     """
     wanted = sorted(set(keys))
+    if not wanted:
+        return {}
     rows = await fetch_all(
         tx,
         QUERIES["revisions"],
@@ -46,7 +50,7 @@ async def revisions(tx: ReadTx, keys: Iterable[RevisionKey]) -> dict[RevisionKey
             "organization_ids": [key.organization_id for key in wanted],
             "rule_ids": [key.rule_id for key in wanted],
             "revisions": [key.revision for key in wanted],
-            "only_organizations": sorted({key.organization_id for key in wanted}),
+            "only": only({key.organization_id for key in wanted}),
         },
     )
     found: dict[RevisionKey, Rule] = {}
@@ -63,13 +67,15 @@ async def rules_fired_by_funds(
 ) -> dict[tuple[OrganizationId, AccountId], list[RuleState]]:
     """Find the enabled incoming-funds rules of accounts, each account's in the order in which they run."""
     wanted = sorted(set(keys))
+    if not wanted:
+        return {}
     rows = await fetch_all(
         tx,
         QUERIES["rules_fired_by_funds"],
         {
             "organization_ids": [key[0] for key in wanted],
             "account_ids": [key[1] for key in wanted],
-            "only_organizations": sorted({key[0] for key in wanted}),
+            "only": only({key[0] for key in wanted}),
         },
     )
     found: dict[tuple[OrganizationId, AccountId], list[RuleState]] = {}

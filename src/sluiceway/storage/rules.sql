@@ -4,7 +4,7 @@ SELECT r.organization_id, r.id, r.revision, r.fingerprint, r.approval_id, r.dele
 FROM rule r
 JOIN unnest(%(organization_ids)s::uuid[], %(ids)s::uuid[]) AS wanted (organization_id, id)
     ON r.organization_id = wanted.organization_id AND r.id = wanted.id
-WHERE r.organization_id = ANY (%(only_organizations)s::uuid[]);
+WHERE (%(only)s::uuid IS NULL OR r.organization_id = %(only)s);
 
 -- name: revisions
 -- Immutable, so callers keep what they have read.
@@ -13,7 +13,7 @@ FROM rule_revision v
 JOIN unnest(%(organization_ids)s::uuid[], %(rule_ids)s::uuid[], %(revisions)s::integer[])
     AS wanted (organization_id, rule_id, revision)
     ON v.organization_id = wanted.organization_id AND v.rule_id = wanted.rule_id AND v.revision = wanted.revision
-WHERE v.organization_id = ANY (%(only_organizations)s::uuid[]);
+WHERE (%(only)s::uuid IS NULL OR v.organization_id = %(only)s);
 
 -- name: rules_fired_by_funds
 -- The enabled incoming-funds rules of accounts, in the order in which they run.
@@ -21,7 +21,7 @@ SELECT r.organization_id, r.trigger_account_id, r.id, r.revision, r.fingerprint,
 FROM rule r
 JOIN unnest(%(organization_ids)s::uuid[], %(account_ids)s::uuid[]) AS wanted (organization_id, account_id)
     ON r.organization_id = wanted.organization_id AND r.trigger_account_id = wanted.account_id
-WHERE r.organization_id = ANY (%(only_organizations)s::uuid[])
+WHERE (%(only)s::uuid IS NULL OR r.organization_id = %(only)s)
     AND r.trigger_type = 'ON_FUNDS_TRANSFERRED' AND r.approval_id IS NOT NULL
 ORDER BY r.organization_id, r.trigger_account_id, r.position, r.id;
 
