@@ -5,6 +5,7 @@ Generation is an argument everywhere; the one id made here is derived, not rando
 
 from datetime import UTC, datetime, timedelta
 from enum import Enum
+from functools import lru_cache
 from hashlib import blake2b
 from typing import NewType
 
@@ -72,6 +73,7 @@ def parse_id(kind: IdKind, text: str) -> str | None:
     return _canonical_uuid(text)
 
 
+@lru_cache(maxsize=20_000)  # A list of transfers names the same few accounts and rules over and over.
 def to_base32(value: str) -> str:
     """Write the 128 bits of canonical UUID text as 26 letters of Crockford base32."""
     bits = int(value.replace("-", ""), 16)
