@@ -19,8 +19,10 @@ from bench.observing import Observer, Size, now
 from bench.options import Options
 from bench.processes import ROOT, audit, cpu_seconds, free_port, server, worker
 from bench.world import Seeded, seed
+from sluiceway.settings import read_settings
 from sluiceway.storage.embedded import EmbeddedPostgres
 from sluiceway.storage.migrate import migrate
+from sluiceway.storage.scale_out import keep_spread
 
 HOST = "127.0.0.1"
 ORGANIZATIONS, ACCOUNTS, RULES = 10, 50, 20
@@ -142,6 +144,7 @@ def stage(options: Options, *, has_worker: bool = False) -> Generator[Stage]:
     with ExitStack() as stack:
         url, postgres = stack.enter_context(_database(options))
         asyncio.run(migrate(url))
+        asyncio.run(keep_spread(url, read_settings().organizations_per_transaction))
         seeded = asyncio.run(seed(url, ORGANIZATIONS, ACCOUNTS, RULES))
         observer = stack.enter_context(Observer(url))
         environment = {"REMOTE_ALLOW": f"http://{HOST}:{amounts_port}"}

@@ -4,6 +4,7 @@ import json
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import LiteralString
 
 from bench.founding import Town, enable, found, manual, share
 from bench.load import Target
@@ -55,16 +56,13 @@ def mixed(reads: Sequence[Target], transfers: Sequence[Target], triggers: Sequen
 
 def reads(observer: Observer, towns: Sequence[Town]) -> list[Target]:
     """Read the latest executions by their ids, and list the transfers of accounts, half and half."""
-    keys = {town.id: town.key for town in towns}
-    executions = observer.rows("""
-        SELECT e.organization_id::text, e.id::text FROM organization o CROSS JOIN LATERAL (
-            SELECT organization_id, id FROM execution WHERE organization_id = o.id ORDER BY id DESC LIMIT 50
-        ) AS e
-    """)
+    latest: LiteralString = (
+        "SELECT id::text FROM execution WHERE organization_id = %(town)s::uuid ORDER BY id DESC LIMIT 50"
+    )
     by_id = [
-        _read(keys[whose], f"/api/v1/rule-executions/{format_id(IdKind.EXECUTION, execution_id)}")
-        for whose, execution_id in executions
-        if whose in keys
+        _read(town.key, f"/api/v1/rule-executions/{format_id(IdKind.EXECUTION, execution_id)}")
+        for town in towns
+        for (execution_id,) in observer.rows(latest, town=town.id)
     ]
     lists = [
         _read(town.key, f"/api/v1/transfers?account_id={format_id(IdKind.ACCOUNT, pod)}")
