@@ -49,9 +49,11 @@ _TWO = tuple(first + second for first in _ALPHABET for second in _ALPHABET)
 _THREE = tuple(two + third for two in _TWO for third in _ALPHABET)
 _PYTHONS_DIGITS = "0123456789ABCDEFGHIJKLMNOPQRSTUV"
 # From every ASCII character to the digit that `int` reads in base 32; those that are none, to what it refuses.
-_DIGITS = dict.fromkeys(range(128), ord("!"))
-_DIGITS |= str.maketrans(_ALPHABET + _ALPHABET.lower(), _PYTHONS_DIGITS * 2)
-_DIGITS |= str.maketrans("OILoil", "011011")
+_DIGITS = (
+    dict.fromkeys(range(128), ord("!"))
+    | str.maketrans(_ALPHABET + _ALPHABET.lower(), _PYTHONS_DIGITS * 2)
+    | str.maketrans("OILoil", "011011")
+)
 _HEX = frozenset("0123456789abcdefABCDEF")
 _LAST_PLACE = 63
 _UUID_HYPHENS = (8, 13, 18, 23)

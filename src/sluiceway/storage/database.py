@@ -177,7 +177,8 @@ class Database:
             raise DatabaseUnavailable(str(failure)) from failure
 
     async def close(self) -> None:
-        """Close every connection; one in use is closed when it comes back."""
+        """Answer who has asked, then close every connection; one in use is closed when it comes back."""
+        await self._shared.close()
         await self._pool.close()
 
     async def __aenter__(self) -> Self:

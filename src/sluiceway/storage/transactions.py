@@ -110,6 +110,11 @@ class SharedReads:
             lane.add_done_callback(self._running.discard)
         return await asked.rows
 
+    async def close(self) -> None:
+        """Wait until everybody who has asked is answered."""
+        while self._running:
+            await asyncio.gather(*self._running)
+
     async def _work(self) -> None:
         try:
             while self._waiting:
