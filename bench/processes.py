@@ -49,9 +49,9 @@ def server(url: str, port: int, *words: str, environment: Mapping[str, str] | No
 
 
 @contextmanager
-def worker(url: str) -> Generator[int]:
+def worker(url: str, environment: Mapping[str, str] | None = None) -> Generator[int]:
     """Run `sluiceway worker` until the block ends."""
-    with running([SLUICEWAY, "worker", "--database-url", url]) as pid:
+    with running([SLUICEWAY, "worker", "--database-url", url], environment) as pid:
         yield pid
 
 

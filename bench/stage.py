@@ -36,11 +36,11 @@ _LEAST_CONNECTIONS = 100
 
 @dataclass(frozen=True)
 class Processes:
-    """The numbers of the processes under test. Without `worker` the server settles too; `postgres` may be far away."""
+    """The numbers of the processes under test; `postgres` may be far away."""
 
     server: int
     postgres: int | None
-    worker: int | None
+    worker: int
 
 
 @dataclass(frozen=True)
@@ -138,8 +138,8 @@ class Usage:
 
 
 @contextmanager
-def stage(options: Options, *, has_worker: bool = False) -> Generator[Stage]:
-    """Set a stage: a database with towns, the server, and perhaps a worker."""
+def stage(options: Options) -> Generator[Stage]:
+    """Set a stage: a database with towns, a server that only serves, and a worker that settles."""
     amounts_port, port = free_port(), free_port()
     with ExitStack() as stack:
         url, postgres = stack.enter_context(_database(options))
@@ -148,13 +148,12 @@ def stage(options: Options, *, has_worker: bool = False) -> Generator[Stage]:
         seeded = asyncio.run(seed(url, ORGANIZATIONS, ACCOUNTS, RULES))
         observer = stack.enter_context(Observer(url))
         environment = {"REMOTE_ALLOW": f"http://{HOST}:{amounts_port}"}
-        words = ["--no-worker"] if has_worker else []
         processes = Processes(
-            stack.enter_context(server(url, port, *words, environment=environment)),
+            stack.enter_context(server(url, port, "--no-worker", environment=environment)),
             postgres,
-            stack.enter_context(worker(url)) if has_worker else None,
+            stack.enter_context(worker(url, environment)),
         )
-        settings = {"server": {"words": words, **environment}, "postgres": observer.settings()}
+        settings = {"server": {"words": ["--no-worker"], **environment}, "postgres": observer.settings()}
         yield Stage(options, url, port, amounts_port, processes, observer, seeded, settings)
 
 

@@ -22,7 +22,7 @@ _HOUR_S = 3600
 
 def memory(options: Options) -> list[Row]:
     """Watch a server that only serves and a worker that only settles."""
-    with stage(options, has_worker=True) as it:
+    with stage(options) as it:
         return finish(it, "memory", _watched(it))
 
 
@@ -31,7 +31,6 @@ def _watched(it: Stage) -> list[Row]:
     it.load(seeded.triggers, callers, _WARM_UP_S)
     it.observer.wait_until_settled()
     targets = mixed(reads(it.observer, seeded.towns), seeded.transfers, seeded.triggers)
-    assert it.processes.worker is not None, "the stage was set with a worker"
     pids = {"server": it.processes.server, "worker": it.processes.worker}
     kept: dict[str, list[tuple[float, float]]] = {name: [] for name in pids}
     before = it.usage()

@@ -5,7 +5,7 @@ import logging
 import random
 import secrets
 import string
-from collections.abc import AsyncGenerator, Callable, Generator
+from collections.abc import AsyncGenerator, Callable, Coroutine, Generator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -27,6 +27,7 @@ from sluiceway.storage.migrate import migrate
 from sluiceway.storage.organizations import Organization
 from sluiceway.storage.scale_out import keep_spread
 from sluiceway.worker import Worker
+from sluiceway.worker.hints import Crier, hear
 
 PATIENCE_S = 3600.0
 _BASE62 = string.digits + string.ascii_letters
@@ -140,11 +141,11 @@ async def working_engine(
 @asynccontextmanager
 async def running(database: Database, settings: Settings, *, with_worker: bool = True) -> AsyncGenerator[Running]:
     """Run the edge, and a worker beside it, over an open database; end both in order."""
-    hints: list[Worker] = []
+    to_wake: list[Worker | Crier] = []
 
     def wake() -> None:
-        for worker in hints:
-            worker.wake()
+        for each in to_wake:
+            each.wake()
 
     async with AsyncExitStack() as stack:
         engine = await stack.enter_async_context(working_engine(database, settings, wake))
@@ -152,10 +153,26 @@ async def running(database: Database, settings: Settings, *, with_worker: bool =
         worker = None
         if with_worker:
             worker = Worker(engine)
-            hints.append(worker)
+            to_wake.append(worker)
             await stack.enter_async_context(working(worker))
+            await stack.enter_async_context(_beside(hear(database, worker.wake)))
+        else:
+            crier = Crier(database)
+            to_wake.append(crier)
+            await stack.enter_async_context(_beside(crier.run()))
         stack.push_async_callback(edge.close)
         yield Running(engine, edge, worker)
+
+
+@asynccontextmanager
+async def _beside(work: Coroutine[None, None, None]) -> AsyncGenerator[None]:
+    """Do something in the background that may be cut off at any moment."""
+    task = asyncio.create_task(work)
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.wait([task])
 
 
 @asynccontextmanager

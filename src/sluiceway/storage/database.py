@@ -211,6 +211,17 @@ class Database:
             async with self._connection() as conn:
                 yield LentTx(conn)
 
+    async def hints(self) -> AsyncGenerator[None]:
+        """Say whenever another process hints that something may be due, on a connection of its own.
+
+        Raises DatabaseUnavailable when nothing can be heard any more.
+        """
+        with _translated():
+            async with await AsyncConnection[TupleRow].connect(self._conninfo, autocommit=True) as conn:
+                await conn.execute("LISTEN sluiceway_due")
+                async for _ in conn.notifies():
+                    yield
+
     @asynccontextmanager
     async def snapshot(self) -> AsyncGenerator[LentTx]:
         """Lend a connection whose statements all see one state of the database, and which cannot write.

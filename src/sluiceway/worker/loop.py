@@ -16,7 +16,7 @@ from sluiceway.services.settlement import settle, waiting_organizations
 from sluiceway.storage.database import DatabaseUnavailable, Locked
 
 POLL_S: Final = 0.05
-"""How long an idle worker sleeps: work that another process admitted waits at most this long."""
+"""How long an idle worker sleeps: work that it got no hint of waits at most this long."""
 
 ERRAND_POLL_S: Final = 0.25
 """As much for what banks, clocks and remote services wait for: nobody waits for it with a connection open."""
