@@ -1,7 +1,7 @@
 """Promises about the statements of storage: they lock in an order, and history does not slow them."""
 
 import re
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import AsyncGenerator, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -37,25 +37,38 @@ async def world(module_database_url: str) -> AsyncGenerator[World]:
     async with Database(module_database_url) as database:
         world = await first_story(plain_engine(database))
         neighbour = await first_story(plain_engine(database))
-        for owner, prefix in ((world, "01900000"), (neighbour, "01900001")):
-            rule = owner.rules["auto_save"]
-            names = {
-                "organization": owner.organization_id,
-                "rule": rule.id,
-                "approval": rule.approval_id,
-                "fingerprint": rule.fingerprint,
-                "income": owner.accounts["income"],
-                "savings": owner.accounts["savings"],
-                "prefix": prefix,
-                "rows": _ROWS,
-                "now": _NOW,
-            }
-            with psycopg.connect(module_database_url, autocommit=True) as conn:
-                conn.execute(_EXECUTIONS, names)
-                conn.execute(_TRANSFERS, names)
         with psycopg.connect(module_database_url, autocommit=True) as conn:
+            fill(conn, world, "01900000", _ROWS)
+            fill(conn, neighbour, "01900001", _ROWS)
             conn.execute("VACUUM ANALYZE")
         yield world
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def newcomer(world: World, module_database_url: str) -> World:
+    """Add an organization of which no statistics know yet, because others have so much more history."""
+    made = await first_story(world.engine)
+    with psycopg.connect(module_database_url, autocommit=True) as conn:
+        fill(conn, made, "01900002", _ROWS // 10)
+    return made
+
+
+def fill(conn: psycopg.Connection, owner: World, prefix: str, rows: int) -> None:
+    """Give an organization executions and transfers."""
+    rule = owner.rules["auto_save"]
+    names = {
+        "organization": owner.organization_id,
+        "rule": rule.id,
+        "approval": rule.approval_id,
+        "fingerprint": rule.fingerprint,
+        "income": owner.accounts["income"],
+        "savings": owner.accounts["savings"],
+        "prefix": prefix,
+        "rows": rows,
+        "now": _NOW,
+    }
+    conn.execute(_EXECUTIONS, names)
+    conn.execute(_TRANSFERS, names)
 
 
 # Every hundredth is still due, so that the claim has something to find.
@@ -80,9 +93,9 @@ _TRANSFERS = """
 """
 
 
-def with_parameters(world: World, name: str) -> dict[str, Any]:
+def with_parameters(world: World, name: str, prefix: str = "01900000") -> dict[str, Any]:
     """Give a statement what a busy day would give it."""
-    executions = [f"01900000-0000-7000-8000-{n:012x}" for n in range(1, 501)]
+    executions = [f"{prefix}-0000-7000-8000-{n:012x}" for n in range(1, 501)]
     batch = len(executions)
     common: dict[str, Any] = {
         "organization_id": world.organization_id,
@@ -106,7 +119,7 @@ def with_parameters(world: World, name: str) -> dict[str, Any]:
         **{key: [0] * batch for key in ("steps", "attempted", "completed", "failed", "pending")},
         **{key: [None] * batch for key in ("error_messages", "traces")},
     }
-    due = [f"01900000-0000-7000-8000-{n:012x}" for n in range(100, _ROWS + 1, 100)]
+    due = [f"{prefix}-0000-7000-8000-{n:012x}" for n in range(100, _ROWS + 1, 100)]
     each = {"status": "EXECUTED", "completed": 0, "failed": 0, "pending": 0}
     clocks = {"nows": [_NOW + timedelta(days=30)], "each": 500}
     wanted = {
@@ -128,33 +141,45 @@ _PLANNED = [
 """All that reads history, but the audit, whose business is to read all of it."""
 
 
-def explain(url: str, statement: str, parameters: dict[str, Any], plans: str) -> dict[str, Any]:
-    """Plan and run a statement as the server does for one that has been run ten times, or always for any values."""
-    names: list[str] = []
+def explain(url: str, statement: str, parameters: dict[str, Any], plans: str | None = None) -> dict[str, Any]:
+    """Plan and run a statement as the server does for one that has been run ten times, or always for any values.
 
-    def number(matched: re.Match[str]) -> str:
-        if matched[1] not in names:
-            names.append(matched[1])
-        return f"${names.index(matched[1]) + 1}"
-
-    numbered = re.sub(r"%\((\w+)\)s", number, statement)
+    Without `plans`: as in the application's sessions.
+    """
     with psycopg.connect(url) as conn:
-        conn.execute(f"SET plan_cache_mode = {plans}".encode())
         conn.execute(SESSION, {"role": "nobody"})
-        conn.execute(f"PREPARE planned AS {numbered}".encode())
-        cursor = psycopg.ClientCursor(conn)
-        marks = ", ".join(["%s"] * len(names))
-        arguments = f"({marks})" if names else ""
-        values = [parameters.get(name) for name in names]
+        if plans is not None:
+            conn.execute(f"SET plan_cache_mode = {plans}".encode())
+        planned = Planned(conn, statement)
         for _ in range(10):
-            cursor.execute(f"EXPLAIN (COSTS OFF) EXECUTE planned{arguments}".encode(), values)
-        cursor.execute(
-            f"EXPLAIN (ANALYZE, BUFFERS, TIMING OFF, FORMAT JSON) EXECUTE planned{arguments}".encode(), values
-        )
-        row = cursor.fetchone()
+            planned.explain(parameters, "COSTS OFF")
+        plan = planned.explain(parameters)
         conn.rollback()
-    assert row is not None
-    return row[0][0]["Plan"]
+    return plan
+
+
+class Planned:
+    """A statement that a connection has prepared."""
+
+    def __init__(self, conn: psycopg.Connection, statement: str, name: str = "planned") -> None:
+        self._cursor = psycopg.ClientCursor(conn)
+        self._names: list[str] = []
+        numbered = re.sub(r"%\((\w+)\)s", self._number, statement)
+        conn.execute(f"PREPARE {name} AS {numbered}".encode())
+        self._call = f"{name}({', '.join(['%s'] * len(self._names))})" if self._names else name
+
+    def _number(self, matched: re.Match[str]) -> str:
+        if matched[1] not in self._names:
+            self._names.append(matched[1])
+        return f"${self._names.index(matched[1]) + 1}"
+
+    def explain(self, parameters: Mapping[str, Any], how: str = "ANALYZE, BUFFERS, TIMING OFF") -> dict[str, Any]:
+        """Plan it for these parameters, and run it unless `how` says otherwise; those that are missing are NULL."""
+        values = [parameters.get(name) for name in self._names]
+        self._cursor.execute(f"EXPLAIN ({how}, FORMAT JSON) EXECUTE {self._call}".encode(), values)
+        row = self._cursor.fetchone()
+        assert row is not None
+        return row[0][0]["Plan"]
 
 
 def nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
@@ -189,3 +214,16 @@ def test_a_page_of_history_costs_a_page(world: World, module_database_url: str, 
 
     assert plan["Actual Rows"] == 20
     assert plan["Shared Hit Blocks"] + plan["Shared Read Blocks"] < 400, f"{name} reads far more than it shows"
+
+
+@pytest.mark.parametrize("name", [name for name in _PLANNED if "%(ids)s" in _STATEMENTS[name]])
+def test_a_batch_of_an_organization_that_is_new_is_looked_up_by_key(
+    newcomer: World, module_database_url: str, name: str
+):
+    parameters = with_parameters(newcomer, name, "01900002")
+
+    plan = explain(module_database_url, _STATEMENTS[name], parameters)
+
+    for node in nodes(plan):
+        looked_at = (node["Actual Rows"] + node.get("Rows Removed by Filter", 0)) * node["Actual Loops"]
+        assert looked_at <= 2 * len(parameters["ids"]), f"{name} reads the organization, not the batch"

@@ -63,6 +63,9 @@ _RECONNECT_FOR_S: Final = 2.0
 # ways of scanning and joining off, and pages as cheap as they are in memory, it takes what is right at any size.
 # What no index gives then counts as ten billion to it, and a server with a compiler for queries would compile each of
 # these small ones: measured, 270 ms for one of 0.2.
+# One plan for any values, and not one for each: of an organization that is newer than the statistics, the planner takes
+# it that there is hardly a row, and reads all of it, until others' history has grown by a tenth. (Citus needs the
+# values, to know where to send a statement.)
 # Citus (pg_dist_partition is its catalogue) connects to its nodes as the role that asks, and ours cannot log in: there
 # we stay who we are.
 SESSION: Final[LiteralString] = """
@@ -70,14 +73,16 @@ SESSION: Final[LiteralString] = """
            set_config('enable_seqscan', 'off', false), set_config('enable_bitmapscan', 'off', false),
            set_config('enable_hashjoin', 'off', false), set_config('enable_mergejoin', 'off', false),
            set_config('enable_material', 'off', false), set_config('jit', 'off', false),
-           set_config('seq_page_cost', '0.1', false), set_config('random_page_cost', '0.1', false)
+           set_config('seq_page_cost', '0.1', false), set_config('random_page_cost', '0.1', false),
+           set_config('plan_cache_mode', CASE WHEN to_regclass('pg_dist_partition') IS NULL
+                      THEN 'force_generic_plan' ELSE 'auto' END, false)
     FROM (VALUES (1)) AS always LEFT JOIN pg_roles ON rolname = %(role)s AND to_regclass('pg_dist_partition') IS NULL
 """
 # A snapshot is for reading much, as the audit does: there the planner chooses.
 _READS_MUCH: Final[LiteralString] = """
     SELECT set_config('enable_seqscan', 'on', true), set_config('enable_bitmapscan', 'on', true),
            set_config('enable_hashjoin', 'on', true), set_config('enable_mergejoin', 'on', true),
-           set_config('enable_material', 'on', true)
+           set_config('enable_material', 'on', true), set_config('plan_cache_mode', 'auto', true)
 """
 _INTERRUPTIONS: Final = (asyncio.CancelledError, GeneratorExit, KeyboardInterrupt, SystemExit)
 _OF_A_SHARD: Final = re.compile(r'constraint "(\w+)_\d+"')
