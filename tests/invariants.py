@@ -169,7 +169,8 @@ INVARIANTS: Final[dict[str, LiteralString]] = {
             FROM transfer WHERE execution_id IS NOT NULL GROUP BY organization_id, execution_id
         ) AS t ON t.organization_id = e.organization_id AND t.execution_id = e.id
         WHERE e.due_at IS NULL AND (
-            e.completed <> coalesce(t.completed, 0) OR e.pending <> coalesce(t.pending, 0)
+            (e.completed <> coalesce(t.completed, 0) AND (e.mode = 'LIVE' OR e.trace IS NOT NULL))
+            OR e.pending <> coalesce(t.pending, 0)
             OR e.failed < coalesce(t.failed, 0)
             OR coalesce(t.ids, '{}') <> ARRAY(SELECT unnest(e.transfer_ids) ORDER BY 1)
         ) OR e.due_at IS NOT NULL AND t.execution_id IS NOT NULL

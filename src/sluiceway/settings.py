@@ -3,7 +3,10 @@
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
+
+from sluiceway.domain.retention import DEFAULT, LEAST, MOST, Retention
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +25,8 @@ class Settings:
     """After how long without a word a worker that calls a bank or a remote service counts as dead, in seconds."""
     remote_allow: str = ""
     """Where remote services may be asked beside public https addresses (docs/reference/remote-amounts.md)."""
+    retention: Retention = DEFAULT
+    """How long is kept what need not be kept for ever (docs/reference/retention.md)."""
 
 
 def read_settings(environment: Mapping[str, str] | None = None) -> Settings:
@@ -38,7 +43,26 @@ def read_settings(environment: Mapping[str, str] | None = None) -> Settings:
         allow_unsafe_postgres=given.get("ALLOW_UNSAFE_POSTGRES") == "1",
         lease_s=_whole(given, "LEASE_S", defaults.lease_s) or defaults.lease_s,
         remote_allow=given.get("REMOTE_ALLOW") or defaults.remote_allow,
+        retention=_retention(given, defaults.retention),
     )
+
+
+def _retention(given: Mapping[str, str], defaults: Retention) -> Retention:
+    hour, day = timedelta(hours=1), timedelta(days=1)
+    return Retention(
+        answers=_kept(given, "ANSWERS_KEPT_HOURS", hour, defaults.answers, LEAST.answers),
+        simulations=_kept(given, "SIMULATIONS_KEPT_DAYS", day, defaults.simulations, LEAST.simulations),
+        reads=_kept(given, "READS_KEPT_DAYS", day, defaults.reads, LEAST.reads),
+    )
+
+
+def _kept(given: Mapping[str, str], name: str, unit: timedelta, default: timedelta, least: timedelta) -> timedelta:
+    chosen = _whole(given, name, None)
+    if chosen is None:
+        return default
+    if not least // unit <= chosen <= MOST // unit:
+        raise ValueError(f"{name} must be from {least // unit} to {MOST // unit}, not {chosen}")
+    return chosen * unit
 
 
 def _whole(given: Mapping[str, str], name: str, default: int | None) -> int | None:

@@ -135,7 +135,8 @@ async def working_engine(
 ) -> AsyncGenerator[Engine]:
     """Build an engine that may also ask remote services, as far as the deployment lets it."""
     async with Outbound(read_policy(settings.remote_allow)) as outbound:
-        yield replace(engine_of(database, wake, outbound), lease=timedelta(seconds=settings.lease_s))
+        lease = timedelta(seconds=settings.lease_s)
+        yield replace(engine_of(database, wake, outbound), lease=lease, retention=settings.retention)
 
 
 @asynccontextmanager

@@ -9,7 +9,7 @@ import pytest
 import pytest_asyncio
 
 from sluiceway.domain.ids import least_id
-from sluiceway.storage import outbox, webhooks
+from sluiceway.storage import outbox, retention, webhooks
 from sluiceway.storage.database import Database
 from tests.db.test_queries_of_storage import explain, nodes
 from tests.support import World, new_world, plain_engine
@@ -49,13 +49,13 @@ async def world(module_database_url: str) -> AsyncGenerator[World]:
         (webhooks.QUERIES["organizations_with_messages"], 30),
         (outbox.QUERIES["pending_events"], 30),
         (outbox.QUERIES["events_between"], 30),
-        (outbox.QUERIES["organizations_with_old_events"], 30),
-        (webhooks.QUERIES["organizations_with_old_deliveries"], 30),
+        (retention.QUERIES["organizations_with_old_events"], 30),
+        (retention.QUERIES["organizations_with_old_deliveries"], 30),
         (webhooks.QUERIES["next_delivery"], 30),
         (webhooks.QUERIES["list_deliveries"], 60),
         (webhooks.QUERIES["find_delivery"], 10),
-        (outbox.QUERIES["forget_events"], 200),
-        (webhooks.QUERIES["forget_deliveries"], 300),
+        (retention.QUERIES["forget_events"], 200),
+        (retention.QUERIES["forget_deliveries"], 300),
         (outbox.QUERIES["end_pending"], 60),
     ],
     ids=lambda value: value.split("*/")[0].removeprefix("/* ").strip() if isinstance(value, str) else None,
@@ -75,6 +75,8 @@ def test_what_webhooks_look_up_costs_what_it_finds(
         "ids": [f"01900000-0000-7000-8000-{_ROWS:012x}"],
         "is_failing": False,
     }
+    if "forget_" in statement:
+        parameters["from_id"] = least_id(datetime(1970, 1, 1, tzinfo=UTC))
     if "old_" in statement:
         parameters["before_id"] = least_id(datetime(2000, 1, 1, tzinfo=UTC))
 

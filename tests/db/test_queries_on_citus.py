@@ -24,14 +24,17 @@ _ACROSS = {
     "feeds.feeds_due",
     "legs.legs_to_hand_over",
     "organizations.list_organizations",
-    "outbox.organizations_with_old_events",
     "remote_access.find_rule_secrets",
     "remote_access.find_tokens",
+    "retention.organizations_with_old_answers",
+    "retention.organizations_with_old_deliveries",
+    "retention.organizations_with_old_events",
+    "retention.organizations_with_old_reads",
+    "retention.organizations_with_old_simulations",
     "schedules.schedules_due",
     "transfers.approvals_to_expire",
     "webhooks.organizations_with_events",
     "webhooks.organizations_with_messages",
-    "webhooks.organizations_with_old_deliveries",
 }
 
 _REFUSED = re.findall(

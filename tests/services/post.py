@@ -12,8 +12,9 @@ import psycopg
 
 from sluiceway.domain.ids import EndpointId, least_id
 from sluiceway.domain.ledger import AccountKind
-from sluiceway.services.delivering import forget, forgetful_organizations, tell, waiting_organizations
+from sluiceway.services.delivering import tell, waiting_organizations
 from sluiceway.services.engine import Engine
+from sluiceway.services.retention import forget, forgetful_organizations
 from sluiceway.services.webhooks import create_endpoint, get_endpoint, list_deliveries
 from sluiceway.storage.database import fetch_all
 from sluiceway.storage.webhooks import Delivery, Endpoint

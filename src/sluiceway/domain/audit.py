@@ -4,18 +4,20 @@ Whoever edits, drops, moves or inserts an entry afterwards breaks the chain from
 """
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from hashlib import sha256
-from typing import Final
+from typing import Final, NamedTuple
 
 from sluiceway.domain.access import OPERATOR, Actor, ActorKind
 from sluiceway.domain.ids import OrganizationId, PersonId
 
 MAX_PATH: Final = 512
 MAX_REASON: Final = 500
+
+_LOOKING: Final = ("GET_", "LIST_", "READ_")
 
 
 class Outcome(StrEnum):
@@ -92,6 +94,35 @@ def digest_of(entries: Iterable[AuditEntry]) -> bytes:
         )
         hashed.update(written.encode() + b"\n")
     return hashed.digest()
+
+
+def is_read(entry: AuditEntry) -> bool:
+    """Tell whether somebody has only looked at something, and was let. Nothing else may ever be cut from the log."""
+    return entry.outcome is Outcome.SUCCESS and entry.act.action.startswith(_LOOKING)
+
+
+class Reads(NamedTuple):
+    """What proves, once its entries have been cut, that a batch had nothing but reads, and how old they are.
+
+    Ids are in the order of time: all of the batch's are from the first to the last one.
+    """
+
+    first_id: str
+    last_id: str
+    entries_digest: bytes
+
+    @property
+    def digest(self) -> bytes:
+        """What the chain holds of the batch. No digest of entries alone begins like this."""
+        return sha256(f"reads {self.first_id} {self.last_id} ".encode() + self.entries_digest).digest()
+
+
+def reads_of(entries: Sequence[AuditEntry]) -> Reads | None:
+    """Say of a batch of reads alone what is kept of it; None where anything else is among them."""
+    if not all(map(is_read, entries)):
+        return None
+    ids = [entry.id for entry in entries]
+    return Reads(min(ids), max(ids), digest_of(entries))
 
 
 def first_link(organization_id: OrganizationId) -> bytes:

@@ -6,6 +6,7 @@ one after the other is checked, each on a snapshot of its own.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Final, NamedTuple
 
 from sluiceway.domain.calendar import begins_at, first_between, names
@@ -119,7 +120,7 @@ async def _check_part(engine: Engine, only: OrganizationId | None, known: tuple[
             *bank,
             await _check_occurrences(tx, only, examined),
             await _check_definitions(tx, only, examined),
-            await _check_log(tx, only, heads),
+            await _check_log(tx, only, heads, engine.now()),
         ]
 
 
@@ -217,8 +218,10 @@ async def _check_definitions(tx: ReadTx, only: OrganizationId | None, examined: 
     return CheckResult(DEFINITIONS, promise, examined.revisions, "revisions", violations, tuple(examples))
 
 
-async def _check_log(tx: LentTx, only: OrganizationId | None, known: tuple[KnownHead, ...]) -> CheckResult:
-    report = await check_chains(tx, only, known, most=EXAMPLES)
+async def _check_log(
+    tx: LentTx, only: OrganizationId | None, known: tuple[KnownHead, ...], now: datetime
+) -> CheckResult:
+    report = await check_chains(tx, only, known, now=now, most=EXAMPLES)
     examples = tuple(
         Violation(found.organization_id, "batch", None, str(found.number), found.expected, found.found)
         for found in report.first

@@ -2,12 +2,14 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Final, NamedTuple
 
-from sluiceway.domain.audit import digest_of, first_link, next_link
-from sluiceway.domain.ids import OrganizationId
+from sluiceway.domain.audit import AuditEntry, digest_of, first_link, next_link, reads_of
+from sluiceway.domain.ids import OrganizationId, least_id
+from sluiceway.domain.retention import LEAST
 from sluiceway.services.engine import Engine
-from sluiceway.storage.audit_log import Chained, Head, every_batch, heads
+from sluiceway.storage.audit_log import Chained, Head, StoredBatch, every_batch, heads
 from sluiceway.storage.database import LentTx
 from sluiceway.storage.organizations import list_organizations
 
@@ -58,20 +60,22 @@ class _Chain:
 
 
 async def check_chains(
-    tx: LentTx, only: OrganizationId | None, known: tuple[KnownHead, ...] = (), *, most: int
+    tx: LentTx, only: OrganizationId | None, known: tuple[KnownHead, ...] = (), *, now: datetime, most: int
 ) -> ChainReport:
     """Go through one organization's log, or every one's, in one snapshot; give at most `most` examples of breaks.
 
+    Reads may have been cut by `now`, if they are as old as everybody has been promised to find them.
     Someone who may write to the database can rewrite the whole log with its hashes. Heads that were written down
     elsewhere, `known` here, show that too.
     """
     report = ChainReport(most)
+    cut_before = least_id(now - LEAST.reads)
     chains: dict[OrganizationId, _Chain] = {}
     wanted = {(head.organization_id, head.number): head.hash for head in known}
     async for chained in every_batch(tx, only):
         organization_id = chained.organization_id
         chain = chains.setdefault(organization_id, _Chain(first_link(organization_id)))
-        _check_batch(report, chain, chained)
+        _check_batch(report, chain, chained, cut_before)
         expected = wanted.pop((organization_id, chained.number), chain.link)
         if expected != chain.link:
             report.add(organization_id, chained.number, _shown(expected), _shown(chain.link))
@@ -98,25 +102,42 @@ async def parts(engine: Engine) -> list[OrganizationId | None]:
         return [organization.id for organization in await list_organizations(tx)]
 
 
-def _check_batch(report: ChainReport, chain: _Chain, chained: Chained) -> None:
+def _check_batch(report: ChainReport, chain: _Chain, chained: Chained, cut_before: str) -> None:
     organization_id, number, batch, positions, entries = chained
     report.entries += len(entries)
     if number != chain.number + 1:
         report.add(organization_id, chain.number + 1, f"batch {chain.number + 1}", f"batch {number}")
     elif batch is None:
         report.add(organization_id, number, "a batch with its hash", f"{len(entries)} entries without one")
-    elif len(positions) != batch.entries:
-        report.add(organization_id, number, f"{batch.entries} entries", f"{len(positions)} entries")
-    elif positions != list(range(len(positions))):
-        report.add(organization_id, number, f"entries 0 to {batch.entries - 1}", f"entries {positions[:_EXAMPLES]}")
-    elif digest_of(entries) != batch.digest:
-        report.add(organization_id, number, f"entries with digest {_shown(batch.digest)}", _shown(digest_of(entries)))
+    elif (wrong := _wrong_with(batch, positions, entries, cut_before)) is not None:
+        report.add(organization_id, number, *wrong)
     elif next_link(chain.link, number, batch.digest) != batch.hash:
         report.add(organization_id, number, _shown(next_link(chain.link, number, batch.digest)), _shown(batch.hash))
     chain.number = number
-    chain.entries += len(entries)
+    chain.entries += len(entries) if batch is None else batch.entries
     # What follows is chained to what is written here: one break is told once.
     chain.link = chain.link if batch is None else batch.hash
+
+
+def _wrong_with(
+    batch: StoredBatch, positions: list[int], entries: list[AuditEntry], cut_before: str
+) -> tuple[str, str] | None:
+    """Tell how a batch's entries are not what was written down of them: what there should be, and what there is."""
+    reads = batch.reads
+    if reads is not None and reads.digest != batch.digest:
+        return f"reads with digest {_shown(batch.digest)}", _shown(reads.digest)
+    if reads is not None and batch.is_cut and not entries and reads.last_id < cut_before:
+        return None
+    if len(positions) != batch.entries:
+        return f"{batch.entries} entries", f"{len(positions)} entries"
+    if positions != list(range(len(positions))):
+        return f"entries 0 to {batch.entries - 1}", f"entries {positions[:_EXAMPLES]}"
+    expected, found = batch.digest if reads is None else reads.entries_digest, digest_of(entries)
+    if found != expected:
+        return f"entries with digest {_shown(expected)}", _shown(found)
+    if reads is not None and reads != reads_of(entries):
+        return "reads alone, from the first to the last id", "others among them"
+    return ("no mark that it was cut", "one") if batch.is_cut else None
 
 
 def _check_heads(

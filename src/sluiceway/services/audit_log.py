@@ -6,7 +6,7 @@ Times are real ones, whatever an organization's clock says: this is about who di
 import asyncio
 import re
 from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Hashable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -15,7 +15,7 @@ from typing import Final, TypeVar
 import structlog
 
 from sluiceway.domain.access import ActorKind, Permission, Principal, require
-from sluiceway.domain.audit import Act, AuditEntry, Outcome
+from sluiceway.domain.audit import Act, AuditEntry, Outcome, is_read
 from sluiceway.domain.errors import PasswordRefused, Refusal
 from sluiceway.domain.ids import KeyId, OrganizationId
 from sluiceway.services.engine import Engine
@@ -201,7 +201,9 @@ class Recorder:
             self._batch = [self._waiting.popleft() for _ in range(min(AT_ONCE, len(self._waiting)))]
         if self._engine.database.options.organizations_at_once is None:
             try:
-                await self._append(self._batch)
+                # In batches of their own, reads can be cut from the log one day.
+                for part in _parts(self._batch, is_read):
+                    await self._append(part)
             except Locked:
                 # Somebody holds up one organization's log. The others need not wait for that.
                 await self._append_apart()
@@ -213,9 +215,9 @@ class Recorder:
     async def _append_apart(self) -> None:
         """Record each organization's entries alone. Raises Locked where some are left."""
         held_up: Locked | None = None
-        for organization_id in {entry.act.organization_id for entry in self._batch}:
+        for part in _parts(self._batch, lambda entry: (entry.act.organization_id, is_read(entry))):
             try:
-                await self._append([entry for entry in self._batch if entry.act.organization_id == organization_id])
+                await self._append(part)
             except Locked as failure:
                 held_up = failure
         if held_up is not None:
@@ -233,3 +235,11 @@ class Recorder:
                 log.exception("audit_entries_refused", count=len(entries))
         written = {entry.id for entry in entries}
         self._batch = [entry for entry in self._batch if entry.id not in written]
+
+
+def _parts(entries: Iterable[AuditEntry], key: Callable[[AuditEntry], Hashable]) -> list[list[AuditEntry]]:
+    """Part entries by a key, in their order."""
+    parts: dict[Hashable, list[AuditEntry]] = {}
+    for entry in entries:
+        parts.setdefault(key(entry), []).append(entry)
+    return list(parts.values())

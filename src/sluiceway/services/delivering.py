@@ -5,17 +5,16 @@ By the real time, whatever an organization's clock says. What is sent is signed,
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Final, NamedTuple
 
 import msgspec
 
-from sluiceway.domain.ids import DeliveryId, OrganizationId, least_id
+from sluiceway.domain.ids import DeliveryId, OrganizationId
 from sluiceway.domain.transfers import Mode
 from sluiceway.domain.webhooks import (
-    KEPT,
     Because,
     DeliveryStatus,
     EventKind,
@@ -261,25 +260,3 @@ async def disable(
         at = organization.clock.read(now)
         event = OutboxEvent(organization_id, engine.new_id(), EventKind.ENDPOINT_DISABLED, endpoint.id, at)
         await outbox.insert_events(tx, [event])
-
-
-async def forgetful_organizations(engine: Engine) -> list[OrganizationId]:
-    """Find organizations with events or messages that need not be kept any longer."""
-    before_id = least_id(engine.now() - KEPT)
-    async with engine.database.read() as tx:
-        found: Collection[OrganizationId] = {
-            *await outbox.organizations_with_old_events(tx, before_id),
-            *await stored.organizations_with_old_deliveries(tx, before_id),
-        }
-    return sorted(found)
-
-
-async def forget(engine: Engine, organization_id: OrganizationId) -> int:
-    """Delete some old events and messages of one organization; return how many."""
-    before_id = least_id(engine.now() - KEPT)
-
-    async def work(tx: WriteTx) -> int:
-        events = await outbox.forget_events(tx, organization_id, before_id, BATCH)
-        return events + await stored.forget_deliveries(tx, organization_id, before_id, BATCH)
-
-    return await engine.database.write(work)

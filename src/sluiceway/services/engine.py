@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from sluiceway.domain.access import Principal
 from sluiceway.domain.ids import AccountId
+from sluiceway.domain.retention import DEFAULT, Retention
 from sluiceway.domain.revisions import RevisionKey
 from sluiceway.domain.rules import Needs, Remote, Rule, needs
 from sluiceway.outbound import Outbound
@@ -108,5 +109,7 @@ class Engine:
     """Give a random number from 0 to 1, so that those who failed together are not all tried again together."""
     lease: timedelta = timedelta(seconds=30)
     """How long whoever takes work that calls out is left alone with it. Then it counts as dead: others may take it."""
+    retention: Retention = DEFAULT
+    """How long is kept what need not be kept for ever."""
     revisions: RevisionCache = field(default_factory=RevisionCache)
     principals: PrincipalCache = field(default_factory=PrincipalCache)

@@ -394,7 +394,7 @@ WHERE (%(only)s::uuid IS NULL OR r.organization_id = %(only)s)
 ORDER BY r.organization_id, r.id LIMIT %(limit)s;
 
 -- name: executions_that_miscount
--- What an execution says that it made is what there is.
+-- What an execution says that it made is what there is. Of an old simulation only its counts are left.
 WITH made AS (
     SELECT organization_id, execution_id, count(*) AS transfers,
            count(*) FILTER (WHERE status = 'COMPLETE') AS completed,
@@ -410,8 +410,9 @@ SELECT e.organization_id, e.id,
 FROM execution e
 LEFT JOIN made m ON m.organization_id = e.organization_id AND m.execution_id = e.id
 WHERE (%(only)s::uuid IS NULL OR e.organization_id = %(only)s) AND (
-    cardinality(e.transfer_ids) <> coalesce(m.transfers, 0) OR e.completed <> coalesce(m.completed, 0)
-    OR e.pending <> coalesce(m.pending, 0))
+    cardinality(e.transfer_ids) <> coalesce(m.transfers, 0) OR e.pending <> coalesce(m.pending, 0)
+    OR (e.completed <> coalesce(m.completed, 0)
+        AND NOT (e.mode = 'SIMULATION' AND e.trace IS NULL AND m.transfers IS NULL)))
 ORDER BY e.organization_id, e.id LIMIT %(limit)s;
 
 -- name: caps_that_miscount

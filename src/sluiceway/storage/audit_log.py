@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final, NamedTuple
 
 from sluiceway.domain.access import Actor, ActorKind
-from sluiceway.domain.audit import Act, AuditEntry, Outcome, digest_of, first_link
+from sluiceway.domain.audit import Act, AuditEntry, Outcome, Reads, digest_of, first_link, reads_of
 from sluiceway.domain.ids import OrganizationId, least_id
 from sluiceway.storage.database import LentTx, ReadTx, WriteTx, execute, fetch_all
 from sluiceway.storage.queries import load
@@ -56,6 +56,9 @@ class StoredBatch(NamedTuple):
     entries: int
     digest: bytes
     hash: bytes
+    reads: Reads | None
+    """Where it is said to have had reads alone."""
+    is_cut: bool
 
 
 class Chained(NamedTuple):
@@ -81,11 +84,18 @@ async def append(tx: WriteTx, entries: Sequence[AuditEntry]) -> None:
     batches: dict[OrganizationId, list[AuditEntry]] = {}
     for entry in entries:
         batches.setdefault(entry.act.organization_id, []).append(entry)
+    reads = [reads_of(batch) for batch in batches.values()]
     rows = [_row(position, entry) for batch in batches.values() for position, entry in enumerate(batch)]
     heads = {
         "organization_ids": list(batches),
         "counts": [len(batch) for batch in batches.values()],
-        "digests": [digest_of(batch) for batch in batches.values()],
+        "digests": [
+            digest_of(batch) if found is None else found.digest
+            for batch, found in zip(batches.values(), reads, strict=True)
+        ],
+        "first_ids": [found and found.first_id for found in reads],
+        "last_ids": [found and found.last_id for found in reads],
+        "entries_digests": [found and found.entries_digest for found in reads],
     }
     columns = dict(zip(_COLUMNS, map(list, zip(*rows, strict=True)), strict=True))
     # Each a plain statement: a database that is spread over machines takes no other.
@@ -162,11 +172,10 @@ async def every_batch(tx: LentTx, only: OrganizationId | None) -> AsyncGenerator
         if current is None or (current.organization_id, current.number) != (organization_id, number):
             if current is not None:
                 yield current
-            batch = None if row[2] is None else StoredBatch(row[2], bytes(row[3]), bytes(row[4]))
-            current = Chained(organization_id, number, batch, [], [])
-        if row[5] is not None:
-            current.positions.append(row[5])
-            current.entries.append(_entry(row[6:]))
+            current = Chained(organization_id, number, _batch(row[2:9]), [], [])
+        if row[9] is not None:
+            current.positions.append(row[9])
+            current.entries.append(_entry(row[10:]))
     if current is not None:
         yield current
 
@@ -175,6 +184,14 @@ async def heads(tx: ReadTx, only: OrganizationId | None) -> Mapping[Organization
     """Find where the chain of an organization, or of every one (None), ends; None: nothing says so."""
     rows = await fetch_all(tx, QUERIES["heads"], {"only": only})
     return {OrganizationId(row[0]): None if row[1] is None else Head(row[1], row[2], bytes(row[3])) for row in rows}
+
+
+def _batch(row: Sequence[Any]) -> StoredBatch | None:
+    entries, digest, link, first_id, last_id, entries_digest, is_cut = row
+    if entries is None:
+        return None
+    reads = None if first_id is None else Reads(first_id, last_id, bytes(entries_digest))
+    return StoredBatch(entries, bytes(digest), bytes(link), reads, is_cut)
 
 
 def _entry(row: Sequence[Any]) -> AuditEntry:

@@ -18,9 +18,10 @@ ON CONFLICT (organization_id) DO UPDATE SET
 
 -- name: insert_batches
 -- Each organization's, as its head says now.
-INSERT INTO audit_batch (organization_id, number, entries, digest, hash)
-SELECT h.organization_id, h.number, a.entries, h.digest, h.hash
-FROM unnest(%(organization_ids)s::uuid[], %(counts)s::integer[]) AS a (organization_id, entries)
+INSERT INTO audit_batch (organization_id, number, entries, digest, hash, first_id, last_id, entries_digest)
+SELECT h.organization_id, h.number, a.entries, h.digest, h.hash, a.first_id, a.last_id, a.entries_digest
+FROM unnest(%(organization_ids)s::uuid[], %(counts)s::integer[], %(first_ids)s::uuid[], %(last_ids)s::uuid[],
+            %(entries_digests)s::bytea[]) AS a (organization_id, entries, first_id, last_id, entries_digest)
 JOIN audit_head h ON h.organization_id = a.organization_id
 WHERE h.organization_id = ANY (%(organization_ids)s::uuid[]);
 
@@ -62,6 +63,7 @@ ORDER BY e.id DESC OFFSET %(offset)s LIMIT %(limit)s;
 -- For the audit: each batch with its entries, and entries of which there is no batch. A time that no program can read
 -- is shown as another one, which is found out like any other change.
 SELECT coalesce(b.organization_id, e.organization_id), coalesce(b.number, e.batch), b.entries, b.digest, b.hash,
+       b.first_id, b.last_id, b.entries_digest, b.cut_at IS NOT NULL,
        e.position, e.id, greatest('0001-01-02Z', least(e.at, '9999-12-30Z')), e.organization_id, e.actor_kind,
        e.actor_id, e.action, e.subject_id, e.path, e.request_id, e.reason, e.outcome, e.error_code, e.is_replay
 FROM (SELECT * FROM audit_batch WHERE (%(only)s::uuid IS NULL OR organization_id = %(only)s)) b

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from sluiceway.domain.ids import OrganizationId
 from sluiceway.domain.webhooks import EventKind
-from sluiceway.storage.database import ReadTx, WriteTx, count, execute, fetch_all
+from sluiceway.storage.database import ReadTx, WriteTx, execute, fetch_all
 from sluiceway.storage.queries import load
 
 __all__ = [
@@ -14,9 +14,7 @@ __all__ = [
     "OutboxEvent",
     "end_pending",
     "events_between",
-    "forget_events",
     "insert_events",
-    "organizations_with_old_events",
     "pending_events",
 ]
 
@@ -61,15 +59,3 @@ async def events_between(
     row = {"organization_id": organization_id, "from_id": from_id, "to_id": to_id, "limit": limit}
     rows = await fetch_all(tx, QUERIES["events_between"], row)
     return [OutboxEvent(organization_id, row[0], EventKind(row[1]), *row[2:]) for row in rows]
-
-
-async def organizations_with_old_events(tx: ReadTx, before_id: str) -> list[OrganizationId]:
-    """Find organizations with facts that are older than an id."""
-    rows = await fetch_all(tx, QUERIES["organizations_with_old_events"], {"before_id": before_id})
-    return [row[0] for row in rows]
-
-
-async def forget_events(tx: WriteTx, organization_id: OrganizationId, before_id: str, limit: int) -> int:
-    """Delete facts that are older than an id, the oldest first; return how many."""
-    row = {"organization_id": organization_id, "before_id": before_id, "limit": limit}
-    return await count(tx, QUERIES["forget_events"], row)

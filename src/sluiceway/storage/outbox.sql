@@ -29,18 +29,3 @@ WHERE organization_id = %(organization_id)s::uuid AND id = ANY (%(ids)s::uuid[])
 SELECT id, kind, subject_id, created_at FROM outbox
 WHERE organization_id = %(organization_id)s::uuid AND id >= %(from_id)s::uuid AND id < %(to_id)s::uuid
 ORDER BY id LIMIT %(limit)s;
-
--- name: organizations_with_old_events
--- Who has something to forget.
-SELECT o.id FROM organization o
-WHERE EXISTS (SELECT FROM outbox e WHERE e.organization_id = o.id AND e.id < %(before_id)s::uuid AND NOT e.is_pending);
-
--- name: forget_events
--- A few at a time, the oldest first, so that nobody waits for a large delete.
-WITH old AS (
-    SELECT id FROM outbox
-    WHERE organization_id = %(organization_id)s::uuid AND id < %(before_id)s::uuid AND NOT is_pending
-    ORDER BY id LIMIT %(limit)s
-)
-DELETE FROM outbox e USING old
-WHERE e.organization_id = %(organization_id)s::uuid AND e.id = old.id;

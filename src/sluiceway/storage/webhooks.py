@@ -290,15 +290,3 @@ async def find_delivery(tx: ReadTx, organization_id: OrganizationId, delivery_id
 async def send_again(tx: WriteTx, organization_id: OrganizationId, delivery_id: DeliveryId) -> None:
     """Let a message wait again, from its first attempt on."""
     await execute(tx, QUERIES["send_again"], {"organization_id": organization_id, "id": delivery_id})
-
-
-async def organizations_with_old_deliveries(tx: ReadTx, before_id: str) -> list[OrganizationId]:
-    """Find organizations with messages in the log that are older than an id."""
-    rows = await fetch_all(tx, QUERIES["organizations_with_old_deliveries"], {"before_id": before_id})
-    return [row[0] for row in rows]
-
-
-async def forget_deliveries(tx: WriteTx, organization_id: OrganizationId, before_id: str, limit: int) -> int:
-    """Delete messages from the log that are older than an id, the oldest first; return how many."""
-    row = {"organization_id": organization_id, "before_id": before_id, "limit": limit}
-    return await count(tx, QUERIES["forget_deliveries"], row)

@@ -124,24 +124,6 @@ WHERE organization_id = %(organization_id)s::uuid AND id = %(id)s::uuid;
 UPDATE webhook_delivery SET status = 'PENDING', attempts = 0
 WHERE organization_id = %(organization_id)s::uuid AND id = %(id)s::uuid;
 
--- name: organizations_with_old_deliveries
--- Who has something to forget. What is pending is never forgotten.
-SELECT o.id FROM organization o
-WHERE EXISTS (
-    SELECT FROM webhook_delivery d
-    WHERE d.organization_id = o.id AND d.id < %(before_id)s::uuid AND d.status <> 'PENDING'
-);
-
--- name: forget_deliveries
--- A few at a time, the oldest first, so that nobody waits for a large delete.
-WITH old AS (
-    SELECT id FROM webhook_delivery
-    WHERE organization_id = %(organization_id)s::uuid AND id < %(before_id)s::uuid AND status <> 'PENDING'
-    ORDER BY id LIMIT %(limit)s
-)
-DELETE FROM webhook_delivery d USING old
-WHERE d.organization_id = %(organization_id)s::uuid AND d.id = old.id AND d.status <> 'PENDING';
-
 -- name: transfers_to_tell
 -- What a message says of a transfer: no names, no account numbers.
 SELECT t.id, t.status, t.amount, coalesce(s.currency, d.currency), t.direction, t.mode, t.source_account_id,
