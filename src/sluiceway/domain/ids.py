@@ -112,6 +112,12 @@ def derive_transfer_id(execution_id: ExecutionId, step: int, action: int, part: 
     return TransferId(_uuid_text(bits))
 
 
+def span_of_transfers(execution_id: ExecutionId) -> tuple[str, str]:
+    """Give the least id that a transfer of an execution can have, and the least that is beyond all of them."""
+    at = int(execution_id[:13].replace("-", ""), 16)
+    return _uuid_text(at << 80), _uuid_text(min(at + 1 << 80, (1 << 128) - 1))
+
+
 def derive_leg_id(transfer_id: TransferId, sequence: int) -> LegId:
     """Derive the id of a transfer's leg, a bank's idempotency key: the first leg has the transfer's own id."""
     if sequence == 0:
@@ -127,6 +133,22 @@ def least_id(at: datetime) -> str:
     milliseconds = max(0, (at - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(milliseconds=1))
     digits = f"{milliseconds:012x}"
     return f"{digits[:8]}-{digits[8:]}-7000-8000-000000000000"
+
+
+def span_of_ids(from_at: datetime | None, to_at: datetime | None, slack: timedelta) -> tuple[str | None, str | None]:
+    """Give between which ids is what was made from one instant to another, both with as much beside them as `slack`.
+
+    The first id and the first that is beyond; None where there is no end.
+    """
+    return _bound(from_at, -slack), _bound(to_at, slack)
+
+
+def _bound(at: datetime | None, slack: timedelta) -> str | None:
+    try:
+        return None if at is None else least_id(at + slack)
+    except OverflowError:
+        # Beyond the calendar's ends nothing is left out.
+        return None
 
 
 def _canonical_uuid(text: str) -> str | None:

@@ -19,14 +19,14 @@ from sluiceway.domain.errors import (
 from sluiceway.domain.ids import AccountId, ApprovalId, IdKind, OrganizationId, RuleId
 from sluiceway.domain.ledger import Account, AccountKind
 from sluiceway.domain.revisions import RuleRecord
-from sluiceway.domain.rules import Finding, RemoteAmount, Rule, Scheduled, Severity, check
+from sluiceway.domain.rules import Finding, RemoteAmount, Rule, Scheduled, Severity, check, needs
 from sluiceway.domain.schedule import next_fire
 from sluiceway.outbound import OutboundRefused
 from sluiceway.services.audit_log import attempt, do, require_password
 from sluiceway.services.engine import Engine
 from sluiceway.services.idempotency import Answer, Idempotency, run_idempotently
 from sluiceway.storage import rules as stored
-from sluiceway.storage.accounts import list_accounts
+from sluiceway.storage.accounts import find_accounts, list_accounts
 from sluiceway.storage.credentials import Person, find_people
 from sluiceway.storage.database import ReadTx, WriteTx
 from sluiceway.storage.organizations import lock_organization
@@ -225,7 +225,7 @@ async def get_rule(
     require(principal, Permission.READ_RULES, rule_id)
     async with engine.database.read() as tx:
         record = await _get(tx, principal.organization_id, rule_id, spelling)
-        return record, await accounts_of(tx, principal.organization_id)
+        return record, await _named_by(tx, principal.organization_id, [record])
 
 
 async def list_rules(
@@ -238,7 +238,7 @@ async def list_rules(
     offset: int = 0,
     limit: int,
 ) -> tuple[list[RuleRecord], dict[AccountId, Account]]:
-    """List the rules that the permission covers, newest first, with the organization's accounts.
+    """List the rules that the permission covers, newest first, with the accounts that they name.
 
     Raises PermissionDenied.
     """
@@ -253,7 +253,15 @@ async def list_rules(
             offset=offset,
             limit=limit,
         )
-        return records, await accounts_of(tx, principal.organization_id)
+        return records, await _named_by(tx, principal.organization_id, records)
+
+
+async def _named_by(
+    tx: ReadTx, organization_id: OrganizationId, records: Sequence[RuleRecord]
+) -> dict[AccountId, Account]:
+    """Load the facts of the accounts that rules name, and not of all that there are."""
+    named = {account_id for record in records for account_id in needs(record.rule).accounts}
+    return await find_accounts(tx, organization_id, named)
 
 
 async def accounts_of(tx: ReadTx, organization_id: OrganizationId) -> dict[AccountId, Account]:

@@ -181,6 +181,16 @@ async def find_account(tx: ReadTx, organization_id: OrganizationId, account_id: 
     return None if row is None else _read_record(row)
 
 
+async def find_accounts(
+    tx: ReadTx, organization_id: OrganizationId, account_ids: Collection[AccountId]
+) -> dict[AccountId, Account]:
+    """Find the facts of accounts, deleted or not. Accounts that do not exist are left out."""
+    rows = await fetch_all(
+        tx, QUERIES["find_accounts"], {"organization_id": organization_id, "ids": sorted(account_ids)}
+    )
+    return {account.id: account for account, _ in map(_read_account, rows)}
+
+
 async def list_accounts(
     tx: ReadTx,
     organization_id: OrganizationId,

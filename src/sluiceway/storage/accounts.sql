@@ -95,6 +95,16 @@ SELECT organization_id, id, kind, external_kind, currency, floor, deleted_at IS 
 FROM account
 WHERE organization_id = %(organization_id)s::uuid AND id = %(id)s::uuid AND kind NOT IN ('WORLD', 'CLEARING');
 
+-- name: find_accounts
+-- The facts of those that somebody names, each by its key: a list cut down to them may walk all that there are.
+SELECT a.organization_id, a.id, a.kind, a.external_kind, a.currency, a.floor, a.deleted_at IS NOT NULL,
+       a.reported_balance, a.reported_available, a.last_statement_balance, a.last_statement_date,
+       a.next_payment_minimum, a.next_payment_due_date, a.interest_rate, a.original_loan_amount,
+       a.reported_at, a.reported_error, a.posted, a.held_out, a.expected_in, a.overdrawn, a.name, a.linked_account_id
+FROM unnest(%(ids)s::uuid[]) AS w (id)
+JOIN account a ON a.organization_id = %(organization_id)s::uuid AND a.id = w.id
+WHERE a.kind NOT IN ('WORLD', 'CLEARING');
+
 -- name: list_accounts
 -- Newest first, walking the primary key: ids begin with their time.
 SELECT organization_id, id, kind, external_kind, currency, floor, deleted_at IS NOT NULL,
@@ -109,6 +119,6 @@ WHERE organization_id = %(organization_id)s::uuid
     AND (%(kind)s::text IS NULL OR kind = %(kind)s)
     AND (%(with_deleted)s::boolean OR deleted_at IS NULL)
     AND (%(ids)s::uuid[] IS NULL OR id = ANY (%(ids)s::uuid[]))
-    AND (%(before_id)s::uuid IS NULL OR id < %(before_id)s::uuid)
+    AND id < coalesce(%(before_id)s::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff')
 ORDER BY id DESC
 LIMIT %(limit)s OFFSET %(offset)s;

@@ -7,7 +7,7 @@ from typing import Any, Final, NamedTuple
 
 from sluiceway.domain.access import Actor, ActorKind
 from sluiceway.domain.audit import Act, AuditEntry, Outcome, Reads, digest_of, first_link, reads_of
-from sluiceway.domain.ids import OrganizationId, least_id
+from sluiceway.domain.ids import OrganizationId, span_of_ids
 from sluiceway.storage.database import LentTx, ReadTx, WriteTx, execute, fetch_all
 from sluiceway.storage.queries import load
 
@@ -137,6 +137,7 @@ async def list_entries(
     limit: int,
 ) -> list[ListedEntry]:
     """List entries, newest first, between two instants with both."""
+    from_id, to_id = span_of_ids(from_at, to_at, _SLACK)
     rows = await fetch_all(
         tx,
         QUERIES["list_entries"],
@@ -145,8 +146,8 @@ async def list_entries(
             "actor_kind": actor_kind,
             "actor_id": actor_id,
             "action": action,
-            "from_id": _least_id(from_at, -_SLACK),
-            "to_id": _least_id(to_at, _SLACK),
+            "from_id": from_id,
+            "to_id": to_id,
             "from_at": from_at,
             "to_at": to_at,
             "offset": offset,
@@ -154,14 +155,6 @@ async def list_entries(
         },
     )
     return [ListedEntry(_entry(row[:-1]), row[-1]) for row in rows]
-
-
-def _least_id(at: datetime | None, slack: timedelta) -> str | None:
-    try:
-        return None if at is None else least_id(at + slack)
-    except OverflowError:
-        # Beyond the calendar's ends nothing is left out.
-        return None
 
 
 async def every_batch(tx: LentTx, only: OrganizationId | None) -> AsyncGenerator[Chained]:

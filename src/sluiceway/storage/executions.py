@@ -1,13 +1,13 @@
 """Owns the table execution. A row with a due time is a job; claiming it is locking it."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from datetime import datetime
-from typing import Any, NamedTuple
+from datetime import datetime, timedelta
+from typing import Any, Final, NamedTuple
 
 import msgspec
 
 from sluiceway.domain.executions import Counts, Execution, ExecutionStatus, explain
-from sluiceway.domain.ids import ApprovalId, ExecutionId, OrganizationId, RuleId, TransferId
+from sluiceway.domain.ids import ApprovalId, ExecutionId, OrganizationId, RuleId, TransferId, span_of_ids
 from sluiceway.domain.money import Cents
 from sluiceway.domain.rules import Trace, TriggerType
 from sluiceway.domain.transfers import Mode
@@ -15,6 +15,9 @@ from sluiceway.storage.database import ReadTx, WriteTx, execute, fetch_all, fetc
 from sluiceway.storage.queries import load, only
 
 QUERIES = load(__file__)
+
+_SLACK: Final = timedelta(minutes=1)
+"""How far an id and the time of its row may be apart, which the same process made at about the same time."""
 
 _encode_trace = msgspec.json.Encoder().encode
 _decode_trace = msgspec.json.Decoder(Trace).decode
@@ -315,6 +318,7 @@ async def list_executions(
     limit: int,
 ) -> list[Execution]:
     """List a rule's executions, newest first, without their traces; both ends of the time range are inclusive."""
+    from_id, to_id = span_of_ids(from_at, to_at, _SLACK)
     rows = await fetch_all(
         tx,
         QUERIES["list_executions"],
@@ -326,6 +330,8 @@ async def list_executions(
             "trigger_types": None if trigger_types is None else [kind.value for kind in trigger_types],
             "from_at": from_at,
             "to_at": to_at,
+            "from_id": from_id,
+            "to_id": to_id,
             "before_id": before_id,
             "offset": offset,
             "limit": limit,

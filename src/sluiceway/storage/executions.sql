@@ -155,6 +155,8 @@ WHERE e.organization_id = %(organization_id)s::uuid AND e.id = %(id)s::uuid;
 -- name: list_executions
 -- Newest first along the index of the rule; without traces, which a list does not show.
 -- An end for the first page, and not IS NULL OR: the index starts at the id even in a plan for any values.
+-- Where the clock is the real one, ids follow it, and a span of time is a stretch of the index. In a sandbox it may not
+-- be, and what is newer or older than the span is looked through.
 SELECT e.organization_id, e.id, e.rule_id, v.definition ->> 'name', e.revision, e.approval_id, e.mode, e.trigger_type,
        e.transfer_amount, e.status, e.created_at, e.finished_at, e.step_matched, e.conditions_not_met,
        e.attempted, e.completed, e.failed, e.pending, e.transfer_ids, e.error_message, e.next_attempt_at,
@@ -169,6 +171,12 @@ WHERE e.organization_id = %(organization_id)s::uuid AND e.rule_id = %(rule_id)s:
     AND (%(from_at)s::timestamptz IS NULL OR e.created_at >= %(from_at)s)
     AND (%(to_at)s::timestamptz IS NULL OR e.created_at <= %(to_at)s)
     AND e.id < coalesce(%(before_id)s::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff')
+    AND e.id >= coalesce(
+        (SELECT %(from_id)s::uuid FROM organization WHERE id = %(organization_id)s::uuid AND mode = 'live'),
+        '00000000-0000-0000-0000-000000000000')
+    AND e.id < coalesce(
+        (SELECT %(to_id)s::uuid FROM organization WHERE id = %(organization_id)s::uuid AND mode = 'live'),
+        'ffffffff-ffff-ffff-ffff-ffffffffffff')
 ORDER BY e.id DESC
 LIMIT %(limit)s OFFSET %(offset)s;
 

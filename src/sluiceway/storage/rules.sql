@@ -96,6 +96,6 @@ WHERE r.organization_id = %(organization_id)s::uuid
     AND (%(source_id)s::uuid IS NULL OR r.source_account_id = %(source_id)s::uuid)
     AND (%(only_enabled)s::boolean IS FALSE OR r.approval_id IS NOT NULL)
     AND (%(ids)s::uuid[] IS NULL OR r.id = ANY (%(ids)s::uuid[]))
-    AND (%(before_id)s::uuid IS NULL OR r.id < %(before_id)s::uuid)
+    AND r.id < coalesce(%(before_id)s::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff')
 ORDER BY r.id DESC
 LIMIT %(limit)s OFFSET %(offset)s;

@@ -1,10 +1,20 @@
 """Owns the tables transfer and posting: what was asked for, and what it did to the ledger."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from datetime import datetime
-from typing import Any, NamedTuple
+from datetime import datetime, timedelta
+from typing import Any, Final, NamedTuple
 
-from sluiceway.domain.ids import AccountId, ExecutionId, KeyId, OrganizationId, PersonId, RuleId, TransferId
+from sluiceway.domain.ids import (
+    AccountId,
+    ExecutionId,
+    KeyId,
+    OrganizationId,
+    PersonId,
+    RuleId,
+    TransferId,
+    span_of_ids,
+    span_of_transfers,
+)
 from sluiceway.domain.ledger import AccountKind, Posting
 from sluiceway.domain.money import Cents
 from sluiceway.domain.transfers import Direction, Mode, Origin, Party, Transfer, TransferStatus
@@ -12,6 +22,9 @@ from sluiceway.storage.database import ReadTx, WriteTx, execute, fetch_all, fetc
 from sluiceway.storage.queries import load
 
 QUERIES = load(__file__)
+
+_SLACK: Final = timedelta(minutes=1)
+"""By how much an id may be later than the time of its row, which the same process read at about that time."""
 
 
 class NewTransfer(NamedTuple):
@@ -170,6 +183,8 @@ async def list_transfers(
     limit: int,
 ) -> list[Transfer]:
     """List the transfers of accounts, newest first; both ends of the time range are inclusive."""
+    from_id, beyond = (None, None) if execution_id is None else span_of_transfers(execution_id)
+    _, to_id = span_of_ids(None, to_at, _SLACK)
     rows = await fetch_all(
         tx,
         QUERIES["list_transfers"],
@@ -185,7 +200,9 @@ async def list_transfers(
             "execution_id": execution_id,
             "from_at": from_at,
             "to_at": to_at,
-            "before_id": before_id,
+            "from_id": from_id,
+            "to_id": to_id,
+            "before_id": min(filter(None, (before_id, beyond)), default=None),
             "offset": offset,
             "limit": limit,
         },
