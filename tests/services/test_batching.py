@@ -7,20 +7,23 @@ import pytest
 
 from sluiceway.domain.errors import Refusal, RuleDisabled
 from sluiceway.services.batching import Batcher
+from sluiceway.services.queues import FairQueue, Overloaded
 from sluiceway.storage.database import DatabaseUnavailable
 
 
 class Kitchen:
     """Doubles numbers, one batch after the other, and remembers the batches. Some numbers are trouble."""
 
-    def __init__(self, *, limit: int = 500, lanes: int = 1, groups_at_once: int | None = None) -> None:
+    def __init__(
+        self, *, limit: int = 500, lanes: int = 1, room: int = 2000, owners_at_once: int | None = None
+    ) -> None:
         self.batches: list[list[int]] = []
         self.open = asyncio.Event()
         self.open.set()
         self.at_once = 0
         self.most_at_once = 0
         self.batcher = Batcher(
-            self.run, limit=limit, lanes=lanes, group_of=lambda number: number // 10, groups_at_once=groups_at_once
+            self.run, FairQueue("orders", room), limit=limit, lanes=lanes, owners_at_once=owners_at_once
         )
 
     async def run(self, items: Sequence[int]) -> list[int | Refusal]:
@@ -196,29 +199,70 @@ async def test_closing_an_idle_batcher_returns_at_once():
     assert kitchen.batches == [[1]]
 
 
+async def test_a_batch_has_an_equal_share_of_every_owner():
+    kitchen = Kitchen(limit=4)
+    kitchen.open.clear()
+    calls = [asyncio.create_task(kitchen.batcher.submit(0, "noisy"))]
+    await asyncio.sleep(0.01)
+    calls += [asyncio.create_task(kitchen.batcher.submit(number, "noisy")) for number in range(1, 8)]
+    calls += [asyncio.create_task(kitchen.batcher.submit(number, "quiet")) for number in (100, 101)]
+    await asyncio.sleep(0.01)
+    kitchen.open.set()
+
+    await within(asyncio.gather(*calls))
+    assert kitchen.batches == [[0], [1, 2, 100, 101], [3, 4, 5, 6], [7]]
+
+
 @pytest.mark.parametrize(
-    ("groups_at_once", "batches"),
+    ("owners_at_once", "batches"),
     [
-        (None, [[1, 11, 2, 12, 21, 3, 22]]),
+        (None, [[1, 2, 3, 11, 12, 21, 22]]),
         (1, [[1, 2, 3], [11, 12], [21, 22]]),
-        (2, [[1, 11, 2, 12, 3], [21, 22]]),
+        (2, [[1, 2, 3, 11, 12], [21, 22]]),
     ],
 )
-async def test_a_batch_has_so_many_groups_and_the_others_keep_their_places(
-    groups_at_once: int | None, batches: list[list[int]]
+async def test_a_batch_has_so_many_owners_and_the_others_come_next(
+    owners_at_once: int | None, batches: list[list[int]]
 ):
-    kitchen = Kitchen(groups_at_once=groups_at_once)
+    kitchen = Kitchen(owners_at_once=owners_at_once)
+    numbers = (1, 11, 2, 12, 21, 3, 22)
 
-    answers = await within(asyncio.gather(*[kitchen.batcher.submit(number) for number in (1, 11, 2, 12, 21, 3, 22)]))
+    answers = await within(asyncio.gather(*[kitchen.batcher.submit(n, f"table {n // 10}") for n in numbers]))
 
     assert answers == [2, 22, 4, 24, 42, 6, 44]
     assert kitchen.batches == batches
 
 
-async def test_a_full_batch_takes_no_more_of_its_group_either():
-    kitchen = Kitchen(limit=2, groups_at_once=1)
+async def test_what_could_not_be_done_soon_is_refused_at_once_and_not_done():
+    kitchen = Kitchen(room=3)
+    kitchen.open.clear()
+    first = asyncio.create_task(kitchen.batcher.submit(1))
+    await asyncio.sleep(0.01)
+    waiting = [asyncio.create_task(kitchen.batcher.submit(number)) for number in (2, 3, 4)]
+    await asyncio.sleep(0.01)
 
-    await within(asyncio.gather(*[kitchen.batcher.submit(number) for number in (1, 11, 12, 14, 2)]))
+    with pytest.raises(Overloaded):
+        await within(kitchen.batcher.submit(5))
+    kitchen.open.set()
+    assert await within(asyncio.gather(first, *waiting)) == [2, 4, 6, 8]
+    assert kitchen.batches == [[1], [2, 3, 4]]
+    assert await within(kitchen.batcher.submit(6)) == 12
 
-    assert all(len(batch) <= 2 and len({number // 10 for number in batch}) == 1 for batch in kitchen.batches)
-    assert sorted(number for batch in kitchen.batches for number in batch) == [1, 2, 11, 12, 14]
+
+async def test_a_queue_that_was_short_for_a_while_grows_again_while_all_goes_well():
+    kitchen = Kitchen(room=3)
+    refused = 0
+
+    async def caller(number: int) -> None:
+        nonlocal refused
+        for _ in range(40):
+            try:
+                await kitchen.batcher.submit(number + 1000)
+            except Overloaded:
+                refused += 1
+            await asyncio.sleep(0)
+
+    await within(asyncio.gather(*(caller(number) for number in range(100))))
+    assert refused
+    calls = [kitchen.batcher.submit(number + 1000) for number in range(100)]
+    assert await within(asyncio.gather(*calls)) == [(number + 1000) * 2 for number in range(100)]

@@ -4,7 +4,7 @@ from typing import Final
 
 import msgspec
 
-from sluiceway.api.http import App, Receive, Reply, Scope, Send, request_id_of
+from sluiceway.api.http import UNWELCOME, App, Door, Generation, Receive, Reply, Scope, Send, request_id_of, unavailable
 from sluiceway.api.platform import app as platform
 from sluiceway.api.remote import app as remote
 from sluiceway.api.sandbox import app as sandbox
@@ -28,10 +28,29 @@ _PLATFORM_TOO: Final = "/api/platform/v1"
 """Where the platform generation is served as well."""
 
 
-def create_app(edge: Edge) -> App:
-    """Build the application over an edge, which stays the caller's to close."""
-    first, sandboxed, second = v1.app(edge), sandbox.app(edge), platform.app(edge)
-    oldest = remote.app(edge)
+def create_app(edge: Edge, door: Door | None = None) -> App:
+    """Build the application over an edge, which stays the caller's to close. At the door it may be full."""
+    first, sandboxed, second = (
+        (v1.V1, v1.app(edge)),
+        (sandbox.SANDBOX, sandbox.app(edge)),
+        (platform.PLATFORM, platform.app(edge)),
+    )
+    oldest = (remote.REMOTE, remote.app(edge))
+    door = door or Door()
+
+    def asked(scope: Scope) -> tuple[Generation, App, Scope]:
+        path: str = scope["path"]
+        if path.startswith("/sandbox/"):
+            return (*sandboxed, scope)
+        if _is_under(path, _PLATFORM):
+            return (*second, scope)
+        if _is_under(path, _PLATFORM_TOO):
+            # One address for both, so that a key means the same under either.
+            return (*second, {**scope, "path": path.removeprefix("/api")})
+        if remote.owns(path):
+            return (*oldest, scope)
+        # Unknown paths too: v1 answers them with its envelope.
+        return (*first, scope)
 
     async def serve(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -39,19 +58,16 @@ def create_app(edge: Edge) -> App:
             return
         path: str = scope["path"]
         if path in _FIXED and scope["type"] == "http" and scope["method"] in ("GET", "HEAD"):
+            # However much there is to do: who is asked whether he lives must not be killed for being busy.
             await Reply(200, _FIXED[path], request_id_of(scope, edge.engine.new_id))(scope, receive, send)
-        elif path.startswith("/sandbox/"):
-            await sandboxed(scope, receive, send)
-        elif _is_under(path, _PLATFORM):
-            await second(scope, receive, send)
-        elif _is_under(path, _PLATFORM_TOO):
-            # One address for both, so that a key means the same under either.
-            await second({**scope, "path": path.removeprefix("/api")}, receive, send)
-        elif remote.owns(path):
-            await oldest(scope, receive, send)
+            return
+        generation, app, scope = asked(scope)
+        if door.is_shut(scope):
+            leaving = [(b"connection", b"close")] if UNWELCOME in scope else []
+            answer = unavailable(generation, scope, edge.engine.new_id, *leaving)
+            await door.refuse(answer, scope, receive, send)
         else:
-            # Unknown paths too: v1 answers them with its envelope.
-            await first(scope, receive, send)
+            await door.let_in(app, scope, receive, send)
 
     return serve
 

@@ -1,47 +1,49 @@
 """Group commit: calls that arrive while a batch is under way form the next one. Nobody waits for a batch to fill."""
 
 import asyncio
-from collections import deque
-from collections.abc import Awaitable, Callable, Hashable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Generic, TypeVar
 
 from sluiceway.domain.errors import Refusal
+from sluiceway.services.queues import FairQueue
 from sluiceway.storage.database import DatabaseUnavailable
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
+Waiting = tuple[Item, asyncio.Future[Result | Refusal]]
 
 
 class Batcher(Generic[Item, Result]):
     """Turns single calls into batches for a function that takes one batch at a time.
 
     `run` returns a result or a Refusal for each item, in order. A caller that is cancelled leaves its item behind:
-    the work is the batcher's own task, so a client that hangs up never cuts off a statement.
+    the work is the batcher's own task, so a client that hangs up never cuts off a statement. Where more wait than one
+    batch takes, each owner has an equal share of it; where more wait than can be answered soon, they are refused.
     """
 
     def __init__(
         self,
         run: Callable[[Sequence[Item]], Awaitable[Sequence[Result | Refusal]]],
+        waiting: FairQueue[Waiting[Item, Result]] | None = None,
         *,
-        limit: int = 500,
+        limit: int = 128,
         lanes: int = 1,
-        group_of: Callable[[Item], Hashable] = lambda _: None,
-        groups_at_once: int | None = None,
+        owners_at_once: int | None = None,
     ) -> None:
-        """Run at most `lanes` batches at once, each of at most `limit` items of at most `groups_at_once` groups."""
+        """Run at most `lanes` batches at once, each of at most `limit` items of at most `owners_at_once` owners."""
         self._run = run
         self._limit = limit
         self._lanes = lanes
-        self._group_of = group_of
-        self._groups_at_once = groups_at_once
-        self._waiting: deque[tuple[Item, asyncio.Future[Result | Refusal]]] = deque()
+        self._owners_at_once = owners_at_once
+        # An empty queue is false.
+        self._waiting = FairQueue[Waiting[Item, Result]]("calls") if waiting is None else waiting
         self._running: set[asyncio.Task[None]] = set()
         self._busy_lanes = 0
 
-    async def submit(self, item: Item) -> Result:
-        """Give one item to the next batch and wait for its result. Raises the item's Refusal."""
+    async def submit(self, item: Item, owner: str = "") -> Result:
+        """Give one item to the next batch and wait for its result. Raises the item's Refusal, and Overloaded."""
         future: asyncio.Future[Result | Refusal] = asyncio.get_running_loop().create_future()
-        self._waiting.append((item, future))
+        self._waiting.put(owner, (item, future))
         if self._busy_lanes < self._lanes:
             self._busy_lanes += 1
             task = asyncio.create_task(self._work())
@@ -58,30 +60,19 @@ class Batcher(Generic[Item, Result]):
             await asyncio.gather(*self._running)
 
     async def _work(self) -> None:
+        clock = asyncio.get_running_loop().time
         try:
             while self._waiting:
-                await self._run_batch(self._next_batch())
+                batch = self._waiting.take(self._limit, self._owners_at_once)
+                is_pressed, began = self._waiting.is_pressed(), clock()
+                await self._run_batch(batch)
+                if is_pressed:
+                    self._waiting.measure(len(batch) * self._lanes, clock() - began)
         finally:
             # Here and not when the task is done: an answered caller runs before that, and may submit again.
             self._busy_lanes -= 1
 
-    def _next_batch(self) -> list[tuple[Item, asyncio.Future[Result | Refusal]]]:
-        """Take the first that wait. Those of further groups keep their places for the next batch."""
-        batch: list[tuple[Item, asyncio.Future[Result | Refusal]]] = []
-        passed: list[tuple[Item, asyncio.Future[Result | Refusal]]] = []
-        groups: set[Hashable] = set()
-        while self._waiting and len(batch) < self._limit:
-            waiting = self._waiting.popleft()
-            group = self._group_of(waiting[0])
-            if group in groups or self._groups_at_once is None or len(groups) < self._groups_at_once:
-                groups.add(group)
-                batch.append(waiting)
-            else:
-                passed.append(waiting)
-        self._waiting.extendleft(reversed(passed))
-        return batch
-
-    async def _run_batch(self, batch: Sequence[tuple[Item, asyncio.Future[Result | Refusal]]]) -> None:
+    async def _run_batch(self, batch: Sequence[Waiting[Item, Result]]) -> None:
         try:
             results = await self._run([item for item, _ in batch])
         except DatabaseUnavailable as failure:
@@ -106,7 +97,7 @@ class Batcher(Generic[Item, Result]):
 
 
 def _fail(
-    batch: Sequence[tuple[Item, asyncio.Future[Result | Refusal]]],
+    batch: Sequence[Waiting[Item, Result]],
     failure: Exception,
 ) -> None:
     for _, future in batch:

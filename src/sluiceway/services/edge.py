@@ -1,8 +1,8 @@
 """What an HTTP handler calls: one call in, grouped with its neighbours into one commit."""
 
 import asyncio
-from collections.abc import Sequence
-from typing import Final
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Final, TypeVar
 from weakref import WeakValueDictionary
 
 from sluiceway.domain.access import Caller
@@ -11,15 +11,23 @@ from sluiceway.domain.errors import Refusal
 from sluiceway.domain.ids import OrganizationId
 from sluiceway.services.admission import TriggerRule, admit
 from sluiceway.services.audit_log import Recorder
+from sluiceway.services.backlog import MOST_DUE, Backlog
 from sluiceway.services.batching import Batcher
 from sluiceway.services.card_transactions import CardUse, use_cards
 from sluiceway.services.deposits import Deposit, deposit
 from sluiceway.services.engine import Engine
-from sluiceway.services.idempotency import Answer, Command, Idempotency
+from sluiceway.services.idempotency import Answer, Idempotency
 from sluiceway.services.keys import identify
 from sluiceway.services.once import Effect, answer_once
+from sluiceway.services.queues import AT_FIRST, FairQueue
 from sluiceway.services.remote_access import identify_rule_secrets, identify_tokens
 from sluiceway.services.transfers import CreateTransfer, transfer
+from sluiceway.services.turns import Turns
+
+Result = TypeVar("Result")
+
+READS_AT_ONCE: Final = 64
+"""Enough for reads to share round trips; whoever is let in waits for a few tens of milliseconds."""
 
 _LANES: Final = 4
 
@@ -27,8 +35,8 @@ _LANES: Final = 4
 class Edge:
     """The batchers of one process."""
 
-    def __init__(self, engine: Engine) -> None:
-        """Start with nothing waiting."""
+    def __init__(self, engine: Engine, *, most_waiting: int = AT_FIRST, most_due: int = MOST_DUE) -> None:
+        """Start with nothing waiting. Until it is known how fast things go, `most_waiting` of each kind may wait."""
         self.engine = engine
 
         async def run_identify(secrets: Sequence[str]) -> Sequence[Caller | Refusal]:
@@ -56,43 +64,56 @@ class Edge:
         # as the database takes at once; where that is one, several of them have their turn beside each other.
         at_once = engine.database.options.organizations_at_once
         lanes = 1 if at_once is None else _LANES
-        self._identify = Batcher(run_identify)
-        self._identify_token = Batcher(run_identify_token)
-        self._identify_rule_secret = Batcher(run_identify_rule_secret)
-        self._admit = Batcher(run_admit, lanes=lanes, group_of=_whose, groups_at_once=at_once)
-        self._transfer = Batcher(run_transfer, lanes=lanes, group_of=_whose, groups_at_once=at_once)
-        self._deposit = Batcher(run_deposit, lanes=lanes, group_of=_whose, groups_at_once=at_once)
-        self._use_card = Batcher(run_use_card, lanes=lanes, group_of=_whose, groups_at_once=at_once)
+        self._identify = Batcher(run_identify, FairQueue("calls", most_waiting))
+        self._identify_token = Batcher(run_identify_token, FairQueue("calls", most_waiting))
+        self._identify_rule_secret = Batcher(run_identify_rule_secret, FairQueue("calls", most_waiting))
+        self._admit = Batcher(run_admit, FairQueue("triggers", most_waiting), lanes=lanes, owners_at_once=at_once)
+        self._transfer = Batcher(
+            run_transfer, FairQueue("transfers", most_waiting), lanes=lanes, owners_at_once=at_once
+        )
+        self._deposit = Batcher(run_deposit, FairQueue("deposits", most_waiting), lanes=lanes, owners_at_once=at_once)
+        self._use_card = Batcher(
+            run_use_card, FairQueue("card transactions", most_waiting), lanes=lanes, owners_at_once=at_once
+        )
         self.recorder = Recorder(engine)
+        self._reads = Turns(READS_AT_ONCE, FairQueue("reads", most_waiting))
+        self._backlog = Backlog(engine, most_due)
         self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     async def identify(self, secret: str) -> Caller:
         """Find who is calling, and count the call. Raises Unauthenticated."""
-        return await self._identify.submit(secret)
+        return await self._identify.submit(secret, secret)
 
     async def identify_token(self, secret: str) -> Caller:
         """Find who is calling with an access token, and count the call. Raises Unauthenticated."""
-        return await self._identify_token.submit(secret)
+        return await self._identify_token.submit(secret, secret)
 
     async def identify_rule_secret(self, secret: str) -> Caller:
         """Find who is calling with a rule's secret, and count the call. Raises Unauthenticated."""
-        return await self._identify_rule_secret.submit(secret)
+        return await self._identify_rule_secret.submit(secret, secret)
 
     async def trigger(self, command: TriggerRule) -> Answer:
         """Admit a trigger. Raises its refusal."""
-        return await self._admit.submit(command)
+        self._backlog.add(command.organization_id)
+        return await self._admit.submit(command, command.organization_id)
 
     async def transfer(self, command: CreateTransfer) -> Answer:
         """Make a transfer. Raises its refusal."""
-        return await self._transfer.submit(command)
+        self._backlog.add(command.organization_id)
+        return await self._transfer.submit(command, command.organization_id)
 
     async def deposit(self, command: Deposit) -> Answer:
         """Post a deposit. Raises its refusal."""
-        return await self._deposit.submit(command)
+        self._backlog.add(command.organization_id)
+        return await self._deposit.submit(command, command.organization_id)
 
     async def use_card(self, use: CardUse) -> Answer:
         """Pay with a card, or pay it back. Raises its refusal."""
-        return await self._use_card.submit(use)
+        return await self._use_card.submit(use, use.organization_id)
+
+    async def read(self, organization_id: OrganizationId, work: Callable[[], Awaitable[Result]]) -> Result:
+        """Do what changes nothing in its turn among all that reads. Raises Overloaded."""
+        return await self._reads.run(organization_id, work)
 
     async def once(
         self,
@@ -144,8 +165,5 @@ class Edge:
             self._use_card,
         ):
             await batcher.close()
+        await self._backlog.close()
         await self.recorder.close()
-
-
-def _whose(command: Command) -> OrganizationId:
-    return command.organization_id

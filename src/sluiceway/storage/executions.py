@@ -124,6 +124,13 @@ async def organizations_with_due_work(tx: ReadTx, now: datetime) -> list[Organiz
     return [row[0] for row in await fetch_all(tx, QUERIES["organizations_with_due_work"], {"now": now})]
 
 
+async def count_due(tx: ReadTx, organization_id: OrganizationId, now: datetime, most: int) -> int:
+    """Count what is due in an organization, up to `most`; nothing while it is paused."""
+    params = {"organization_id": organization_id, "now": now, "most": most}
+    [(count,)] = await fetch_all(tx, QUERIES["count_due"], params)
+    return int(count)
+
+
 async def claim_executions(tx: WriteTx, clocks: Mapping[OrganizationId, datetime], limit: int) -> list[Claimed]:
     """Claim due executions until the transaction ends: of each organization its oldest, at most `limit` in all.
 

@@ -8,6 +8,17 @@ WHERE o.paused_at IS NULL AND EXISTS (
         AND e.stage = 'SETTLE'
 );
 
+-- name: count_due
+-- How much of an organization is due, counted up to a bound: further it is too much anyway. What a paused one has waits
+-- for people.
+SELECT count(*) FROM (
+    SELECT FROM execution e
+    JOIN organization o ON o.id = e.organization_id
+    WHERE e.organization_id = %(organization_id)s::uuid AND e.stage = 'SETTLE' AND o.paused_at IS NULL
+        AND e.due_at <= coalesce(o.frozen_at, %(now)s::timestamptz + o.clock_offset)
+    LIMIT %(most)s
+) AS at_most;
+
 -- name: claim_executions
 -- Oldest first, and from each organization at most so many, so that one with a long queue does not hold up the others.
 -- The row lock is the claim: it ends with the transaction, whether that commits or dies.

@@ -3,7 +3,8 @@
 from sluiceway.api.http.asgi import App, Receive, Scope, Send
 from sluiceway.api.http.bodies import MAX_BODY, parse
 from sluiceway.api.http.documents import Info, document
-from sluiceway.api.http.generation import RETRY_AFTER_S, Generation, build, failure_of
+from sluiceway.api.http.door import RETRY_AFTER_S, UNWELCOME, Door
+from sluiceway.api.http.generation import Generation, build, failure_of, unavailable
 from sluiceway.api.http.headers import request_id_of
 from sluiceway.api.http.operations import Call, Credential, Operation, Reach, Reply, operation
 from sluiceway.api.http.pages import page
@@ -32,11 +33,13 @@ from sluiceway.api.http.refusals import (
 __all__ = [
     "MAX_BODY",
     "RETRY_AFTER_S",
+    "UNWELCOME",
     "After",
     "App",
     "Call",
     "Choice",
     "Credential",
+    "Door",
     "Failure",
     "First",
     "Generation",
@@ -67,4 +70,5 @@ __all__ = [
     "read_instant",
     "read_pairs",
     "request_id_of",
+    "unavailable",
 ]

@@ -12,18 +12,19 @@ from litestar.exceptions import HTTPException, NotFoundException
 from litestar.handlers import HTTPRouteHandler
 
 from sluiceway.api.http.asgi import App, Receive, Scope, Send
+from sluiceway.api.http.door import turn_away
 from sluiceway.api.http.headers import request_id_of
 from sluiceway.api.http.operations import ACT, JSON, LIMITS, SAFE, WORDS, Operation, Reading, Reply, run
 from sluiceway.api.http.queries import read_query
-from sluiceway.api.http.refusals import Failure, MethodNotAllowed, PathUnknown, Table
+from sluiceway.api.http.refusals import Failure, Header, MethodNotAllowed, PathUnknown, Table
 from sluiceway.domain.access import Principal
 from sluiceway.domain.errors import InvalidParameters, Problem, Refusal
 from sluiceway.services.audit_log import Done
 from sluiceway.services.edge import Edge
+from sluiceway.services.queues import Overloaded
 from sluiceway.storage.database import DatabaseUnavailable
 
 METHODS: Final = ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS")
-RETRY_AFTER_S: Final = 1
 
 PAGE_HEADERS: Final = (
     (b"content-security-policy", b"default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'"),
@@ -76,6 +77,14 @@ def build(generation: Generation, edge: Edge, pages: Sequence[tuple[str, bytes, 
     return _in_known_words(cast("App", app))
 
 
+def unavailable(generation: Generation, scope: Scope, new_id: Callable[[], str], *headers: Header) -> Reply:
+    """Make the answer for whom there is no room, in the generation's words."""
+    request_id = request_id_of(scope, new_id)
+    failure = generation.unavailable
+    body = generation.show_failure(failure, request_id)
+    return Reply(failure.status, body, request_id, (*failure.headers, *headers))
+
+
 def _route(generation: Generation, edge: Edge, path: str, operations: dict[str, Operation]) -> HTTPRouteHandler:
     async def respond(request: Request[Any, Any, Any]) -> Reply:
         scope, receive = cast("Scope", request.scope), cast("Receive", request.receive)
@@ -120,12 +129,15 @@ def _fail(generation: Generation, edge: Edge, request: Request[Any, Any, Any], p
     request_id = request_id_of(cast("Scope", request.scope), edge.engine.new_id)
     words: Table = cast("Scope", request.scope).get(WORDS, NO_WORDS)
     failure = failure_of(generation, problem, request.scope["path"], words)
-    if failure is generation.unexpected:
+    scope = cast("Scope", request.scope)
+    if isinstance(problem, Overloaded):
+        # Neither logged nor recorded: refusing has to cost less than doing.
+        turn_away(scope)
+    elif failure is generation.unexpected:
         log.error("unexpected_error", request_id=request_id, exc_info=problem)
     elif failure is generation.unavailable:
         log.warning("database_unavailable", request_id=request_id, reason=str(problem))
-    scope = cast("Scope", request.scope)
-    if act := scope.get(ACT):
+    if (act := scope.get(ACT)) and not isinstance(problem, Overloaded):
         edge.recorder.note(Done(act, failure.code))
     kind = TEXT if failure.is_plain else JSON
     shown = (kind, *SAFE, *scope.get(LIMITS, ()), *failure.headers)
@@ -144,7 +156,7 @@ def failure_of(generation: Generation, problem: Exception, path: str, words: Tab
         refusal = PathUnknown(path)
     elif isinstance(problem, HTTPException) and problem.status_code < 500:  # noqa: PLR2004 -- the caller's mistake
         refusal = InvalidParameters((Problem("", problem.detail),))
-    if isinstance(refusal, DatabaseUnavailable):
+    if isinstance(refusal, DatabaseUnavailable | Overloaded):
         return generation.unavailable
     for table in (words, generation.refusals):
         if isinstance(refusal, Refusal) and type(refusal) in table:

@@ -298,9 +298,10 @@ async def run(
         idempotency = Idempotency(f"{operation.method} {reading.prefix}{path}", key, hash_of(body))
     query = reading.read_query(scope["query_string"])
     call = Call(edge, principal, request_id, found, spelling, query, body, idempotency, act, parent)
-    reply = await operation.handler(call)
-    if not operation.changes_something:
-        edge.recorder.note(Done(act))
+    if operation.changes_something:
+        return await operation.handler(call)
+    reply = await edge.read(principal.organization_id, lambda: operation.handler(call))
+    edge.recorder.note(Done(act))
     return reply
 
 

@@ -1,0 +1,96 @@
+"""Queues with an end: whoever waits for too long anyway is told so at once, and nobody's haste is another's delay."""
+
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import islice
+from typing import Final, Generic, TypeVar
+
+Item = TypeVar("Item")
+
+PATIENCE_S: Final = 0.5
+"""How long a queue may be, in time: a call waits in two of them, and who would have to wait longer is refused."""
+FEWEST: Final = 128
+"""So many may wait however slow it goes: a queue that is short is no overload."""
+MOST: Final = 10_000
+AT_FIRST: Final = 500
+"""How many may wait until it is known how fast it goes."""
+NEWEST_SHARE: Final = 0.5
+"""How much the newest measurement counts against all before it."""
+AT_LEAST: Final = 8
+"""How many places an owner has at a time where others wait who want fewer; else as many as the next one wants."""
+
+
+@dataclass(eq=False)
+class Overloaded(Exception):
+    """There is more to do than can be done soon. Nothing has been done: whoever asks again later asks anew."""
+
+    what: str
+
+    def __str__(self) -> str:
+        """Say of what there is too much."""
+        return f"too many {self.what} are waiting"
+
+
+class FairQueue(Generic[Item]):
+    """A line for each owner, taken from in turns; as long together as what can be had from it soon.
+
+    No owner's line is longer than an equal part of that, so one who brings too much is the one who is refused.
+    """
+
+    def __init__(self, what: str, at_first: int = AT_FIRST) -> None:
+        """Begin empty; `what` says in the plural what waits here. `at_first` may, until it is measured."""
+        self._what = what
+        self._lines: dict[str, deque[Item]] = {}
+        self._room = float(at_first)
+        self._has_refused = False
+
+    def __bool__(self) -> bool:
+        """Tell whether anything waits."""
+        return bool(self._lines)
+
+    def put(self, owner: str, item: Item) -> None:
+        """Let an item wait. Raises Overloaded."""
+        line = self._lines.get(owner)
+        longest = max(1, self._room // max(1, len(self._lines)))
+        # Owners have an end too: some are only said to be one, by whoever makes up a credential for each call.
+        if len(self._lines) >= self._room if line is None else len(line) >= longest:
+            self._has_refused = True
+            raise Overloaded(self._what)
+        self._lines.setdefault(owner, deque()).append(item)
+
+    def take(self, limit: int, owners_at_once: int | None = None) -> list[Item]:
+        """Take at most `limit` items of at most `owners_at_once` owners, the oldest of each first.
+
+        Beside others, no owner has more than an equal share of the places, nor many more than the next one wants. Who
+        has not had a place this time has one before the others next time.
+        """
+        owners = list(islice(self._lines, limit if owners_at_once is None else min(limit, owners_at_once)))
+        share = limit if len(self._lines) == 1 else self._share(owners, limit)
+        taken: list[Item] = []
+        for owner in owners:
+            line = self._lines.pop(owner)
+            taken.extend(line.popleft() for _ in range(min(share, len(line))))
+            if line:
+                self._lines[owner] = line
+        return taken
+
+    def _share(self, owners: Sequence[str], limit: int) -> int:
+        """Tell how many places each owner may have: who wants far more than all others waits a little longer."""
+        if len(owners) == 1:
+            return max(1, limit // 2)
+        *_, next_most, _ = sorted(len(self._lines[owner]) for owner in owners)
+        return max(1, min(limit // len(owners), max(AT_LEAST, next_most)))
+
+    def is_pressed(self) -> bool:
+        """Tell whether more want to wait here than are taken at a time: only then it shows how fast it goes.
+
+        Whoever was refused since the last time counts. Otherwise a queue that has become very short would remain so.
+        """
+        has_refused, self._has_refused = self._has_refused, False
+        return bool(self._lines) or has_refused
+
+    def measure(self, count: int, seconds: float) -> None:
+        """Learn how fast it goes: so many were done in so long, while the queue was pressed."""
+        within_patience = PATIENCE_S * count / max(seconds, 1e-6)
+        self._room += NEWEST_SHARE * (min(MOST, max(FEWEST, within_patience)) - self._room)
