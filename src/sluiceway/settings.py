@@ -18,6 +18,11 @@ class Settings:
     host: str = "127.0.0.1"
     port: int = 8080
     max_connections: int = 10
+    """How many connections to the database each process has."""
+    client_connections: int = 4096
+    """How many connections clients may have to one process that serves."""
+    client_connections_per_address: int | None = None
+    """How many of them may come from one address: no bound, because proxies and offices are one address."""
     organizations_per_transaction: int | None = None
     """How many organizations one transaction may lock or change: no bound on PostgreSQL, 1 on Citus."""
     allow_unsafe_postgres: bool = False
@@ -39,6 +44,9 @@ def read_settings(environment: Mapping[str, str] | None = None) -> Settings:
         host=given.get("HOST") or defaults.host,
         port=_whole(given, "PORT", defaults.port) or defaults.port,
         max_connections=_whole(given, "MAX_CONNECTIONS", defaults.max_connections) or defaults.max_connections,
+        client_connections=_whole(given, "CLIENT_CONNECTIONS", defaults.client_connections)
+        or defaults.client_connections,
+        client_connections_per_address=_whole(given, "CLIENT_CONNECTIONS_PER_ADDRESS", None),
         organizations_per_transaction=_whole(given, "ORGANIZATIONS_PER_TRANSACTION", None),
         allow_unsafe_postgres=given.get("ALLOW_UNSAFE_POSTGRES") == "1",
         lease_s=_whole(given, "LEASE_S", defaults.lease_s) or defaults.lease_s,

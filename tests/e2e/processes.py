@@ -99,6 +99,11 @@ class Serving:
     def output(self) -> str:
         return self._output.read_text()
 
+    @property
+    def pid(self) -> int:
+        assert self._process is not None
+        return self._process.pid
+
     def start(self) -> None:
         with self._output.open("wb") as output:
             self._process = subprocess.Popen(

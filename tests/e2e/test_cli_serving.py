@@ -92,7 +92,10 @@ def test_a_server_that_was_told_to_stop_while_starting_stops():
             stderr=subprocess.STDOUT,
         )
         try:
-            time.sleep(1.2)
+            deadline = time.monotonic() + 60
+            while not data_dir.exists():
+                assert time.monotonic() < deadline
+                time.sleep(0.01)
             process.send_signal(signal.SIGINT)
             out, _ = process.communicate(timeout=30)
         finally:

@@ -17,10 +17,11 @@ from sluiceway.cli import (
     executions,
     keys,
     organizations,
+    processes,
     remote,
     rules,
     schema,
-    serving,
+    serve,
     webhooks,
 )
 from sluiceway.cli.backtest import backtest
@@ -38,8 +39,9 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command()(demo.demo)
-app.command()(serving.serve)
-app.command()(serving.worker)
+app.command()(serve.serve)
+app.command()(serve.worker)
+app.command(hidden=True)(processes.child)
 app.command()(schema.migrate)
 app.command()(schema.scale_out)
 app.command()(forecast)

@@ -10,7 +10,16 @@ from typing import TYPE_CHECKING, Any
 from sluiceway.cli.demo_file import FILE_NAME, read_demo_file, write_demo_file
 from sluiceway.cli.deployment import DatabaseUrl, DataDir, settings_of
 from sluiceway.cli.output import say
-from sluiceway.cli.serving import Host, Port, listening, run_until_stopped, serve_until, stopping, with_address
+from sluiceway.cli.serving import (
+    Host,
+    Port,
+    limits_of,
+    listening,
+    run_until_stopped,
+    serve_until,
+    stopping,
+    with_address,
+)
 from sluiceway.cli.tax import allowing, choose_tax_port, serving_tax
 from sluiceway.domain.ids import IdKind, format_id
 from sluiceway.settings import Settings
@@ -30,7 +39,7 @@ def demo(host: Host = None, port: Port = None, data_dir: DataDir = None, databas
     settings = with_address(settings_of(data_dir, database_url), host, port)
     with listening(settings) as (sock, base_url):
         known = _read_secrets(settings.data_dir)
-        run_until_stopped(_run(settings, sock, base_url, known))
+        run_until_stopped(lambda: _run(settings, sock, base_url, known))
 
 
 async def _run(settings: Settings, sock: socket.socket, base_url: str, known: "Secrets | None") -> None:
@@ -44,7 +53,11 @@ async def _run(settings: Settings, sock: socket.socket, base_url: str, known: "S
         with _serving_tax(settings, seeded) as (widened, is_served):
             async with running(database, widened) as parts:
                 file = settings.data_dir / FILE_NAME
-                await serve_until(stop, parts, sock, lambda: _show(seeded, base_url, file, is_served=is_served))
+
+                def on_ready() -> None:
+                    _show(seeded, base_url, file, is_served=is_served)
+
+                await serve_until(stop, parts, sock, on_ready, limits_of(settings))
 
 
 @contextmanager

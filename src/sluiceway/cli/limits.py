@@ -1,21 +1,158 @@
-"""HTTP as uvicorn speaks it, with an end to how long a request's head may get, and our words for what is not HTTP."""
+"""HTTP as uvicorn speaks it, with an end to what one connection may take: bytes of a head, time, and a place at all.
 
+A connection is in one phase at a time, and each phase that waits for the client has an end. One look at all connections
+twice a second finds those that have passed it: nothing is timed request by request.
+"""
+
+import asyncio
 import json
-from typing import Final
+from collections import Counter
+from dataclasses import dataclass
+from enum import Enum
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
+from sluiceway.api.http import UNWELCOME
 from sluiceway.domain.ids import to_base32
 from sluiceway.wiring import new_id
 
+if TYPE_CHECKING:
+    from uvicorn import Config
+    from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
+    from uvicorn.server import ServerState
+
 LONGEST_HEAD: Final = 64 * 1024
+LOOK_EVERY_S: Final = 0.5
+FILES_BESIDE: Final = 128
+"""How many files a process opens beside its clients' connections: those of the database, of banks, of the program."""
+TOLD_NO: Final = 8
+"""Beyond the connections that are served, an eighth as many are still told why not. Whoever comes then is cut off."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What clients may take of one process."""
+
+    head_s: float = 15
+    """How long a head may take, from its first byte; the first one from when the connection is there."""
+    body_s: float = 30
+    """How long the rest of the request may take."""
+    unread_s: float = 30
+    """How long a client may leave an answer unread."""
+    idle_s: float = 75
+    """How long a connection may stay without a request."""
+    linger_s: float = 2
+    """As much for one of a server that stops: a client that asks again within this is answered, and told to go."""
+    connections: int = 4096
+    per_address: int | None = None
+    """How many of them may come from one address; None: all of them, since proxies and offices are one address."""
+
+
+class Phase(Enum):
+    """What a connection waits for."""
+
+    HEAD = "the rest of a head, or the first one"
+    BODY = "the rest of a request"
+    ANSWER = "us"
+    REQUEST = "the next request"
+
+
+class Connections:
+    """All connections of one server: who has a place, who has been too slow, and that everybody leaves in the end."""
+
+    def __init__(self, limits: Limits) -> None:
+        """Begin with none."""
+        self.limits = limits
+        self.is_closing = False
+        self._all: set[LimitedProtocol] = set()
+        self._of_address: Counter[str] = Counter()
+        self._longest_s: dict[Phase, float | None] = {
+            Phase.HEAD: limits.head_s,
+            Phase.BODY: limits.body_s,
+            Phase.ANSWER: None,
+            Phase.REQUEST: limits.idle_s,
+        }
+
+    def protocol(
+        self, config: "Config", server_state: "ServerState", app_state: dict[str, Any], **_: object
+    ) -> asyncio.Protocol:
+        """Make the protocol of a new connection, as uvicorn asks for it."""
+        return LimitedProtocol(self, config, server_state, app_state)
+
+    def add(self, connection: "LimitedProtocol", address: str) -> None:
+        """Take a new connection in, or tell it that there is no place."""
+        self._all.add(connection)
+        self._of_address[address] += 1
+        per_address = self.limits.per_address
+        excess = max(
+            len(self._all) / self.limits.connections,
+            0 if per_address is None else self._of_address[address] / per_address,
+        )
+        if excess > 1 + 1 / TOLD_NO:
+            connection.transport.abort()
+        connection.is_unwelcome = excess > 1
+
+    def remove(self, connection: "LimitedProtocol", address: str) -> None:
+        """Forget a connection that has ended."""
+        self._all.discard(connection)
+        self._of_address[address] -= 1
+        if not self._of_address[address]:
+            del self._of_address[address]
+
+    async def look_after(self) -> None:
+        """Cut off who is too slow, again and again, until cancelled."""
+        while True:
+            self._look()
+            await asyncio.sleep(LOOK_EVERY_S)
+
+    async def say_goodbye(self) -> None:
+        """Wait until everybody has been answered and told to go, and nobody is about to ask for more."""
+        self.is_closing = True
+        for connection in self._all:
+            connection.close_after_answer()
+        while self._all:
+            self._look()
+            await asyncio.sleep(LOOK_EVERY_S / 10)
+
+    def _look(self) -> None:
+        now = asyncio.get_running_loop().time()
+        for connection in list(self._all):
+            longest_s = self._longest_s[connection.phase]
+            if self.is_closing and connection.phase in (Phase.HEAD, Phase.REQUEST):
+                longest_s = self.limits.linger_s
+            connection.check(now, longest_s, self.limits.unread_s)
 
 
 class LimitedProtocol(HttpToolsProtocol):
-    """A connection that is closed when a head does not end: httptools would keep what comes for as long as it comes."""
+    """One connection. Httptools would keep what comes of a head for as long as it comes; here that has an end."""
 
-    _is_in_head = False
-    _head_bytes = 0
+    def __init__(
+        self, connections: Connections, config: "Config", server_state: "ServerState", app_state: dict[str, Any]
+    ) -> None:
+        """Wait for the first head."""
+        super().__init__(config, server_state, app_state)
+        self.phase = Phase.HEAD
+        self.is_unwelcome = False
+        self._others = connections
+        self._since = self.loop.time()
+        self._unread_since: float | None = None
+        self._is_in_head = False
+        self._head_bytes = 0
+
+    @property
+    def _address(self) -> str:
+        return self.client[0] if self.client else ""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Ask for a place."""
+        super().connection_made(cast("asyncio.Transport", transport))
+        self._others.add(self, self._address)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Leave the place to others."""
+        super().connection_lost(exc)
+        self._others.remove(self, self._address)
 
     def data_received(self, data: bytes) -> None:
         """Read what has come; whatever belongs to an unfinished head counts."""
@@ -29,12 +166,57 @@ class LimitedProtocol(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         """Begin to count."""
         self._is_in_head, self._head_bytes = True, 0
+        self._enter(Phase.HEAD)
         super().on_message_begin()
+        if self.is_unwelcome:
+            self.scope[UNWELCOME] = True  # type: ignore[typeddict-unknown-key]
 
     def on_headers_complete(self) -> None:
         """Stop counting: how long a body may get is the application's decision."""
         self._is_in_head = False
+        self._enter(Phase.BODY)
         super().on_headers_complete()
+        if self._others.is_closing:
+            self.close_after_answer()
+
+    def on_message_complete(self) -> None:
+        """Have the whole request: from here on the time is ours."""
+        self._enter(Phase.ANSWER)
+        super().on_message_complete()
+
+    def on_response_complete(self) -> None:
+        """Wait for the next request, unless more of them have come already or this one has not come to its end."""
+        self._unread_since = None
+        if self.phase is Phase.ANSWER and not self.pipeline:
+            self._enter(Phase.REQUEST)
+        super().on_response_complete()
+
+    def close_after_answer(self) -> None:
+        """Let the answer that is under way, if there is one, be the last."""
+        cycle = cast("RequestResponseCycle | None", self.cycle)
+        if cycle is not None and not cycle.response_complete:
+            cycle.keep_alive = False
+
+    def check(self, now: float, longest_s: float | None, unread_s: float) -> None:
+        """Cut the connection off if the client has kept us waiting for longer than it may."""
+        if not self.transport.get_write_buffer_size():
+            self._unread_since = None
+        elif self._unread_since is None:
+            self._unread_since = now
+        elif now - self._unread_since > unread_s:
+            self.transport.abort()
+        if longest_s is None or now - self._since <= longest_s:
+            return
+        if self.flow.read_paused:
+            # It is we who do not read on.
+            self._since = now
+        elif self.phase is Phase.REQUEST:
+            self.transport.close()
+        else:
+            self.transport.abort()
+
+    def _enter(self, phase: Phase) -> None:
+        self.phase, self._since = phase, self.loop.time()
 
     def send_400_response(self, msg: str) -> None:
         """Refuse what cannot be read as a request in the envelope of every other error, and hang up."""

@@ -1,4 +1,4 @@
-"""`sluiceway serve` and `sluiceway worker`: the processes that stay, and how they stop."""
+"""Processes that stay: how they listen, serve, and stop."""
 
 import asyncio
 import gc
@@ -7,20 +7,19 @@ import signal
 import socket
 import sys
 from collections.abc import Callable, Coroutine, Generator
-from contextlib import AsyncExitStack, contextmanager
+from contextlib import AsyncExitStack, contextmanager, suppress
 from dataclasses import replace
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Final, cast
 
 import typer
 
-from sluiceway.cli.deployment import DatabaseUrl, DataDir, settings_of
 from sluiceway.cli.failures import CommandFailed
-from sluiceway.cli.output import say
 from sluiceway.settings import Settings
 
 if TYPE_CHECKING:
     import uvicorn
 
+    from sluiceway.cli.limits import Limits
     from sluiceway.wiring import Running
 
 Host = Annotated[
@@ -33,63 +32,27 @@ Port = Annotated[
     ),
 ]
 
-_BACKLOG: Final = 2048
-_KEEP_ALIVE_S: Final = 75
-_LONGEST_GOODBYE_S: Final = 10
+_BACKLOG: Final = 4096
+_UNREAD_BYTES: Final = 128 * 1024
+"""How much of an answer the kernel keeps for a client, which all its connections inherit; Linux takes it twice."""
+LONGEST_GOODBYE_S: Final = 10
 _COLLECT_EVERY: Final = 50_000
 """How many more objects there are before the youngest are looked through for cycles; Python's own is 700."""
 _SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
 
 
-def serve(
-    host: Host = None,
-    port: Port = None,
-    worker: Annotated[
-        bool, typer.Option("--worker/--no-worker", help="Settle in this process too, or leave that to `worker`.")
-    ] = True,
-    data_dir: DataDir = None,
-    database_url: DatabaseUrl = None,
+async def serve_from(
+    sock: socket.socket, settings: Settings, stop: asyncio.Event, on_ready: Callable[[], None], *, with_worker: bool
 ) -> None:
-    """Serve the APIs and settle what is due, until Ctrl-C.
-
-    Several processes may serve one database. What was answered is safe: after a crash, starting again goes on.
-    """
-    settings = with_address(settings_of(data_dir, database_url), host, port)
-    with listening(settings) as (sock, base_url):
-        run_until_stopped(_serve(settings, sock, lambda: say(f"Sluiceway is at {base_url}"), with_worker=worker))
-
-
-async def _serve(settings: Settings, sock: socket.socket, on_ready: Callable[[], None], *, with_worker: bool) -> None:
+    """Open the database, serve on a socket until `stop` is set, and meanwhile settle what is due, if that is wanted."""
     from sluiceway.cli.tax import beside_the_demo
     from sluiceway.wiring import open_database, running
 
-    stop = stopping()
     async with AsyncExitStack() as stack:
         widened = stack.enter_context(beside_the_demo(settings))
         database = await stack.enter_async_context(open_database(widened))
         parts = await stack.enter_async_context(running(database, widened, with_worker=with_worker))
-        await serve_until(stop, parts, sock, on_ready)
-
-
-def worker(data_dir: DataDir = None, database_url: DatabaseUrl = None) -> None:
-    """Settle what is due, until Ctrl-C, without serving anything.
-
-    Any number of workers may share one database; each execution is settled by one of them.
-    """
-    run_until_stopped(_work(settings_of(data_dir, database_url)))
-
-
-async def _work(settings: Settings) -> None:
-    from sluiceway.cli.tax import beside_the_demo
-    from sluiceway.wiring import open_database, running
-
-    stop = stopping()
-    async with AsyncExitStack() as stack:
-        widened = stack.enter_context(beside_the_demo(settings))
-        database = await stack.enter_async_context(open_database(widened))
-        await stack.enter_async_context(running(database, widened))
-        say("Sluiceway is settling what is due.")
-        await stop.wait()
+        await serve_until(stop, parts, sock, on_ready, limits_of(settings))
 
 
 def with_address(settings: Settings, host: str | None, port: int | None) -> Settings:
@@ -114,6 +77,8 @@ def listening(settings: Settings) -> Generator[tuple[socket.socket, str]]:
             raise CommandFailed(_why_not(settings, failure)) from failure
         # The answers are small and waited for.
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        # Left alone, the kernel takes megabytes for each client that does not read, and we notice nothing.
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _UNREAD_BYTES)
         yield sock, _base_url(settings.host, sock.getsockname()[1])
 
 
@@ -134,20 +99,22 @@ def _base_url(host: str, port: int) -> str:
     return f"http://{shown}:{port}"
 
 
-def run_until_stopped(main: Coroutine[None, None, None]) -> None:
+def run_until_stopped(main: Callable[[], Coroutine[None, None, None]]) -> None:
     """Run a process that stays. SIGINT and SIGTERM are the way to end it, so ending by them is no failure."""
-    import uvloop
-
-    # A batch makes thousands of rows that live until it is written and then go by themselves. Measured, looking through
-    # them for cycles, several times in each batch, took a tenth of the server's time and a fifth of the worker's.
-    gc.set_threshold(_COLLECT_EVERY, *gc.get_threshold()[1:])
-    _log_to_stderr()
-    for number in _SIGNALS:
-        # Before the loop takes over and after it has gone, a signal still ends us in order.
-        signal.signal(number, signal.default_int_handler)
     try:
+        for number in _SIGNALS:
+            # Before the loop takes over and after it has gone, a signal still ends us in order.
+            signal.signal(number, signal.default_int_handler)
+        import uvloop
+
+        # A batch makes thousands of rows that live until it is written and then go by themselves. Measured, looking
+        # through them for cycles, several times in each batch, took a tenth of the server's time and a fifth of the
+        # worker's.
+        gc.set_threshold(_COLLECT_EVERY, *gc.get_threshold()[1:])
+        _log_to_stderr()
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            runner.run(main)
+            # Made here and not by the caller, or a signal that comes just before would leave it behind, never awaited.
+            runner.run(main())
     except KeyboardInterrupt:
         return
 
@@ -160,31 +127,65 @@ def stopping() -> asyncio.Event:
     return stop
 
 
-async def serve_until(stop: asyncio.Event, parts: "Running", sock: socket.socket, on_ready: Callable[[], None]) -> None:
-    """Answer HTTP on the socket until `stop` is set; then finish what is under way."""
+def limits_of(settings: Settings) -> "Limits":
+    """Tell how many connections clients may have: as many as was set, if this process may open so many files."""
+    import resource
+
+    from sluiceway.cli.limits import FILES_BESIDE, TOLD_NO, Limits
+
+    wanted = settings.client_connections * (TOLD_NO + 1) // TOLD_NO + 1 + FILES_BESIDE
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    allowed = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+    if soft not in (resource.RLIM_INFINITY, hard) and soft < allowed:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, hard))
+    room = (allowed - FILES_BESIDE) * TOLD_NO // (TOLD_NO + 1)
+    return Limits(
+        connections=max(1, min(settings.client_connections, room)),
+        per_address=settings.client_connections_per_address,
+    )
+
+
+async def serve_until(
+    stop: asyncio.Event,
+    parts: "Running",
+    sock: socket.socket,
+    on_ready: Callable[[], None],
+    limits: "Limits | None" = None,
+) -> None:
+    """Answer HTTP on the socket until `stop` is set; then finish what is under way, and let nobody ask in vain."""
     import uvicorn
 
     from sluiceway.api.app import create_app
-    from sluiceway.cli.limits import LimitedProtocol
+    from sluiceway.cli.limits import Connections, Limits
 
+    connections = Connections(limits or Limits())
     config = uvicorn.Config(
         create_app(parts.edge),
         loop="uvloop",
-        http=LimitedProtocol,
+        # Uvicorn takes a class, and calls it.
+        http=cast("type[asyncio.Protocol]", connections.protocol),
         ws="none",
         log_config=None,
         access_log=False,
         proxy_headers=False,
         server_header=False,
         backlog=_BACKLOG,
-        timeout_keep_alive=_KEEP_ALIVE_S,
-        timeout_graceful_shutdown=_LONGEST_GOODBYE_S,
+        timeout_keep_alive=round(connections.limits.idle_s),
+        timeout_graceful_shutdown=LONGEST_GOODBYE_S,
     )
     server = _quiet_server(config, on_ready)
     serving = asyncio.create_task(server.serve(sockets=[sock]))
     waiting = asyncio.create_task(stop.wait())
+    watching = asyncio.create_task(connections.look_after())
     await asyncio.wait({serving, waiting}, return_when=asyncio.FIRST_COMPLETED)
     waiting.cancel()
+    if server.started:
+        # Who connects from now on comes to another process, if there is one.
+        for listener in server.servers:
+            listener.close()
+        with suppress(TimeoutError):
+            await asyncio.wait_for(connections.say_goodbye(), LONGEST_GOODBYE_S)
+    watching.cancel()
     server.should_exit = True
     await serving
 
