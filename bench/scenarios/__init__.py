@@ -15,6 +15,7 @@ from bench.scenarios.history import history
 from bench.scenarios.idle import idle
 from bench.scenarios.loads import LOADS
 from bench.scenarios.memory import memory
+from bench.scenarios.overload import overload
 from bench.scenarios.remote import remote
 from bench.scenarios.schedules import schedules
 from bench.scenarios.startup import startup
@@ -33,6 +34,7 @@ STAGING: Final[Mapping[str, Callable[[Options], list[Row]]]] = {
     "history": history,
     "startup": startup,
     "memory": memory,
+    "overload": overload,
 }
 
 EVERY: Final = (*ALONE, *LOADS, *STAGED, *STAGING)
