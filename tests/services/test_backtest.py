@@ -9,7 +9,7 @@ from typing import Any
 
 import psycopg
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from psycopg import sql
 
@@ -182,6 +182,19 @@ async def test_a_new_rule_comes_behind_the_rules_that_were_there(world: World):
     result = await try_rule(world, whenever_money_arrives("income", percent(100, "income", "savings")))
 
     assert moves(world, result) == [[("income", "savings", 300)]]
+    assert result.shortfalls == []
+
+
+async def test_what_a_run_moved_is_played_in_the_order_of_its_groups(world: World):
+    await three(world)
+    second = fixed(600, "savings", "bills", group_index=1)
+    await world.rule("on", whenever_money_arrives("income", second, fixed(600, "income", "savings", group_index=0)))
+    await world.deposit("income", 1_000)
+    await world.settle()
+
+    result = await try_rule(world, whenever_money_arrives("income", fixed(100, "income", "bills")))
+
+    assert moves(world, result) == [[("income", "bills", 100)]]
     assert result.shortfalls == []
 
 
@@ -376,8 +389,8 @@ def random_rule(chance: random.Random, trigger: str, destinations: Sequence[str]
 async def live_through(world: World, chance: random.Random, *, is_calm: bool) -> None:
     """Let money arrive alone and in batches, let people move it, and let the worker come by now and then.
 
-    Where it is calm, one thing ends before the next begins: in which order several rules run that one settlement finds
-    due is not what a backtest can know (docs/howto/backtest-and-forecast.md).
+    Where it is calm, one thing ends before the next begins: how chains of rules wove into each other within one
+    settlement is not what a backtest can know (docs/howto/backtest-and-forecast.md).
     """
     for _ in range(chance.randrange(3, 12)):
         if is_calm:
@@ -439,6 +452,7 @@ def a_rule_and_one_that_follows(chance: random.Random) -> list[dict[str, Any]]:
 @pytest.mark.parametrize("chain", [one_rule, rules_of_one_account, a_rule_and_one_that_follows])
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(seed=st.integers(0, 10**9))
+@example(seed=341)  # A group of a lower number stands behind one of a higher number, and needs what it moves.
 async def test_the_rule_that_really_ran_does_over_its_own_history_what_it_really_did(
     database: Database, chain: Chain, seed: int
 ):
@@ -449,11 +463,9 @@ async def test_the_rule_that_really_ran_does_over_its_own_history_what_it_really
     written = {f"rule {number}": rule for number, rule in enumerate(chain(chance))}
     for name, rule in written.items():
         await world.rule(name, rule)
-    await live_through(world, chance, is_calm=len(written) > 1)
+    await live_through(world, chance, is_calm=chain is a_rule_and_one_that_follows)
 
     for name, rule in written.items():
         result = await try_rule(world, rule, name)
         assert as_played(result.runs) == await really(world, name)
-        # Where rules feed each other, a play may let a chain run before another one of the same instant and then tell
-        # of a shortfall that was none; docs/howto/backtest-and-forecast.md says so.
-        assert result.shortfalls == [] or chain is a_rule_and_one_that_follows
+        assert result.shortfalls == []

@@ -6,7 +6,8 @@
 SELECT set_config('work_mem', '64MB', true), set_config('statement_timeout', %(timeout)s, true);
 
 -- name: postings_since
--- In the order in which they happened: what one transaction wrote has one time, and was worked off by when it was queued.
+-- In the order in which they happened: what one transaction wrote has one time, and was worked off by when it was queued;
+-- a run keeps its transfers in the order in which it made them, which is that of its groups before that of its actions.
 -- A card's posting is a story of its own: it is done when it begins.
 SELECT p.posted_at, p.kind, p.debit_account_id, p.credit_account_id, p.amount,
        coalesce(p.transfer_id, p.card_transaction_id), coalesce(t.created_at, p.posted_at),
@@ -17,8 +18,8 @@ LEFT JOIN transfer t ON t.organization_id = p.organization_id AND t.id = p.trans
 LEFT JOIN execution e ON e.organization_id = t.organization_id AND e.id = t.execution_id
 WHERE p.organization_id = %(organization_id)s::uuid AND p.posted_at >= %(from_at)s::timestamptz
 ORDER BY p.posted_at, coalesce(e.created_at, t.created_at, p.posted_at),
-         coalesce(t.execution_id, p.transfer_id, p.card_transaction_id), t.step, t.action, t.part,
-         t.id, p.sequence;
+         coalesce(t.execution_id, p.transfer_id, p.card_transaction_id), array_position(e.transfer_ids, t.id),
+         p.sequence;
 
 -- name: executions_since
 -- Settled when its transfers were made; without any, when it ended. What was still waiting at that time counts too.
