@@ -8,16 +8,19 @@ from sluiceway.domain.ledger import Balance, PostingKind
 from sluiceway.domain.money import Cents
 from sluiceway.domain.playing import (
     Draft,
+    LimitUsed,
     MoneyMoved,
     Past,
     PastExecution,
     PastPosting,
+    PastUse,
     PlayEvent,
     RuleRuns,
     balances_before,
     replay,
+    used_before,
 )
-from sluiceway.domain.rules import TriggerType, read_rule
+from sluiceway.domain.rules import CapKey, CapPeriod, TriggerType, read_rule
 
 START = datetime(2026, 3, 1, tzinfo=UTC)
 UNTIL = START + timedelta(days=10)
@@ -75,6 +78,12 @@ def execution(
     )
 
 
+def use(name: str, at: int, amount: int, *, by: tuple[str, str], queued: int) -> PastUse:
+    """Write what a transfer took of its rule's limit of the year; `by` names the execution and its rule."""
+    limit = CapKey(RuleId(by[1]), 0, 0, CapPeriod.PER_YEAR, START.date())
+    return PastUse(second(at), limit, Cents(amount), TransferId(name), ExecutionId(by[0]), second(queued))
+
+
 def draft(trigger: dict[str, Any] | None = None, *, replaces: bool = False) -> Draft:
     written = {
         "trigger": trigger or {"type": "ON_FUNDS_TRANSFERRED", "account_id": "income"},
@@ -94,6 +103,8 @@ def _short(event: PlayEvent) -> str:
             return event.transfer_id or "a card"
         case RuleRuns():
             return f"run@{(event.at - START).total_seconds():g}"
+        case LimitUsed():
+            return f"{event.limit.rule_id} uses {event.amount}"
         case _:
             raise AssertionError(event)
 
@@ -189,6 +200,31 @@ def test_with_a_rule_goes_all_that_followed_from_it():
 
     assert story(past) == ["a", "run@2", "other"]
     assert [left.transfer_id for left in past.left_out] == ["old", "on", "back"]
+
+
+def test_a_limit_is_used_in_its_turn_and_by_nothing_that_goes_with_a_rule():
+    postings = [
+        posting("a", 1, WORLD, INCOME),
+        posting("old", 2, INCOME, POD, by=("e1", "old"), queued=1),
+        posting("other", 5, POD, JAR, by=("e3", "on"), queued=4),
+    ]
+    executions = [
+        execution("e1", "old", 1, 2, cause="a"),
+        execution("e2", "on", 2, 3, cause="old", depth=1),
+        execution("e3", "on", 4, 5, type=TriggerType.MANUAL),
+    ]
+    uses = [
+        use("before", -1, 7, by=("e0", "on"), queued=-2),
+        use("old", 2, 100, by=("e1", "old"), queued=1),
+        # A bank still carries it, so that it has no posting yet.
+        use("pulled", 3, 50, by=("e2", "on"), queued=2),
+        use("other", 5, 100, by=("e3", "on"), queued=4),
+    ]
+
+    past = replay(draft(replaces=True), postings, executions, START, UNTIL, uses)
+
+    assert story(past) == ["a", "run@2", "other", "on uses 100"]
+    assert used_before(uses, START) == {uses[0].limit: 7}
 
 
 def test_what_began_before_the_window_ends_as_it_did():

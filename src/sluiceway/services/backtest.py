@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, datetime, time, timedelta
 
 from sluiceway.domain.errors import InvalidParameters, NotFound, Problem
 from sluiceway.domain.ids import AccountId, IdKind, OrganizationId, RuleId
@@ -13,6 +13,7 @@ from sluiceway.domain.playing import (
     Draft,
     Past,
     PastPosting,
+    PastUse,
     PlayedRule,
     Player,
     Run,
@@ -20,6 +21,7 @@ from sluiceway.domain.playing import (
     Terms,
     balances_before,
     replay,
+    used_before,
 )
 from sluiceway.domain.revisions import RevisionKey, RuleRecord
 from sluiceway.domain.rules import (
@@ -78,7 +80,7 @@ class BacktestResult:
     really_moved: Mapping[AccountId, Cents]
     """What the replaced rule moved, by destination."""
     events: int
-    """How many were played: real postings and runs."""
+    """How many were played: real postings, what runs really used of limits, and runs of the draft."""
     external: Sequence[AccountId] = field(default_factory=list[AccountId])
     """The external accounts that the draft looks at: their balances are those reported now."""
 
@@ -172,13 +174,15 @@ async def _load(engine: Engine, command: Backtest) -> _Loaded:
         postings = await history.postings_since(tx, command.organization_id, start)
         executions = await history.executions_since(tx, command.organization_id, start)
         kept = {record.account.id: record.balance for record in records if record.account.is_kept}
-        past = replay(draft, postings, executions, start, until)
+        rules = await _rules(tx, command, draft, replaced)
+        uses = await _limits_used(tx, command.organization_id, rules, start)
+        past = replay(draft, postings, executions, start, until, uses)
         beginning = Beginning(
             start,
             accounts,
             dict.fromkeys(accounts, NOTHING) | balances_before(kept, postings),
-            await _rules(tx, command, draft, replaced),
-            await _caps_used(tx, command.organization_id, draft, start),
+            rules,
+            used_before(uses, start),
             caused=past.caused,
         )
     terms = Terms(organization.minimum_transfer, moves_reports=False)
@@ -217,33 +221,37 @@ async def _rules(tx: ReadTx, command: Backtest, draft: Draft, replaced: RuleReco
     return [*played[:place], PlayedRule(draft.id, draft.rule, answers), *played[place:]]
 
 
-async def _caps_used(tx: ReadTx, organization_id: OrganizationId, draft: Draft, start: datetime) -> dict[CapKey, int]:
-    """Work out how much of the draft's limits the replaced rule had used when the window begins."""
-    if draft.replaces is None:
-        return {}
-    keys = needs(draft.rule).cap_keys(draft.id, _day(draft.rule, start))
-    if not keys:
-        return {}
-    # A day early, for the zones that are ahead of UTC; the day below decides.
-    earliest = datetime.combine(min(key.starts_on for key in keys), time(), UTC) - timedelta(days=1)
-    moved = await history.moved_by_rule(tx, organization_id, draft.replaces, earliest, start)
+async def _limits_used(
+    tx: ReadTx, organization_id: OrganizationId, rules: Sequence[PlayedRule], start: datetime
+) -> list[PastUse]:
+    """Read what rules have really used of their limits, in the window and in the periods in which it begins."""
+    limited = {each.id: each.rule for each in rules if each.id != DRAFT_ID and needs(each.rule).capped}
+    if not limited:
+        return []
+    # A day early, for the zones that are ahead of UTC; the day of the run decides.
+    begun = [key.starts_on for rule_id, rule in limited.items() for key in _limits(rule_id, rule, start)]
+    earliest = datetime.combine(min(begun), time(), UTC) - timedelta(days=1)
+    moved = await history.moved_by_rules(tx, organization_id, limited, earliest)
     revisions = await stored_rules.revisions(
-        tx, {RevisionKey(organization_id, draft.replaces, each.revision) for each in moved}
+        tx, {RevisionKey(organization_id, each.rule_id, each.revision) for each in moved}
     )
-    used: dict[CapKey, int] = {}
+    uses: list[PastUse] = []
     for each in moved:
-        ran = revisions.get(RevisionKey(organization_id, draft.replaces, each.revision))
+        ran = revisions.get(RevisionKey(organization_id, each.rule_id, each.revision))
         if ran is None:
             continue
         group = ran.steps[each.step].actions[each.action].group
-        for key in keys:
-            if (key.step, key.group) == (each.step, group) and _day(draft.rule, each.at) >= key.starts_on:
-                used[key] = used.get(key, 0) + each.amount
-    return used
+        uses += [
+            PastUse(each.at, key, each.amount, each.transfer_id, each.execution_id, each.queued_at)
+            for key in _limits(each.rule_id, limited[each.rule_id], each.queued_at)
+            if (key.step, key.group) == (each.step, group)
+        ]
+    return uses
 
 
-def _day(rule: Rule, at: datetime) -> date:
-    return local_date(rule, Event(TriggerType.SCHEDULED, at))
+def _limits(rule_id: RuleId, rule: Rule, at: datetime) -> list[CapKey]:
+    """List the limits of a rule with the periods that an instant is in."""
+    return needs(rule).cap_keys(rule_id, local_date(rule, Event(TriggerType.SCHEDULED, at)))
 
 
 def _really_moved(rule_id: RuleId, left_out: Sequence[PastPosting]) -> dict[AccountId, Cents]:

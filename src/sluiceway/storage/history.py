@@ -4,7 +4,7 @@ from collections.abc import Collection
 from datetime import datetime
 from typing import Final, NamedTuple
 
-from sluiceway.domain.ids import AccountId, OrganizationId, RuleId
+from sluiceway.domain.ids import AccountId, ExecutionId, OrganizationId, RuleId, TransferId
 from sluiceway.domain.ledger import PostingKind
 from sluiceway.domain.money import Cents
 from sluiceway.domain.playing import PastExecution, PastPosting, Seen
@@ -19,13 +19,20 @@ _TIMEOUT: Final = "10min"
 
 
 class MovedByRule(NamedTuple):
-    """What one transfer of a rule moved, by the place of its action in the revision that ran."""
+    """What one transfer of a rule moved, by the place of its action in the revision that ran.
 
+    The run was queued at `queued_at`, whose day is the one that limits count by, and made the transfer at `at`.
+    """
+
+    rule_id: RuleId
     revision: int
     step: int
     action: int
-    at: datetime
     amount: Cents
+    transfer_id: TransferId
+    execution_id: ExecutionId
+    queued_at: datetime
+    at: datetime
 
 
 class OpenTransfer(NamedTuple):
@@ -58,14 +65,14 @@ async def executions_since(tx: ReadTx, organization_id: OrganizationId, from_at:
     return [PastExecution(row[0], row[1], kinds[row[2]], *row[3:]) for row in rows]
 
 
-async def moved_by_rule(
-    tx: ReadTx, organization_id: OrganizationId, rule_id: RuleId, from_at: datetime, to_at: datetime
+async def moved_by_rules(
+    tx: ReadTx, organization_id: OrganizationId, rule_ids: Collection[RuleId], from_at: datetime
 ) -> list[MovedByRule]:
-    """Read what a rule moved from one instant on and before another."""
+    """Read what rules moved from an instant on."""
     rows = await fetch_all(
         tx,
-        QUERIES["moved_by_rule"],
-        {"organization_id": organization_id, "rule_id": rule_id, "from_at": from_at, "to_at": to_at},
+        QUERIES["moved_by_rules"],
+        {"organization_id": organization_id, "rule_ids": sorted(rule_ids), "from_at": from_at},
     )
     return [MovedByRule(*row) for row in rows]
 

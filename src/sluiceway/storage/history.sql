@@ -32,14 +32,14 @@ WHERE e.organization_id = %(organization_id)s::uuid AND e.mode = 'LIVE'
     AND (e.created_at >= %(from_at)s::timestamptz OR e.finished_at IS NULL OR e.finished_at >= %(from_at)s::timestamptz)
 ORDER BY e.created_at, e.id;
 
--- name: moved_by_rule
--- What a rule had moved in each action of each revision, to tell how much of its limits was used by then.
-SELECT e.revision, t.step, t.action, t.created_at, t.amount
+-- name: moved_by_rules
+-- What rules moved in each action of each revision, to tell how much of their limits was used when.
+SELECT e.rule_id, e.revision, t.step, t.action, t.amount, t.id, e.id, e.created_at, t.created_at
 FROM execution e
 JOIN transfer t ON t.organization_id = e.organization_id AND t.id = ANY (e.transfer_ids)
-WHERE e.organization_id = %(organization_id)s::uuid AND e.rule_id = %(rule_id)s::uuid AND e.mode = 'LIVE'
-    AND t.error_code IS NULL
-    AND t.created_at >= %(from_at)s::timestamptz AND t.created_at < %(to_at)s::timestamptz;
+WHERE e.organization_id = %(organization_id)s::uuid AND e.rule_id = ANY (%(rule_ids)s::uuid[]) AND e.mode = 'LIVE'
+    AND t.error_code IS NULL AND t.created_at >= %(from_at)s::timestamptz
+ORDER BY t.created_at, t.id;
 
 -- name: money_from_and_to_outside
 -- What came from outside or was collected from there, of which some may be regular; also what cards have paid. What they

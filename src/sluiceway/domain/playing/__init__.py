@@ -8,6 +8,7 @@ of a forecast out of what comes and goes regularly.
 from sluiceway.domain.playing.events import (
     Arrives,
     Beginning,
+    LimitUsed,
     MoneyArrives,
     MoneyLeaves,
     MoneyMoved,
@@ -28,7 +29,16 @@ from sluiceway.domain.playing.expecting import (
     expected_events,
     times_of,
 )
-from sluiceway.domain.playing.past import Draft, Past, PastExecution, PastPosting, balances_before, replay
+from sluiceway.domain.playing.past import (
+    Draft,
+    Past,
+    PastExecution,
+    PastPosting,
+    PastUse,
+    balances_before,
+    replay,
+    used_before,
+)
 from sluiceway.domain.playing.player import Low, Player, Run, Shortfall, is_below_floor
 
 __all__ = [
@@ -37,6 +47,7 @@ __all__ = [
     "Detected",
     "Draft",
     "Expectation",
+    "LimitUsed",
     "Low",
     "MoneyArrives",
     "MoneyLeaves",
@@ -45,6 +56,7 @@ __all__ = [
     "Past",
     "PastExecution",
     "PastPosting",
+    "PastUse",
     "PlayEvent",
     "PlayedRule",
     "Player",
@@ -62,4 +74,5 @@ __all__ = [
     "is_below_floor",
     "replay",
     "times_of",
+    "used_before",
 ]

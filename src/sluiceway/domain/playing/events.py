@@ -57,7 +57,15 @@ class MoneyMoved(NamedTuple):
     """None: a card did it."""
 
 
-PlayEvent = MoneyArrives | MoneyLeaves | RuleRuns | MoneyMoved
+class LimitUsed(NamedTuple):
+    """A run that really happened took so much of a limit of its rule, which the play's runs of that rule have less."""
+
+    at: datetime
+    limit: CapKey
+    amount: Cents
+
+
+PlayEvent = MoneyArrives | MoneyLeaves | RuleRuns | MoneyMoved | LimitUsed
 
 
 Arrives = Callable[[datetime, PaymentKind, Cents], datetime]

@@ -14,8 +14,8 @@ from sluiceway.domain.executions import MAX_DEPTH
 from sluiceway.domain.ids import AccountId, ExecutionId, RuleId, TransferId
 from sluiceway.domain.ledger import Balance, PostingKind
 from sluiceway.domain.money import Cents
-from sluiceway.domain.playing.events import MoneyMoved, PlayEvent, RuleRuns
-from sluiceway.domain.rules import OnFunds, Rule, Scheduled, TriggerType
+from sluiceway.domain.playing.events import LimitUsed, MoneyMoved, PlayEvent, RuleRuns
+from sluiceway.domain.rules import CapKey, OnFunds, Rule, Scheduled, TriggerType
 from sluiceway.domain.schedule import occurrences
 
 MAX_OCCURRENCES = 100_000
@@ -62,6 +62,17 @@ class PastExecution(NamedTuple):
     ran_at: datetime | None
 
 
+class PastUse(NamedTuple):
+    """What a transfer that a run really made at an instant took of a limit of its rule, if the rule is as it is now."""
+
+    at: datetime
+    limit: CapKey
+    amount: Cents
+    transfer_id: TransferId
+    execution_id: ExecutionId
+    queued_at: datetime
+
+
 @dataclass(frozen=True, slots=True)
 class Draft:
     """The rule on trial. `id` is that of the rule it replaces, if it replaces one."""
@@ -105,14 +116,33 @@ def balances_before(balances: Mapping[AccountId, Balance], since: Iterable[PastP
     return {account_id: Balance(posted[account_id], held[account_id], 0) for account_id in balances}
 
 
+def used_before(uses: Iterable[PastUse], start: datetime) -> dict[CapKey, int]:
+    """Sum up what had been used of each limit when the window begins."""
+    used: Counter[CapKey] = Counter()
+    for use in uses:
+        if use.at < start:
+            used[use.limit] += use.amount
+    return dict(used)
+
+
 def replay(
-    draft: Draft, postings: Sequence[PastPosting], executions: Sequence[PastExecution], start: datetime, until: datetime
+    draft: Draft,
+    postings: Sequence[PastPosting],
+    executions: Sequence[PastExecution],
+    start: datetime,
+    until: datetime,
+    uses: Sequence[PastUse] = (),
 ) -> Past:
-    """Merge the postings of a window with the runs that the draft would have had in it."""
+    """Merge what moved in a window, and what it used of limits, with the runs that the draft would have had in it."""
     by_id = {execution.id: execution for execution in executions}
-    gone = _left_out(draft, postings, executions, start)
+    gone = _left_out(draft, postings, executions, uses, start)
     placed: list[tuple[_Place, PlayEvent]] = [
         (_place(posting), _moved(posting)) for posting in postings if posting.transfer_id not in gone
+    ]
+    placed += [
+        ((use.at, use.queued_at, use.execution_id, 0), LimitUsed(use.at, use.limit, use.amount))
+        for use in uses
+        if use.at >= start and use.transfer_id not in gone
     ]
     placed += _arrivals(draft, [posting for posting in postings if posting.transfer_id not in gone], by_id)
     placed += [
@@ -139,7 +169,11 @@ def replay(
 
 
 def _left_out(
-    draft: Draft, postings: Sequence[PastPosting], executions: Sequence[PastExecution], start: datetime
+    draft: Draft,
+    postings: Iterable[PastPosting],
+    executions: Iterable[PastExecution],
+    uses: Iterable[PastUse],
+    start: datetime,
 ) -> set[TransferId]:
     """Find the transfers of the replaced rule, and those of all runs that they set off, one after the other.
 
@@ -149,11 +183,14 @@ def _left_out(
     if draft.replaces is None:
         return gone
     sent: dict[ExecutionId, set[TransferId]] = {}
-    for posting in postings:
-        if posting.transfer_at >= start and posting.execution_id is not None:
-            sent.setdefault(posting.execution_id, set()).add(posting.transfer_id)
-            if posting.rule_id == draft.replaces:
-                gone.add(posting.transfer_id)
+    # What is pulled from a bank has used its limit long before it has a posting.
+    made = [(each.transfer_at, each.execution_id, each.rule_id, each.transfer_id) for each in postings]
+    made += [(each.at, each.execution_id, each.limit.rule_id, each.transfer_id) for each in uses]
+    for made_at, execution_id, rule_id, transfer_id in made:
+        if made_at >= start and execution_id is not None:
+            sent.setdefault(execution_id, set()).add(transfer_id)
+            if rule_id == draft.replaces:
+                gone.add(transfer_id)
     # A cause is less deep than what it causes, so one pass finds all.
     for execution in sorted(executions, key=lambda each: each.depth):
         if execution.cause_id in gone:

@@ -17,6 +17,7 @@ from sluiceway.domain.ledger import NOTHING, Account, Balance, PostingKind
 from sluiceway.domain.money import Cents
 from sluiceway.domain.playing.events import (
     Beginning,
+    LimitUsed,
     MoneyArrives,
     MoneyLeaves,
     MoneyMoved,
@@ -143,6 +144,8 @@ class Player:
                 self._replay(event)
             case MoneyLeaves(_, account_id, amount):
                 self._give_out(account_id, amount)
+            case LimitUsed(_, limit, amount):
+                self._use(limit, amount)
             case _:
                 assert_never(event)
 
@@ -264,8 +267,8 @@ class Player:
         rule, snapshot = self._rules[run.rule_id]
         at = run.since or self._now
         planned = plan(run.rule_id, rule, Event(run.type, at, run.amount, run.stands_in), snapshot)
-        for key, amount in planned.cap_uses.items():
-            self._caps[key] = self._caps.get(key, 0) + amount
+        for limit, amount in planned.cap_uses.items():
+            self._use(limit, amount)
         for transfer in planned.transfers:
             if transfer.error_code is None:
                 self._carry(transfer, run)
@@ -275,6 +278,9 @@ class Player:
                 at, run.rule_id, run.type, run.amount, planned.step, planned.transfers, planned.failed, error, run.depth
             )
         )
+
+    def _use(self, limit: CapKey, amount: int) -> None:
+        self._caps[limit] = self._caps.get(limit, 0) + amount
 
     def _carry(self, transfer: PlannedTransfer, run: RuleRuns) -> None:
         """Move at once between accounts that we keep; let a bank carry the rest."""
