@@ -67,10 +67,10 @@ def play(
     days: int = 7,
     accounts: dict[AccountId, Account] | None = None,
     terms: Terms | None = None,
-    on_the_way: Sequence[tuple[datetime, OnTheWay]] = (),
+    **more: Any,
 ) -> Player:
     given_balances = {name: Balance(amount, 0, 0) for name, amount in (balances or {}).items()}
-    beginning = Beginning(MONDAY, accounts or ACCOUNTS, given_balances, rules, on_the_way=on_the_way)
+    beginning = Beginning(MONDAY, accounts or ACCOUNTS, given_balances, rules, **more)
     player = Player(beginning, terms or Terms())
     for event in events:
         player.play(event)
@@ -294,6 +294,49 @@ def test_real_postings_move_what_they_moved_and_fire_nothing():
     assert player.balances[POD] == Balance(1_000, 0, 0)
     assert player.runs == []
     assert player.lows[POD] == Low(Cents(0), MONDAY)
+
+
+SECOND = timedelta(seconds=1)
+
+
+def moved(at: int, source: AccountId, destination: AccountId, amount: int, **more: Any) -> MoneyMoved:
+    """Write a real transfer so many seconds later; `cause_id` is the one that set it off."""
+    transfer_id = more.pop("transfer_id", TransferId("t"))
+    return MoneyMoved(MONDAY + at * SECOND, PostingKind.POST, source, destination, Cents(amount), transfer_id, **more)
+
+
+def test_what_a_played_run_sets_off_takes_its_turn_between_the_real_runs_that_were_queued_before_it_and_after():
+    before, after = TransferId("before"), TransferId("after")
+    draft = rule("draft", None, fixed(300, "income", "pod"))
+    follows = rule("follows", "pod", fixed(900, "pod", "jar", up_to_enabled=True))
+    events: list[PlayEvent] = [
+        moved(1, INCOME, POD, 100, transfer_id=before),
+        RuleRuns(MONDAY + SECOND, RuleId("draft"), TriggerType.REMOTE_API),
+        moved(1, INCOME, POD, 100, transfer_id=after),
+        moved(2, POD, JAR, 150, cause_id=before),
+        moved(2, POD, JAR, 50, cause_id=after, transfer_id=TransferId("too late")),
+    ]
+
+    player = play([draft, follows], events, {INCOME: 500})
+
+    assert [transfer.amount for run in player.runs for transfer in run.transfers] == [300, 350]
+    assert [short.transfer_id for short in player.shortfalls] == ["too late"]
+
+
+@pytest.mark.parametrize(("waits", "amount"), [(False, 300), (True, 100)])
+def test_what_is_queued_waits_as_long_as_what_was_really_queued_at_that_instant(waits: bool, amount: int):
+    draft = rule("draft", None, fixed(300, "income", "pod"))
+    follows = rule("follows", "pod", fixed(900, "pod", "jar", up_to_enabled=True))
+    turns = {MONDAY + SECOND: MONDAY + 3 * SECOND} if waits else {}
+    events: list[PlayEvent] = [
+        RuleRuns(MONDAY + SECOND, RuleId("draft"), TriggerType.REMOTE_API),
+        moved(2, POD, INCOME, 200),
+    ]
+
+    player = play([draft, follows], events, {INCOME: 500}, turns=turns)
+
+    assert [transfer.amount for transfer in player.runs[1].transfers] == [amount]
+    assert player.runs[1].at == MONDAY + (3 if waits else 1) * SECOND
 
 
 def test_a_real_transfer_that_would_not_have_been_possible_is_told():

@@ -202,6 +202,28 @@ def test_with_a_rule_goes_all_that_followed_from_it():
     assert [left.transfer_id for left in past.left_out] == ["old", "on", "back"]
 
 
+def test_what_is_played_names_what_set_it_off_and_the_past_tells_when_what_was_queued_had_its_turn():
+    postings = [
+        posting("a", 1, WORLD, INCOME),
+        posting("moved", 3, INCOME, POD, by=("e1", "on"), queued=1),
+        posting("further", 4, POD, JAR, by=("e2", "other"), queued=3),
+    ]
+    executions = [
+        execution("e1", "on", 1, 3, cause="a"),
+        execution("e2", "other", 3, 4, cause="moved", depth=1),
+        execution("e3", "slow", 3, 9, cause="moved", depth=1),
+        execution("e4", "waiting", 5, None, cause="moved", depth=1),
+    ]
+    uses = [use("further", 4, 100, by=("e2", "other"), queued=3)]
+
+    past = replay(draft(), postings, executions, START, UNTIL, uses)
+
+    assert story(past) == ["a", "moved", "run@3", "further", "other uses 100"]
+    causes = [each.cause_id for each in past.events if isinstance(each, (MoneyMoved, RuleRuns, LimitUsed))]
+    assert causes == [None, "a", "a", "moved", "moved"]
+    assert past.turns == {second(1): second(3), second(3): second(4)}
+
+
 def test_a_limit_is_used_in_its_turn_and_by_nothing_that_goes_with_a_rule():
     postings = [
         posting("a", 1, WORLD, INCOME),

@@ -184,6 +184,7 @@ async def _load(engine: Engine, command: Backtest) -> _Loaded:
             rules,
             used_before(uses, start),
             caused=past.caused,
+            turns=past.turns,
         )
     terms = Terms(organization.minimum_transfer, moves_reports=False)
     return _Loaded(beginning, terms, past, until)

@@ -32,7 +32,7 @@ class RuleRuns(NamedTuple):
     """A rule runs: its schedule says so, somebody asks for it, or money came that the play itself did not move.
 
     `since` is when the event happened, where the run came later. `origin` and `depth` place the run in a chain that
-    began before; without them the run is a beginning of its own.
+    began before; without them the run is a beginning of its own. `cause_id`: the transfer that set it off.
     """
 
     at: datetime
@@ -43,10 +43,14 @@ class RuleRuns(NamedTuple):
     since: datetime | None = None
     origin: str | int | None = None
     depth: int = 0
+    cause_id: TransferId | None = None
 
 
 class MoneyMoved(NamedTuple):
-    """A posting that really happened: it moves what it moved and fires nothing."""
+    """A posting that really happened: it moves what it moved and fires nothing.
+
+    `cause_id`: the transfer that set off the run which it belongs to.
+    """
 
     at: datetime
     kind: PostingKind
@@ -55,6 +59,7 @@ class MoneyMoved(NamedTuple):
     amount: Cents
     transfer_id: TransferId | None
     """None: a card did it."""
+    cause_id: TransferId | None = None
 
 
 class LimitUsed(NamedTuple):
@@ -63,6 +68,7 @@ class LimitUsed(NamedTuple):
     at: datetime
     limit: CapKey
     amount: Cents
+    cause_id: TransferId | None = None
 
 
 PlayEvent = MoneyArrives | MoneyLeaves | RuleRuns | MoneyMoved | LimitUsed
@@ -113,6 +119,8 @@ class Beginning:
     """With the instant at which each arrives."""
     caused: Mapping[str | int, int] = field(default_factory=dict[str | int, int])
     """How many runs events of before have caused already, by origin."""
+    turns: Mapping[datetime, datetime] = field(default_factory=dict[datetime, datetime])
+    """When what was really queued at an instant had its turn: what the play queues at that instant waits as long."""
 
 
 @dataclass(frozen=True, slots=True)

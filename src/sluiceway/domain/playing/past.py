@@ -86,12 +86,14 @@ class Draft:
 class Past:
     """What is played again, and what is not: `left_out` are the postings of the replaced rule and what it set off.
 
-    `caused` counts the runs that each event really caused and that stay: a chain's limit counts them too.
+    `caused` counts the runs that each event really caused and that stay: a chain's limit counts them too. `turns` tells
+    when the first of the runs that were queued at an instant had its turn.
     """
 
     events: Sequence[PlayEvent]
     left_out: Sequence[PastPosting]
     caused: Mapping[str | int, int]
+    turns: Mapping[datetime, datetime]
 
 
 _Place = tuple[datetime, datetime, str, int]
@@ -137,10 +139,15 @@ def replay(
     by_id = {execution.id: execution for execution in executions}
     gone = _left_out(draft, postings, executions, uses, start)
     placed: list[tuple[_Place, PlayEvent]] = [
-        (_place(posting), _moved(posting)) for posting in postings if posting.transfer_id not in gone
+        (_place(posting), _moved(posting, _cause(posting.execution_id, by_id)))
+        for posting in postings
+        if posting.transfer_id not in gone
     ]
     placed += [
-        ((use.at, use.queued_at, use.execution_id, 0), LimitUsed(use.at, use.limit, use.amount))
+        (
+            (use.at, use.queued_at, use.execution_id, 0),
+            LimitUsed(use.at, use.limit, use.amount, _cause(use.execution_id, by_id)),
+        )
         for use in uses
         if use.at >= start and use.transfer_id not in gone
     ]
@@ -165,7 +172,7 @@ def replay(
         for execution in executions
         if execution.cause_id is not None and execution.cause_id not in gone and execution.rule_id != draft.replaces
     )
-    return Past([event for _, event in placed], left_out, caused)
+    return Past([event for _, event in placed], left_out, caused, _turns(executions))
 
 
 def _left_out(
@@ -225,6 +232,7 @@ def _arrivals(
                 since=posting.at,
                 origin=posting.transfer_id if sender is None else sender.origin_id,
                 depth=depth,
+                cause_id=posting.transfer_id,
             ),
         )
 
@@ -243,6 +251,15 @@ def _latest_runs(draft: Draft, executions: Iterable[PastExecution]) -> dict[Tran
     return {cause: (place, ran_at) for cause, (_, place, ran_at) in found.items()}
 
 
+def _turns(executions: Iterable[PastExecution]) -> dict[datetime, datetime]:
+    turns: dict[datetime, datetime] = {}
+    for execution in executions:
+        queued_at, ran_at = execution.created_at, execution.ran_at
+        if ran_at is not None:
+            turns[queued_at] = min(ran_at, turns.get(queued_at, ran_at))
+    return turns
+
+
 def _on_demand(draft: Draft, execution: PastExecution, ran_at: datetime) -> RuleRuns:
     return RuleRuns(
         ran_at,
@@ -256,9 +273,14 @@ def _on_demand(draft: Draft, execution: PastExecution, ran_at: datetime) -> Rule
     )
 
 
-def _moved(posting: PastPosting) -> MoneyMoved:
+def _moved(posting: PastPosting, cause_id: TransferId | None) -> MoneyMoved:
     transfer_id = None if posting.is_by_card else posting.transfer_id
-    return MoneyMoved(posting.at, posting.kind, posting.debit, posting.credit, posting.amount, transfer_id)
+    return MoneyMoved(posting.at, posting.kind, posting.debit, posting.credit, posting.amount, transfer_id, cause_id)
+
+
+def _cause(execution_id: ExecutionId | None, executions: Mapping[ExecutionId, PastExecution]) -> TransferId | None:
+    execution = None if execution_id is None else executions.get(execution_id)
+    return None if execution is None else execution.cause_id
 
 
 def _place(posting: PastPosting) -> _Place:

@@ -29,6 +29,7 @@ from sluiceway.domain.playing.events import (
 from sluiceway.domain.rules import CapKey, Event, OnFunds, PlannedTransfer, Rule, Snapshot, TriggerType, plan
 
 _DAY = timedelta(days=1)
+_EVER = datetime.max.replace(tzinfo=UTC)
 
 
 class Run(NamedTuple):
@@ -106,7 +107,11 @@ class Player:
             self._rules[each.id] = each.rule, snapshot
             if isinstance(each.rule.trigger, OnFunds):
                 self._fired.setdefault(each.rule.trigger.account_id, []).append(each.id)
-        self._queue: deque[RuleRuns] = deque()
+        self._happened = 0
+        # How much had happened when real money arrived, and when a run was queued.
+        self._arrived: dict[TransferId, int] = {}
+        self._queue: deque[tuple[int, RuleRuns]] = deque()
+        self._turns = beginning.turns
         self._caused: dict[str | int, int] = dict(beginning.caused)
         self._origins = 0
         # The number keeps what arrives at one instant in the order in which it was sent.
@@ -131,10 +136,19 @@ class Player:
         return self._accounts[account_id].available(self._balances.get(account_id, NOTHING))
 
     def play(self, event: PlayEvent) -> None:
-        """Let one event happen, after everything that was due before it."""
+        """Let one event happen, after everything that was due before it.
+
+        Runs take their turns in the order in which they were queued: a real one has those before it that the play has
+        queued before its cause, and leaves the others to wait, even if it comes later than they were queued.
+        """
+        cause_id = None if isinstance(event, (MoneyArrives, MoneyLeaves)) else event.cause_id
+        before = None if cause_id is None else self._arrived.get(cause_id)
         if event.at > self._now:
-            self._pass_to(event.at)
+            self._pass_to(event.at, before)
+        elif before is not None:
+            self._run_what_is_due(event.at, before)
         assert event.at >= self._now, "events come in the order of their time"
+        self._happened += 1
         match event:
             case MoneyArrives(_, account_id, amount):
                 self._take_in(account_id, amount)
@@ -152,22 +166,22 @@ class Player:
     def finish(self, until: datetime) -> None:
         """Let time pass until the end, and close the last day."""
         self._pass_to(until)
-        self._run_what_is_due()
+        self._run_what_is_due(_EVER)
         self._close_day()
 
     # ------------------------------------------------------------------------------------------------------------ time
 
-    def _pass_to(self, at: datetime) -> None:
-        self._run_what_is_due()
+    def _pass_to(self, at: datetime, before: int | None = None) -> None:
+        self._run_what_is_due(self._now, before)
         while self._way and self._way[0][0] <= at:
             arrives_at, _, move = heappop(self._way)
             if arrives_at > self._now:
-                self._run_what_is_due()
+                self._run_what_is_due(arrives_at)
                 self._turn(arrives_at)
             self._arrive(move)
         if at > self._now:
             # Only now, so that what arrives at the very instant of the event is there before anything runs.
-            self._run_what_is_due()
+            self._run_what_is_due(at, before)
             self._turn(at)
 
     def _turn(self, at: datetime) -> None:
@@ -181,10 +195,15 @@ class Player:
         for account_id, ends in self.daily.items():
             ends.append(self.available(account_id))
 
-    def _run_what_is_due(self) -> None:
+    def _run_what_is_due(self, at: datetime, before: int | None = None) -> None:
+        """Run what is due by an instant; with `before`, only what was queued when less had happened than that."""
         queue = self._queue
-        while queue:
-            self._run(queue.popleft())
+        while queue and queue[0][1].at <= at and (before is None or queue[0][0] < before):
+            _, run = queue.popleft()
+            if run.at > self._now:
+                self._turn(run.at)
+            self._happened += 1
+            self._run(run)
 
     # ---------------------------------------------------------------------------------------------------------- events
 
@@ -198,7 +217,7 @@ class Player:
 
     def _give_out(self, account_id: AccountId, amount: Cents) -> None:
         # A bill that is due with the pay that covers it is collected after the rules have moved the pay on.
-        self._run_what_is_due()
+        self._run_what_is_due(self._now)
         if account_id in self._kept:
             self._change(account_id, posted=-amount)
         else:
@@ -216,7 +235,7 @@ class Player:
 
     def _replay(self, moved: MoneyMoved) -> None:
         """Change the balances as a posting did; an account that is not part of the play (the world) has none."""
-        _, kind, debit, credit, amount, transfer_id = moved
+        _, kind, debit, credit, amount, transfer_id, _ = moved
         takes = kind is PostingKind.POST or kind is PostingKind.HOLD
         if debit in self._kept:
             match kind:
@@ -234,6 +253,8 @@ class Player:
                 self._check_floor(debit, amount, transfer_id)
         if credit in self._kept and kind is not PostingKind.HOLD and kind is not PostingKind.RELEASE:
             self._change(credit, posted=amount)
+            if transfer_id is not None:
+                self._arrived[transfer_id] = self._happened
 
     # ------------------------------------------------------------------------------------------------------------ runs
 
@@ -250,18 +271,17 @@ class Player:
                 self.stopped += 1
                 continue
             self._caused[origin] = caused + 1
-            self._queue.append(
-                RuleRuns(
-                    self._now,
-                    rule_id,
-                    TriggerType.ON_FUNDS_TRANSFERRED,
-                    amount,
-                    stands_in=False,
-                    since=None,
-                    origin=origin,
-                    depth=depth + 1,
-                )
+            run = RuleRuns(
+                self._turns.get(self._now, self._now),
+                rule_id,
+                TriggerType.ON_FUNDS_TRANSFERRED,
+                amount,
+                stands_in=False,
+                since=None,
+                origin=origin,
+                depth=depth + 1,
             )
+            self._queue.append((self._happened, run))
 
     def _run(self, run: RuleRuns) -> None:
         rule, snapshot = self._rules[run.rule_id]
