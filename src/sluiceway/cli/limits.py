@@ -26,6 +26,7 @@ LONGEST_HEAD: Final = 64 * 1024
 LOOK_EVERY_S: Final = 0.5
 FILES_BESIDE: Final = 128
 """How many files a process opens beside its clients' connections: those of the database, of banks, of the program."""
+_STATUS: Final = b"HTTP/1.1 "
 TOLD_NO: Final = 8
 """Beyond the connections that are served, an eighth as many are still told why not. Whoever comes then is cut off."""
 
@@ -124,6 +125,43 @@ class Connections:
             connection.check(now, longest_s, self.limits.unread_s)
 
 
+class _WholeAnswers:
+    """A transport on which the head of an answer, which uvicorn writes first, leaves together with what follows it.
+
+    Each of the two would be a call of the system's of its own, a packet, and a wake-up of the client.
+    """
+
+    __slots__ = ("_head", "_loop", "_transport")
+
+    def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
+        self._transport = transport
+        self._loop = loop
+        self._head = b""
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 -- whatever else a transport does
+        return getattr(self._transport, name)
+
+    def write(self, data: bytes) -> None:
+        if self._head:
+            self._transport.write(self._head + data)
+            self._head = b""
+        elif data.startswith(_STATUS):
+            self._head = data
+            # What follows at once follows before this; an answer that comes bit by bit has its head sent first.
+            self._loop.call_soon(self._send_head)
+        else:
+            self._transport.write(data)
+
+    def close(self) -> None:
+        self._send_head()
+        self._transport.close()
+
+    def _send_head(self) -> None:
+        if self._head:
+            self._transport.write(self._head)
+            self._head = b""
+
+
 class LimitedProtocol(HttpToolsProtocol):
     """One connection. Httptools would keep what comes of a head for as long as it comes; here that has an end."""
 
@@ -146,7 +184,9 @@ class LimitedProtocol(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Ask for a place."""
-        super().connection_made(cast("asyncio.Transport", transport))
+        super().connection_made(
+            cast("asyncio.Transport", _WholeAnswers(cast("asyncio.Transport", transport), self.loop))
+        )
         self._others.add(self, self._address)
 
     def connection_lost(self, exc: Exception | None) -> None:
