@@ -48,9 +48,10 @@ _ENTRIES: LiteralString = """
 """
 
 
+# Not one of reads alone, which says more of itself.
 _BATCHES: LiteralString = """
     SELECT b.* FROM organization o CROSS JOIN LATERAL (
-        SELECT * FROM audit_batch WHERE organization_id = o.id ORDER BY number DESC LIMIT 1
+        SELECT * FROM audit_batch WHERE organization_id = o.id AND first_id IS NULL ORDER BY number DESC LIMIT 1
     ) AS b
 """
 _NULL: Final = "\\N"
