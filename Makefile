@@ -16,7 +16,7 @@ BIN := .venv/bin
 SYNC = env -u VIRTUAL_ENV UV_PROJECT_ENVIRONMENT=.venv UV_PYTHON_DOWNLOADS=never .bootstrap/bin/uv
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test fuzz lint types contracts check bench bench-quick fmt lock clean
+.PHONY: help setup app demo test fuzz lint types contracts check bench bench-quick fmt lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -40,12 +40,16 @@ $(UV):
 	@.bootstrap/bin/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
 	@touch $@
 
+# Costs nothing while frontend/ is as it was. Needs Node 20 or later; where there is none, one is fetched into .bootstrap.
+app: ## Build the app from frontend/ (nothing to do: returns at once)
+	@$(PYTHON) frontend/build.py
+
 # One simple command, so that make runs the program itself with no shell between: a signal reaches it, and it stops cleanly.
 # DATABASE_URL, if set here or in the environment, reaches it through the environment.
-demo: .venv/.ready-to-run ## Run the demo on PORT (8080), data in DATA_DIR (.sluiceway); DATABASE_URL for a PostgreSQL of your own
+demo: .venv/.ready-to-run app ## Run the demo on PORT (8080), data in DATA_DIR (.sluiceway); DATABASE_URL for a PostgreSQL of your own
 	@$(BIN)/sluiceway demo --port $(PORT) --data-dir $(DATA_DIR)
 
-test: setup ## Run every test, the checks below among them (ARGS="-k name" narrows it)
+test: setup app ## Run every test, the checks below among them (ARGS="-k name" narrows it)
 	@$(BIN)/pytest -n $(JOBS) $(ARGS)
 
 # Other requests each time; the same ones again with the SEED that it prints first.
@@ -64,7 +68,7 @@ types: setup ## Mypy and basedpyright, both strict
 contracts: setup ## Who may import whom
 	@$(BIN)/lint-imports
 
-check: lint types contracts ## All of it, cheapest first
+check: lint types contracts app ## All of it, cheapest first
 	@$(BIN)/pytest -n $(JOBS) -m 'not slow and not quality' $(ARGS)
 
 bench: setup ## The benchmarks, in full: over an hour (ARGS="--only hot,reads --seconds 60 --repeat 3")
@@ -73,13 +77,14 @@ bench: setup ## The benchmarks, in full: over an hour (ARGS="--only hot,reads --
 bench-quick: setup ## The benchmarks, a minute's worth: fails on errors and a dirty audit, never on times
 	@$(BIN)/python -m bench --quick $(ARGS)
 
-fmt: setup ## Format, and fix what ruff can fix
+fmt: setup app ## Format, and fix what ruff and biome can fix
 	@$(BIN)/ruff check --fix --exit-zero
 	@$(BIN)/ruff format
+	@$(PYTHON) frontend/build.py npm run fmt
 
 lock: $(UV) ## Renew uv.lock after a change of dependencies
 	@$(SYNC) lock --python $(PYTHON)
 
 clean: ## Remove what these targets made, except the data in DATA_DIR
-	@rm -rf .venv .bootstrap .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis build dist
+	@rm -rf .venv .bootstrap .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis build dist frontend/node_modules src/sluiceway/web/static
 	@find src tests bench -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,45 @@
+/** Who is signed in, where, and what time it is there. */
+import { QueryClient, useQuery } from "@tanstack/react-query";
+import { api, ask, Refused } from "./client";
+
+export const queries = new QueryClient({
+  defaultOptions: {
+    queries: {
+      staleTime: 5_000,
+      retry: (count, error) => count < 2 && error instanceof Refused && (error.status === 0 || error.status >= 500),
+    },
+  },
+});
+
+const readSession = async () => (await ask(api.GET("/app/session"))).data;
+export type Session = Awaited<ReturnType<typeof readSession>>;
+export const SESSION = ["session"];
+
+export function useSession() {
+  return useQuery({ queryKey: SESSION, queryFn: readSession, staleTime: 60_000 });
+}
+
+/** Take a session over that an answer brought along. */
+export function keepSession(session: Session): void {
+  queries.setQueryData(SESSION, session);
+}
+
+/** Forget what was seen of an organization, and ask again who is there. */
+export function forgetAll(): void {
+  queries.removeQueries({ predicate: (query) => query.queryKey[0] !== SESSION[0] });
+  void queries.invalidateQueries({ queryKey: SESSION });
+}
+
+/** The organization that this page is about. Only below the signed-in part of the app. */
+export function useOrganization(): NonNullable<Session["organization"]> {
+  const organization = useSession().data?.organization;
+  if (!organization) throw new Error("No organization here");
+  return organization;
+}
+
+/** Who is signed in. Only below the signed-in part of the app. */
+export function usePerson(): NonNullable<Session["person"]> {
+  const person = useSession().data?.person;
+  if (!person) throw new Error("Nobody is signed in here");
+  return person;
+}

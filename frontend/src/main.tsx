@@ -1,0 +1,21 @@
+import { QueryClientProvider } from "@tanstack/react-query";
+import { StrictMode } from "react";
+import { createRoot } from "react-dom/client";
+import { RouterProvider } from "react-router";
+import { whenAsked } from "@/api/client";
+import { queries, SESSION } from "@/api/session";
+import { router } from "./routes";
+import "./base.css";
+
+whenAsked({ onSignedOut: () => void queries.invalidateQueries({ queryKey: SESSION }) });
+
+const root = document.getElementById("app");
+if (root) {
+  createRoot(root).render(
+    <StrictMode>
+      <QueryClientProvider client={queries}>
+        <RouterProvider router={router} />
+      </QueryClientProvider>
+    </StrictMode>,
+  );
+}

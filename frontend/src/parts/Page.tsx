@@ -1,0 +1,67 @@
+/** A page's frame: its title, what can be done, and where the eye and the screen reader begin. */
+import { type ReactNode, useEffect, useRef } from "react";
+import { useLocation } from "react-router";
+import styles from "./parts.module.css";
+
+type PageProps = { title: string; intro?: ReactNode; actions?: ReactNode; narrow?: boolean; children: ReactNode };
+
+export function Page({ title, intro, actions, narrow, children }: PageProps) {
+  const heading = useRef<HTMLHeadingElement>(null);
+  const { pathname, key } = useLocation();
+  useEffect(() => {
+    document.title = `${title} · Sluiceway`;
+  }, [title]);
+  // After going to another page the reading starts at its title, not at the link that was pressed.
+  // biome-ignore lint/correctness/useExhaustiveDependencies: it is the path that tells pages apart.
+  useEffect(() => {
+    if (key !== "default") heading.current?.focus({ preventScroll: true });
+  }, [pathname]);
+  return (
+    <div className={narrow ? `${styles.page} ${styles.narrow}` : styles.page}>
+      <header className={styles.head}>
+        <div className="stack tight">
+          <h1 ref={heading} tabIndex={-1}>
+            {title}
+          </h1>
+          {intro && <p className="soft">{intro}</p>}
+        </div>
+        {actions && <div className="row">{actions}</div>}
+      </header>
+      {children}
+    </div>
+  );
+}
+
+type CardProps = { title?: ReactNode; actions?: ReactNode; children: ReactNode; flush?: boolean };
+
+/** A part of a page with a heading of its own. `flush` lets a table reach its edges. */
+export function Card({ title, actions, children, flush }: CardProps) {
+  return (
+    <section className={flush ? `card ${styles.flush}` : "card"}>
+      {(title || actions) && (
+        <div className={`row spread ${styles.cardHead}`}>
+          {title && <h2>{title}</h2>}
+          {actions && <div className="row">{actions}</div>}
+        </div>
+      )}
+      {children}
+    </section>
+  );
+}
+
+/** Names and what they are, side by side. */
+export function Facts({ facts }: { facts: readonly (readonly [string, ReactNode] | null | false | undefined)[] }) {
+  return (
+    <dl className={styles.facts}>
+      {facts.map(
+        (fact) =>
+          fact && (
+            <div key={fact[0]}>
+              <dt>{fact[0]}</dt>
+              <dd>{fact[1]}</dd>
+            </div>
+          ),
+      )}
+    </dl>
+  );
+}

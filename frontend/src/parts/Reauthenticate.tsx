@@ -1,0 +1,64 @@
+/** Asks a person to show once more who they are, before what only they may do; then the request goes on. */
+import { useMutation } from "@tanstack/react-query";
+import { useEffect, useRef, useState } from "react";
+import { api, ask, type Refused, whenAsked } from "@/api/client";
+import { queries, SESSION } from "@/api/session";
+import { Dialog } from "./Dialog";
+import { ErrorSummary, TextField } from "./Fields";
+
+export function Reauthenticate() {
+  const [isOpen, setOpen] = useState(false);
+  const [password, setPassword] = useState("");
+  const answer = useRef<((isDone: boolean) => void) | undefined>(undefined);
+  useEffect(() => {
+    whenAsked({
+      reauthenticate: () =>
+        new Promise((resolve) => {
+          answer.current?.(false);
+          answer.current = resolve;
+          setOpen(true);
+        }),
+    });
+  }, []);
+  function close(isDone: boolean) {
+    answer.current?.(isDone);
+    answer.current = undefined;
+    setPassword("");
+    setOpen(false);
+    show.reset();
+  }
+  const show = useMutation<unknown, Refused>({
+    mutationFn: () => ask(api.POST("/app/reauthenticate", { body: { password } })),
+    onSuccess: () => {
+      void queries.invalidateQueries({ queryKey: SESSION });
+      close(true);
+    },
+  });
+  return (
+    <Dialog title="Is it you?" isOpen={isOpen} onClose={() => close(false)}>
+      <form
+        className="stack"
+        onSubmit={(event) => {
+          event.preventDefault();
+          show.mutate();
+        }}
+      >
+        <p className="soft">This needs your password, given in the last five minutes.</p>
+        <ErrorSummary error={show.error} />
+        <TextField
+          label="Password"
+          type="password"
+          autoComplete="current-password"
+          required
+          value={password}
+          onValue={setPassword}
+        />
+        <div className="row end">
+          <button type="submit" className="button primary" disabled={show.isPending}>
+            Continue
+          </button>
+        </div>
+      </form>
+    </Dialog>
+  );
+}

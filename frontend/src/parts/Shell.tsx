@@ -1,0 +1,173 @@
+/** What is around every page of a signed-in person: where to go, where one is, and whether it is real money. */
+import { useMutation } from "@tanstack/react-query";
+import { Suspense, useState } from "react";
+import { NavLink, Outlet, useLocation } from "react-router";
+import { api, ask } from "@/api/client";
+import { useLive } from "@/api/live";
+import { forgetAll, useOrganization, usePerson } from "@/api/session";
+import { Dialog } from "./Dialog";
+import { Icon, type IconName } from "./icons";
+import { Loading } from "./Loaded";
+import { keep, usePreference } from "./preferences";
+import { Says } from "./Says";
+import { Keys } from "./Shortcuts";
+import styles from "./shell.module.css";
+import { When } from "./When";
+
+type Place = readonly [to: string, word: string, icon: IconName];
+const FIRST: readonly Place[] = [
+  ["/", "Overview", "overview"],
+  ["/map", "Map", "map"],
+  ["/accounts", "Accounts", "accounts"],
+  ["/rules", "Rules", "rules"],
+];
+const MOVING: readonly Place[] = [
+  ["/runs", "Runs", "runs"],
+  ["/transfers", "Transfers", "transfers"],
+  ["/approvals", "Approvals", "approvals"],
+];
+const TRYING: readonly Place[] = [
+  ["/simulate", "Simulate", "simulate"],
+  ["/recipes", "Recipes", "recipes"],
+];
+const RUNNING: readonly Place[] = [
+  ["/developers", "Developers", "developers"],
+  ["/settings", "Settings", "settings"],
+];
+
+function Places({ places, onGo }: { places: readonly Place[]; onGo?: () => void }) {
+  return (
+    <ul className={styles.places}>
+      {places.map(([to, word, icon]) => (
+        <li key={to}>
+          <NavLink to={to} end={to === "/"} {...(onGo ? { onClick: onGo } : {})}>
+            <Icon name={icon} />
+            {word}
+          </NavLink>
+        </li>
+      ))}
+    </ul>
+  );
+}
+
+/** Everything that can be gone to, and what this browser shows; `onGo` closes the dialog it is in. */
+function Everything({ onGo }: { onGo?: () => void }) {
+  const { isSandbox } = useOrganization();
+  const trying: readonly Place[] = isSandbox ? [...TRYING, ["/sandbox", "Sandbox", "sandbox"]] : TRYING;
+  return (
+    <>
+      <nav aria-label="Main" className={styles.nav}>
+        {[FIRST, MOVING, trying, RUNNING].map((places) => (
+          <Places key={places[0]?.[0]} places={places} {...(onGo ? { onGo } : {})} />
+        ))}
+      </nav>
+      <You />
+    </>
+  );
+}
+
+function You() {
+  const person = usePerson();
+  const theme = usePreference("theme");
+  const isPrivate = usePreference("private") === "yes";
+  const leave = useMutation({ mutationFn: () => ask(api.POST("/app/sign-out")), onSuccess: forgetAll });
+  return (
+    <div className={styles.you}>
+      <div className="row">
+        <select aria-label="Colours" value={theme} onChange={(event) => keep("theme", event.target.value)}>
+          <option value="">Colours: system</option>
+          <option value="light">Light</option>
+          <option value="dark">Dark</option>
+        </select>
+        <button
+          type="button"
+          className="button quiet"
+          aria-pressed={isPrivate}
+          onClick={() => keep("private", isPrivate ? "" : "yes")}
+        >
+          <Icon name="eye" /> {isPrivate ? "Show amounts" : "Hide amounts"}
+        </button>
+      </div>
+      <div className="row spread">
+        <span className="small">
+          {person.email}
+          <span className="soft"> · {person.role.toLowerCase()}</span>
+        </span>
+        <button type="button" className="button quiet" disabled={leave.isPending} onClick={() => leave.mutate()}>
+          Sign out
+        </button>
+      </div>
+    </div>
+  );
+}
+
+/** What must be known on every page: play money, a pause, a connection that is gone. */
+function Banners({ isLive }: { isLive: boolean }) {
+  const { isSandbox, pausedAt, now } = useOrganization();
+  return (
+    <>
+      {isSandbox && (
+        <p className={styles.sandbox}>
+          <strong>Sandbox</strong> Play money. Its clock says <When at={now} exact />
+        </p>
+      )}
+      {pausedAt && (
+        <p className={styles.paused}>
+          <Icon name="pause" />
+          <span>
+            <strong>Everything is paused</strong> since <When at={pausedAt} />. No rule moves money until it is resumed.
+          </span>
+          <NavLink to="/settings">Settings</NavLink>
+        </p>
+      )}
+      {!isLive && (
+        <p className={styles.paused}>
+          <Icon name="warning" />
+          <span>
+            <strong>Not live.</strong> The connection to the server is gone; what you see may be out of date.
+          </span>
+        </p>
+      )}
+    </>
+  );
+}
+
+export function Shell() {
+  const { name, isSandbox } = useOrganization();
+  const [isOpen, setOpen] = useState(false);
+  const isLive = useLive();
+  const { pathname } = useLocation();
+  return (
+    <div className={styles.shell} data-sandbox={isSandbox || undefined}>
+      <a className={styles.skip} href="#content">
+        Skip to content
+      </a>
+      <header className={styles.side}>
+        <div className={styles.brand}>
+          <strong>{name}</strong>
+          <span className="soft small">{isSandbox ? "Sandbox" : "Live"}</span>
+        </div>
+        <div className={styles.wide}>
+          <Everything />
+        </div>
+        <button type="button" className={`button quiet ${styles.opener}`} onClick={() => setOpen(true)}>
+          <Icon name="menu" /> Menu
+        </button>
+      </header>
+      <main id="content" className={styles.main} tabIndex={-1}>
+        <Banners isLive={isLive} />
+        <Suspense fallback={<Loading />} key={pathname.split("/")[1]}>
+          <Outlet />
+        </Suspense>
+      </main>
+      <nav className={styles.bottom} aria-label="Most used">
+        <Places places={[...FIRST, ["/runs", "Runs", "runs"]]} />
+      </nav>
+      <Dialog title={name} isOpen={isOpen} onClose={() => setOpen(false)}>
+        <Everything onGo={() => setOpen(false)} />
+      </Dialog>
+      <Keys />
+      <Says />
+    </div>
+  );
+}

@@ -1,0 +1,100 @@
+/** Amounts over time: a picture with its sentence, and the same numbers as a table. */
+import { useEffect, useRef } from "react";
+import uPlot from "uplot";
+import "uplot/dist/uPlot.min.css";
+import { moneyText } from "./Money";
+import styles from "./parts.module.css";
+import { usePreference } from "./preferences";
+import { Table } from "./Table";
+import { exactly, ZONE } from "./When";
+
+export type Line = { label: string; cents: readonly (number | null)[] };
+type Props = {
+  /** What the picture says, for those who do not see it. */
+  summary: string;
+  currency: string;
+  times: readonly string[];
+  lines: readonly Line[];
+  height?: number;
+};
+
+const COLOURS = ["--accent", "--sandbox", "--warn", "--good"];
+const DASHES = [[], [6, 4], [2, 3], [10, 3, 2, 3]];
+
+/** A colour as the canvas needs it: custom properties name two, and the element knows which one holds. */
+function colour(of: HTMLElement, name: string): string {
+  const probe = of.appendChild(document.createElement("i"));
+  probe.style.color = `var(${name})`;
+  const found = getComputedStyle(probe).color;
+  probe.remove();
+  return found;
+}
+
+function options(box: HTMLElement, { currency, lines, height = 220 }: Props): uPlot.Options {
+  const soft = colour(box, "--soft");
+  const grid = { stroke: colour(box, "--line"), width: 1 };
+  const axis = { stroke: soft, grid, ticks: grid, font: "12px system-ui, sans-serif" };
+  return {
+    width: box.clientWidth,
+    height,
+    tzDate: (seconds) => uPlot.tzDate(new Date(seconds * 1000), ZONE),
+    legend: { show: lines.length > 1 },
+    cursor: { y: false },
+    axes: [axis, { ...axis, size: 84, values: (_, splits) => splits.map((cents) => moneyText(cents, currency)) }],
+    series: [
+      {},
+      ...lines.map((line, index) => ({
+        label: line.label,
+        stroke: colour(box, COLOURS[index % COLOURS.length] ?? "--accent"),
+        dash: DASHES[index % DASHES.length] ?? [],
+        width: 2,
+        points: { show: false },
+        ...(uPlot.paths.stepped ? { paths: uPlot.paths.stepped({ align: 1 }) } : {}),
+        value: (_: uPlot, cents: number | null) => (cents === null ? "–" : moneyText(cents, currency)),
+      })),
+    ],
+  };
+}
+
+export function TimeChart(props: Props) {
+  const { summary, currency, times, lines } = props;
+  const box = useRef<HTMLDivElement>(null);
+  const theme = usePreference("theme");
+  // biome-ignore lint/correctness/useExhaustiveDependencies: another theme means other colours on the canvas.
+  useEffect(() => {
+    const element = box.current;
+    if (!element) return;
+    const seconds = times.map((at) => Date.parse(at) / 1000);
+    const plot = new uPlot(options(element, props), [seconds, ...lines.map((line) => [...line.cents])], element);
+    const observer = new ResizeObserver(() => plot.setSize({ width: element.clientWidth, height: plot.height }));
+    observer.observe(element);
+    return () => {
+      observer.disconnect();
+      plot.destroy();
+    };
+  }, [times, lines, currency, theme]);
+  return (
+    <figure className={styles.chart}>
+      <div className="private" ref={box} role="img" aria-label={summary} />
+      <details>
+        <summary>As a table</summary>
+        <Table
+          caption={summary}
+          rows={times.map((at, index) => ({ at, index }))}
+          rowKey={(row) => `${row.at}/${row.index}`}
+          columns={[
+            { title: "When", isName: true, cell: (row) => exactly(row.at) },
+            ...lines.map((line) => ({
+              title: line.label,
+              align: "end" as const,
+              cell: (row: { index: number }) => {
+                const cents = line.cents[row.index];
+                return <span className="money">{typeof cents === "number" ? moneyText(cents, currency) : "–"}</span>;
+              },
+            })),
+          ]}
+        />
+      </details>
+    </figure>
+  );
+}

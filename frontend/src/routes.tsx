@@ -1,0 +1,90 @@
+/** Which page is where. Each group of screens is loaded when it is first gone to. */
+import { type ComponentType, lazy, type ReactNode, Suspense } from "react";
+import { createBrowserRouter, Navigate, Outlet, type RouteObject, useLocation } from "react-router";
+import { BASE } from "@/api/client";
+import { useSession } from "@/api/session";
+import { Loaded, Loading } from "@/parts/Loaded";
+import { Reauthenticate } from "@/parts/Reauthenticate";
+import { Shell } from "@/parts/Shell";
+
+const NotFound = lazy(() => import("@/screens/NotFound"));
+const SignIn = lazy(() => import("@/screens/session/SignIn"));
+const Setup = lazy(() => import("@/screens/session/Setup"));
+
+/** The screens of signed-in people: each is the default export of its file, and is loaded when it is first gone to. */
+const SCREENS: RouteObject[] = [
+  // Seeing: overview, map, accounts.
+  // Ruling: rules, editor, review, recipes.
+  // Moving: runs, transfers, approvals, simulate.
+  // Running: developers, sandbox, settings.
+];
+
+export function screen(path: string, load: () => Promise<{ default: ComponentType }>): RouteObject {
+  const Screen = lazy(load);
+  return { path, element: <Screen /> };
+}
+
+const DOORS = { setup_required: "/setup", signed_out: "/sign-in", second_factor_required: "/sign-in" } as const;
+
+/** Let through who is signed in, and everybody else to the door; back to where they wanted to go. */
+function SignedIn() {
+  const { pathname, search } = useLocation();
+  return (
+    <Loaded query={useSession()}>
+      {({ state }) =>
+        state === "signed_in" ? (
+          <>
+            <Shell />
+            <Reauthenticate />
+          </>
+        ) : (
+          <Navigate to={DOORS[state]} replace state={{ next: pathname + search }} />
+        )
+      }
+    </Loaded>
+  );
+}
+
+function AtTheDoor({ at, children }: { at: string; children: ReactNode }) {
+  const next = (useLocation().state as { next?: string } | null)?.next ?? "/";
+  return (
+    <Loaded query={useSession()}>
+      {({ state }) => {
+        if (state === "signed_in") return <Navigate to={next} replace />;
+        return DOORS[state] === at ? children : <Navigate to={DOORS[state]} replace state={{ next }} />;
+      }}
+    </Loaded>
+  );
+}
+
+export const router = createBrowserRouter(
+  [
+    {
+      element: (
+        <Suspense fallback={<Loading />}>
+          <Outlet />
+        </Suspense>
+      ),
+      children: [
+        {
+          path: "/sign-in",
+          element: (
+            <AtTheDoor at="/sign-in">
+              <SignIn />
+            </AtTheDoor>
+          ),
+        },
+        {
+          path: "/setup",
+          element: (
+            <AtTheDoor at="/setup">
+              <Setup />
+            </AtTheDoor>
+          ),
+        },
+        { element: <SignedIn />, children: [...SCREENS, { path: "*", element: <NotFound /> }] },
+      ],
+    },
+  ],
+  { basename: BASE || "/" },
+);
