@@ -12,7 +12,7 @@ import { keep, usePreference } from "./preferences";
 import { Says } from "./Says";
 import { Keys } from "./Shortcuts";
 import styles from "./shell.module.css";
-import { When } from "./When";
+import { exactly, When } from "./When";
 
 type Place = readonly [to: string, word: string, icon: IconName];
 const FIRST: readonly Place[] = [
@@ -108,7 +108,7 @@ function Banners({ isLive }: { isLive: boolean }) {
     <>
       {isSandbox && (
         <p className={styles.sandbox}>
-          <strong>Sandbox</strong> Play money. Its clock says <When at={now} exact />
+          <strong>Sandbox</strong> Play money. Its clock says {exactly(now)}.
         </p>
       )}
       {pausedAt && (
@@ -145,7 +145,7 @@ export function Shell() {
       <header className={styles.side}>
         <div className={styles.brand}>
           <strong>{name}</strong>
-          <span className="soft small">{isSandbox ? "Sandbox" : "Live"}</span>
+          <span className={isSandbox ? styles.play : "soft small"}>{isSandbox ? "Sandbox" : "Live"}</span>
         </div>
         <div className={styles.wide}>
           <Everything />
