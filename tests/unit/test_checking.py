@@ -100,7 +100,7 @@ def test_what_is_wrong_is_found_where_it_is(rule: dict[str, Any], code: str, pat
         rule_of(move()),
         rule_of(share(60), share(40, destination="spare")),
         rule_of(share(60), share(60, destination="spare", group_index=1)),
-        rule_of(limited(1), limited(1)),
+        rule_of(limited(9_999), limited(9_999)),
         rule_of(pay("TOTAL_AMOUNT_DUE", destination="card")),
         rule_of(move(destination="fund")),
         rule_of(move(source="pod of card", destination="savings")),
@@ -118,7 +118,7 @@ def test_nothing_is_found_where_nothing_is_wrong(rule: dict[str, Any]) -> None:
     ("rule", "code"),
     [
         (rule_of(move(), approval_above_in_cents=1_000), "approval_never_needed"),
-        (rule_of(move(), limited(500), share(5), approval_above_in_cents=1_000), "approval_never_needed"),
+        (rule_of(share(5), limited(500), approval_above_in_cents=1_000), "approval_never_needed"),
         (rule_of(pay("ROUND_DOWN", amount_in_cents=1_001), approval_above_in_cents=1_000), "approval_never_needed"),
         (
             rule_of(

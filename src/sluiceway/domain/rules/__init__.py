@@ -2,13 +2,19 @@
 
 `plan(rule_id, rule, event, snapshot)` is deterministic, conserves every cent and never spends more than the snapshot
 holds. `read_rule` and `write_rule` translate the canonical written form; `fingerprint` is what a person signs,
-`describe` is what that person reads, and `explain_trace` tells why a run did what it did.
+`outline` and `sentence` are what that person reads (`describe` the same on a terminal), and `explain_trace` tells why a
+run did what it did. `VOCABULARY` is what an editor offers, `read_draft` and `stand` what it shows meanwhile.
 """
 
-from sluiceway.domain.rules.checking import Finding, Severity, check
+from sluiceway.domain.rules.ceilings import ceilings_in_words
+from sluiceway.domain.rules.checking import check
 from sluiceway.domain.rules.conditions import local_date
+from sluiceway.domain.rules.diffing import Change, ChangeKind, diff
+from sluiceway.domain.rules.drafts import Draft, Standing, State, read_draft, stand
 from sluiceway.domain.rules.fields import Fields, is_storable, refuse, whole
+from sluiceway.domain.rules.findings import Finding, Severity
 from sluiceway.domain.rules.loading import Needs, needs
+from sluiceway.domain.rules.lookalikes import Oddity, OddityKind, oddities
 from sluiceway.domain.rules.model import (
     Action,
     AllOf,
@@ -46,6 +52,7 @@ from sluiceway.domain.rules.model import (
     TriggerType,
 )
 from sluiceway.domain.rules.notation import canonical, fingerprint, read_rule, write_rule
+from sluiceway.domain.rules.outline import Line, LineKind, outline, sentence
 from sluiceway.domain.rules.planning import period_start, plan
 from sluiceway.domain.rules.plans import (
     DEFAULT_MINIMUM,
@@ -58,12 +65,16 @@ from sluiceway.domain.rules.plans import (
     PlannedTransfer,
     Snapshot,
 )
+from sluiceway.domain.rules.recipes import RECIPES, Recipe, recipe
 from sluiceway.domain.rules.telling import explain_trace
 from sluiceway.domain.rules.trace import ActionResult, ActionTrace, Cut, NodeTrace, StepTrace, Trace, Why
+from sluiceway.domain.rules.vocabulary import VOCABULARY, FieldKind, Form, Role, Vocabulary, roles_of
 from sluiceway.domain.rules.words import describe, format_money, schedule_in_words, visible
 
 __all__ = [
     "DEFAULT_MINIMUM",
+    "RECIPES",
+    "VOCABULARY",
     "AchRoom",
     "Action",
     "ActionResult",
@@ -74,22 +85,31 @@ __all__ = [
     "Cap",
     "CapKey",
     "CapPeriod",
+    "Change",
+    "ChangeKind",
     "Comparison",
     "Condition",
     "Cut",
     "Debt",
+    "Draft",
     "ErrorCode",
     "Event",
     "Fact",
+    "FieldKind",
     "Fields",
     "Finding",
     "FixedAmount",
+    "Form",
     "LastStatementBalance",
     "Level",
+    "Line",
+    "LineKind",
     "Manual",
     "Needs",
     "NextPaymentMinimum",
     "NodeTrace",
+    "Oddity",
+    "OddityKind",
     "OnFunds",
     "Operator",
     "PayDown",
@@ -99,13 +119,17 @@ __all__ = [
     "PercentageTarget",
     "Plan",
     "PlannedTransfer",
+    "Recipe",
     "Remote",
     "RemoteAmount",
+    "Role",
     "RoundDown",
     "Rule",
     "Scheduled",
     "Severity",
     "Snapshot",
+    "Standing",
+    "State",
     "Step",
     "StepTrace",
     "Strategy",
@@ -116,21 +140,31 @@ __all__ = [
     "Trace",
     "Trigger",
     "TriggerType",
+    "Vocabulary",
     "Why",
     "canonical",
+    "ceilings_in_words",
     "check",
     "describe",
+    "diff",
     "explain_trace",
     "fingerprint",
     "format_money",
     "is_storable",
     "local_date",
     "needs",
+    "oddities",
+    "outline",
     "period_start",
     "plan",
+    "read_draft",
     "read_rule",
+    "recipe",
     "refuse",
+    "roles_of",
     "schedule_in_words",
+    "sentence",
+    "stand",
     "visible",
     "whole",
     "write_rule",

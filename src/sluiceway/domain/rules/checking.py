@@ -3,29 +3,25 @@
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
-from enum import StrEnum
-from typing import NamedTuple
 
 from sluiceway.domain.ids import AccountId
 from sluiceway.domain.ledger import Account
 from sluiceway.domain.money import WHOLE
-from sluiceway.domain.rules.loading import leaves, needs
+from sluiceway.domain.rules.ceilings import at_most
+from sluiceway.domain.rules.consequences import consequences
+from sluiceway.domain.rules.findings import Finding, error, warning
+from sluiceway.domain.rules.loading import leaves_with_paths, needs
 from sluiceway.domain.rules.model import (
     ACCOUNT_FACTS,
     Action,
-    Cap,
     Comparison,
     Fact,
-    FixedAmount,
     LastStatementBalance,
     NextPaymentMinimum,
-    OnFunds,
     PayDown,
     Percentage,
     PercentageOfLiability,
     PercentageTarget,
-    RemoteAmount,
-    RoundDown,
     Rule,
     Scheduled,
     TopUpToLevel,
@@ -35,22 +31,6 @@ from sluiceway.domain.rules.model import (
 from sluiceway.domain.schedule import ScheduleType, next_fire
 
 LONGEST_WAIT_YEARS = 100
-
-
-class Severity(StrEnum):
-    """An error keeps the rule from being saved; a warning is shown to the person who reviews it."""
-
-    ERROR = "error"
-    WARNING = "warning"
-
-
-class Finding(NamedTuple):
-    """One thing found: a stable code, where (a path), and a sentence for people."""
-
-    severity: Severity
-    code: str
-    path: str
-    message: str
 
 
 def check(
@@ -70,25 +50,17 @@ def check(
     for index, step in enumerate(rule.steps):
         path = f"steps/{index}"
         if index > 0 and rule.steps[index - 1].condition is None:
-            found.append(_error("unreachable_step", path, "never runs: the step before it always matches"))
+            found.append(error("unreachable_step", path, "never runs: the step before it always matches"))
         if not step.actions:
-            found.append(_error("empty_step", path, "has no action"))
-        for leaf_path, leaf in _leaves_with_paths(rule, index):
+            found.append(error("empty_step", path, "has no action"))
+        for leaf_path, leaf in leaves_with_paths(step.condition, f"{path}/conditions"):
             found += _comparison(rule, leaf, leaf_path, accounts)
         for action_index, action in enumerate(step.actions):
             found += _action(rule, action, f"{path}/actions/{action_index}", accounts)
         found += _groups(rule, index)
     found += _settings(rule, accounts)
-    found += _cycles(rule, others or ())
+    found += consequences(rule, accounts, list(others or ()), now)
     return found
-
-
-def _error(code: str, path: str, message: str) -> Finding:
-    return Finding(Severity.ERROR, code, path, message)
-
-
-def _warning(code: str, path: str, message: str) -> Finding:
-    return Finding(Severity.WARNING, code, path, message)
 
 
 def _known(account_id: AccountId | None, path: str, accounts: Mapping[AccountId, Account]) -> Iterator[Finding]:
@@ -96,9 +68,9 @@ def _known(account_id: AccountId | None, path: str, accounts: Mapping[AccountId,
         return
     account = accounts.get(account_id)
     if account is None:
-        yield _error("unknown_account", path, f"no account with id '{account_id}'")
+        yield error("unknown_account", path, f"no account with id '{account_id}'")
     elif account.is_deleted:
-        yield _error("deleted_account", path, f"the account '{account_id}' is deleted")
+        yield error("deleted_account", path, f"the account '{account_id}' is deleted")
 
 
 def _trigger(rule: Rule, accounts: Mapping[AccountId, Account]) -> Iterator[Finding]:
@@ -111,46 +83,25 @@ def _start(rule: Rule, now: datetime) -> Iterator[Finding]:
     schedule = rule.trigger.schedule
     if schedule.type is ScheduleType.ONE_TIME and next_fire(schedule, now) is None:
         # Also when it is now: a schedule that is enabled fires after that.
-        yield _error("start_is_past", "trigger", "the start lies in the past: it would never run")
+        yield error("start_is_past", "trigger", "the start lies in the past: it would never run")
     today, start = now.astimezone(UTC), schedule.start
     if (start.year - LONGEST_WAIT_YEARS, start.month, start.day) > (today.year, today.month, today.day):
-        yield _error("start_too_far", "trigger", f"the start lies more than {LONGEST_WAIT_YEARS} years ahead")
+        yield error("start_too_far", "trigger", f"the start lies more than {LONGEST_WAIT_YEARS} years ahead")
 
 
 def _settings(rule: Rule, accounts: Mapping[AccountId, Account]) -> Iterator[Finding]:
     """Warn about a protection that protects from nothing."""
     most = [
-        _at_most(action, group.cap) for step in rule.steps for group in step.groups for _, action, _ in group.actions
+        at_most(action, group.cap) for step in rule.steps for group in step.groups for _, action, _ in group.actions
     ]
     if rule.approval_above is not None and all(each is not None and each <= rule.approval_above for each in most):
-        yield _warning("approval_never_needed", "approval_above_in_cents", "no transfer of this rule can be so large")
+        yield warning("approval_never_needed", "approval_above_in_cents", "no transfer of this rule can be so large")
     if rule.max_balance_age is not None:
         named = [accounts[account_id] for account_id in needs(rule).accounts if account_id in accounts]
         if all(account.is_kept for account in named):
-            yield _warning(
+            yield warning(
                 "no_reported_balance", "max_balance_age_in_minutes", "no account of this rule is reported by a bank"
             )
-
-
-def _at_most(action: Action, cap: Cap | None) -> int | None:
-    """Tell the most that an action can ever move at once; None where that depends on balances."""
-    match action.amount:
-        case FixedAmount(amount):
-            own: int | None = amount
-        case RoundDown(multiple):
-            own = multiple - 1
-        case RemoteAmount(ceiling=ceiling):
-            own = ceiling
-        case PayDown(budget=FixedAmount(amount)):
-            own = amount
-        case _:
-            own = None
-    return own if cap is None else cap.amount if own is None else min(own, cap.amount)
-
-
-def _leaves_with_paths(rule: Rule, index: int) -> Iterator[tuple[str, Comparison]]:
-    for leaf in leaves(rule.steps[index].condition):
-        yield f"steps/{index}/conditions", leaf
 
 
 def _comparison(rule: Rule, leaf: Comparison, path: str, accounts: Mapping[AccountId, Account]) -> Iterator[Finding]:
@@ -162,29 +113,29 @@ def _comparison(rule: Rule, leaf: Comparison, path: str, accounts: Mapping[Accou
         (right, leaf.right_account_id or leaf.account_id),
     ):
         if fact in ACCOUNT_FACTS and account_id is None and rule.account_id is None:
-            yield _error("account_required", path, f"{fact} needs params.account_id: the trigger names no account")
+            yield error("account_required", path, f"{fact} needs params.account_id: the trigger names no account")
 
 
 def _action(rule: Rule, action: Action, path: str, accounts: Mapping[AccountId, Account]) -> Iterator[Finding]:
     yield from _known(action.source, f"{path}/source", accounts)
     yield from _known(action.destination, f"{path}/destination", accounts)
     if action.source == action.destination:
-        yield _error("same_account", path, "the source and the destination are the same account")
+        yield error("same_account", path, "the source and the destination are the same account")
     source = accounts.get(action.source)
     if source is not None and not source.can_be_source:
-        yield _error("cannot_be_source", f"{path}/source", "money cannot be taken from an account of this type")
+        yield error("cannot_be_source", f"{path}/source", "money cannot be taken from an account of this type")
     yield from _amount(action, path, accounts)
     for destination in destinations_of(action):
         account = accounts.get(destination)
         if account is not None and not account.can_be_destination:
-            yield _error("cannot_be_destination", f"{path}/destination", "money cannot be sent to this account")
+            yield error("cannot_be_destination", f"{path}/destination", "money cannot be sent to this account")
         if source is not None and source.linked_account_id == destination:
-            yield _error("already_there", path, "the source is the pod in which payments to this liability wait")
+            yield error("already_there", path, "the source is the pod in which payments to this liability wait")
         if source is not None and account is not None and source.currency != account.currency:
-            yield _error("currencies_differ", path, "the source and the destination have different currencies")
+            yield error("currencies_differ", path, "the source and the destination have different currencies")
     figure = accounts.get(_figure_of(rule, action) or action.source)
     if source is not None and figure is not None and source.currency != figure.currency:
-        yield _error("currencies_differ", path, "the amount is taken from a figure in another currency")
+        yield error("currencies_differ", path, "the amount is taken from a figure in another currency")
 
 
 def _figure_of(rule: Rule, action: Action) -> AccountId | None:
@@ -203,7 +154,7 @@ def _amount(action: Action, path: str, accounts: Mapping[AccountId, Account]) ->
         case NextPaymentMinimum() | LastStatementBalance() | TotalAmountDue() | PercentageOfLiability():
             account = None if action.destination is None else accounts.get(action.destination)
             if account is not None and not account.is_liability:
-                yield _error("not_a_liability", f"{path}/destination", "this amount needs a liability as destination")
+                yield error("not_a_liability", f"{path}/destination", "this amount needs a liability as destination")
         case TopUpToLevel(account_id=account_id):
             yield from _known(account_id, path, accounts)
         case PayDown(debts=debts):
@@ -213,9 +164,9 @@ def _amount(action: Action, path: str, accounts: Mapping[AccountId, Account]) ->
                 yield from _known(debt.account_id, where, accounts)
                 account = accounts.get(debt.account_id)
                 if account is not None and not account.is_liability:
-                    yield _error("not_a_liability", where, "only liabilities can be paid down")
+                    yield error("not_a_liability", where, "only liabilities can be paid down")
                 if debt.account_id in seen:
-                    yield _error("repeated_liability", where, "is listed twice")
+                    yield error("repeated_liability", where, "is listed twice")
                 seen.add(debt.account_id)
         case _:
             return
@@ -226,33 +177,10 @@ def _groups(rule: Rule, index: int) -> Iterator[Finding]:
         path = f"steps/{index}/actions/{group.actions[0].at}"
         caps = {placed.action.cap for placed in group.actions if placed.action.cap is not None}
         if len(caps) > 1:
-            yield _error("limits_differ", f"{path}/limit", f"the actions of group {group.number} share one limit")
+            yield error("limits_differ", f"{path}/limit", f"the actions of group {group.number} share one limit")
         totals: dict[tuple[AccountId, PercentageTarget], int] = defaultdict(int)
         for _, action, _ in group.actions:
             if isinstance(action.amount, Percentage):
                 totals[action.source, action.amount.target] += action.amount.percent
         if any(total > WHOLE for total in totals.values()):
-            yield _error("over_100_percent", path, f"the percentages of group {group.number} add up to more than 100")
-
-
-def _cycles(rule: Rule, others: Iterable[Rule]) -> Iterator[Finding]:
-    """Warn when money that this rule moves can come back to its trigger through incoming-funds rules."""
-    if not isinstance(rule.trigger, OnFunds):
-        return
-    flows: dict[AccountId, set[AccountId]] = defaultdict(set)
-    for other in others:
-        if isinstance(other.trigger, OnFunds):
-            flows[other.trigger.account_id] |= _reached(other)
-    waiting, seen = _reached(rule), set[AccountId]()
-    while waiting:
-        account_id = waiting.pop()
-        if account_id == rule.trigger.account_id:
-            yield _warning("cycle", "", "money that this rule moves can come back and start it again")
-            return
-        if account_id not in seen:
-            seen.add(account_id)
-            waiting |= flows[account_id]
-
-
-def _reached(rule: Rule) -> set[AccountId]:
-    return {account_id for step in rule.steps for action in step.actions for account_id in destinations_of(action)}
+            yield error("over_100_percent", path, f"the percentages of group {group.number} add up to more than 100")

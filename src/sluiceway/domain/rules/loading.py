@@ -79,6 +79,19 @@ def leaves(condition: Condition | None) -> Iterator[Comparison]:
                 yield from leaves(child)
 
 
+def leaves_with_paths(condition: Condition | None, path: str) -> Iterator[tuple[str, Comparison]]:
+    """Go through the comparisons of a condition tree that stands at `path`, each with its own path."""
+    match condition:
+        case None:
+            return
+        case Comparison():
+            yield path, condition
+        case AllOf(children) | AnyOf(children):
+            key = "all" if isinstance(condition, AllOf) else "any"
+            for index, child in enumerate(children):
+                yield from leaves_with_paths(child, f"{path}/{key}/{index}")
+
+
 def _nodes(condition: Condition | None) -> int:
     match condition:
         case AllOf(children) | AnyOf(children):

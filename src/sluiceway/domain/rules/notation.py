@@ -46,7 +46,7 @@ def read_rule(value: object) -> m.Rule:
     rule = m.Rule(
         name=fields.text_or_none("name", MAX_NAME),
         description=fields.text_or_none("description", MAX_TEXT),
-        trigger=_read_trigger(fields.raw("trigger"), "trigger"),
+        trigger=read_trigger(fields.raw("trigger"), "trigger"),
         steps=tuple(
             _read_step(step, f"steps/{index}") for index, step in enumerate(fields.rows("steps", 1, MAX_STEPS))
         ),
@@ -91,7 +91,8 @@ def _account_or_none(fields: Fields, key: str) -> AccountId | None:
     return None if fields.raw(key, None) is None else _account(fields, key)
 
 
-def _read_trigger(value: object, path: str) -> m.Trigger:
+def read_trigger(value: object, path: str) -> m.Trigger:
+    """Read what starts a rule."""
     fields = Fields.of(value, path)
     match fields.text("type", MAX_ID):
         case "ON_FUNDS_TRANSFERRED":
@@ -148,9 +149,9 @@ def _read_step(value: object, path: str) -> m.Step:
     fields = Fields.of(value, path)
     tree = fields.raw("conditions", None)
     step = m.Step(
-        condition=None if tree is None else _read_condition(tree, fields.at("conditions"), MAX_DEPTH),
+        condition=None if tree is None else read_condition(tree, fields.at("conditions"), MAX_DEPTH),
         actions=tuple(
-            _read_action(action, join(fields.at("actions"), index))
+            read_action(action, join(fields.at("actions"), index))
             for index, action in enumerate(fields.rows("actions", 1, MAX_ACTIONS))
         ),
     )
@@ -158,7 +159,8 @@ def _read_step(value: object, path: str) -> m.Step:
     return step
 
 
-def _read_condition(value: object, path: str, depth: int) -> m.Condition:
+def read_condition(value: object, path: str, depth: int) -> m.Condition:
+    """Read a condition that nests at most `depth` deep."""
     fields = Fields.of(value, path)
     present = [key for key in ("condition", "all", "any") if key in fields.values]
     if len(present) != 1:
@@ -171,7 +173,7 @@ def _read_condition(value: object, path: str, depth: int) -> m.Condition:
         fields.end()
         return leaf
     children = tuple(
-        _read_condition(child, join(fields.at(key), index), depth - 1)
+        read_condition(child, join(fields.at(key), index), depth - 1)
         for index, child in enumerate(fields.rows(key, 1, MAX_CHILDREN))
     )
     fields.end()
@@ -225,7 +227,8 @@ def _write_comparison(leaf: m.Comparison) -> dict[str, Any]:
     }
 
 
-def _read_action(value: object, path: str) -> m.Action:
+def read_action(value: object, path: str) -> m.Action:
+    """Read one action."""
     fields = Fields.of(value, path)
     kind = fields.text("type", MAX_ID)
     if kind not in AMOUNT_READERS:

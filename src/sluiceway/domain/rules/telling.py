@@ -8,7 +8,7 @@ from sluiceway.domain.rules import model as m
 from sluiceway.domain.rules.trace import ActionResult, ActionTrace, NodeTrace, StepTrace, Trace, Why
 from sluiceway.domain.rules.words import Currencies, Names, Words
 
-_WHY = {
+WHY = {
     Why.NO_TRANSFER_AMOUNT: "no amount came with the event",
     Why.BALANCE_UNKNOWN: "the balance could not be had",
     Why.NO_ACCOUNT: "no account is named",
@@ -90,7 +90,7 @@ def _values(words: Words, leaf: m.Comparison, node: NodeTrace) -> str:
         right = m.Comparison(leaf.value, leaf.operator, leaf.value, leaf.right_account_id or leaf.account_id)
         seen.append(f"the other {words.seen(right, node.right)}")
     if node.why is not None:
-        seen.append(_WHY[Why(node.why)])
+        seen.append(WHY[Why(node.why)])
     return ", ".join(seen)
 
 
@@ -108,11 +108,11 @@ def _outcome(words: Words, action: ActionTrace) -> str:
     said: list[str] = []
     if action.asked is not None:
         said.append(f"asked for {words.money(action.asked, action.source)}")
-    said += [f"limited to {words.money(cut.to, action.source)} by {_WHY[Why(cut.why)]}" for cut in action.cuts]
+    said += [f"limited to {words.money(cut.to, action.source)} by {WHY[Why(cut.why)]}" for cut in action.cuts]
     if action.available is not None:
         said.append(f"{words.money(action.available, action.source)} available")
     why = None if action.why is None else Why(action.why)
-    reason = "" if why is None else f": {_SKIPPED.get(why, _WHY[why])}"
+    reason = "" if why is None else f": {_SKIPPED.get(why, WHY[why])}"
     match ActionResult(action.result):
         case ActionResult.MOVED:
             said.append(f"moved {words.money(action.moved, action.source)}")

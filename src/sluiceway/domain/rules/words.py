@@ -36,7 +36,7 @@ _MONTHS = (
     "January", "February", "March", "April", "May", "June",
     "July", "August", "September", "October", "November", "December",
 )  # fmt: skip
-_OPERATORS = {
+OPERATORS = {
     m.Operator.EQUALS: "is",
     m.Operator.NOT_EQUALS: "is not",
     m.Operator.GREATER_THAN: "is above",
@@ -44,18 +44,18 @@ _OPERATORS = {
     m.Operator.GREATER_THAN_OR_EQUAL: "is at least",
     m.Operator.LESS_THAN_OR_EQUAL: "is at most",
 }
-_LEVELS = {
+LEVELS = {
     m.Level.NEXT_PAYMENT_MINIMUM: "the next minimum payment of",
     m.Level.CURRENT_BALANCE: "the current balance of",
     m.Level.LAST_STATEMENT_BALANCE: "the last statement balance of",
 }
-_PERIODS = {
+PERIODS = {
     m.CapPeriod.PER_TRANSFER: "each time",
     m.CapPeriod.PER_WEEK: "a week",
     m.CapPeriod.PER_MONTH: "a month",
     m.CapPeriod.PER_YEAR: "a year",
 }
-_FIRST_TO = {
+FIRST_TO = {
     m.Strategy.AVALANCHE: "the highest interest rate",
     m.Strategy.SNOWBALL: "the smallest balance",
 }
@@ -99,7 +99,8 @@ def _visible(letter: str) -> str:
     return f"\\u{code:04x}" if code < 1 << 16 else f"\\U{code:08x}"
 
 
-def _quoted(text: str) -> str:
+def quoted(text: str) -> str:
+    """Write text in quotation marks that it cannot end itself."""
     return "“" + visible(text).replace("“", "\\u201c").replace("”", "\\u201d") + "”"
 
 
@@ -112,7 +113,7 @@ def _step(words: "Words", index: int, step: m.Step, *, is_only: bool) -> list[st
         return [f"{head}: {moves[0]}." if head else f"{_capital(moves[0])}."]
     groups = sorted({action.group for action in step.actions})
     numbers = [groups.index(step.actions[at].group) + 1 for at in order]
-    marks = [f"({_group(number)}) " if len(groups) > 1 else "" for number in numbers]
+    marks = [f"({group_in_words(number)}) " if len(groups) > 1 else "" for number in numbers]
     return [f"{head or 'Do this'}:", *(f"- {mark}{move}." for mark, move in zip(marks, moves, strict=True))]
 
 
@@ -123,7 +124,8 @@ def _head(words: "Words", index: int, step: m.Step, *, is_only: bool) -> str:
     return f"If {condition}" if index == 0 else f"Otherwise, if {condition}"
 
 
-def _group(number: int) -> str:
+def group_in_words(number: int) -> str:
+    """Name the n-th group of a step, from 1."""
     return f"group {number}"
 
 
@@ -151,7 +153,7 @@ class Words:
         is_plain = name.strip() == visible(name) != "" and all(
             letter.isalnum() or letter in _PLAIN_MARKS for letter in name
         )
-        shown = name if is_plain else _quoted(name)
+        shown = name if is_plain else quoted(name)
         return shown if self._uses[visible(name)] == 1 else f"{shown} (id {visible(account_id)})"
 
     def money(self, amount: int, account_id: AccountId | None) -> str:
@@ -188,7 +190,7 @@ class Words:
             amounts = dict.fromkeys(self.money(above, source) for source in sources)
             said.append(f"A transfer of more than {' or '.join(amounts)} waits until a person approves it.")
         if age is not None:
-            said.append(f"A balance that a bank reported more than {_duration(age)} ago counts as unknown.")
+            said.append(f"A balance that a bank reported more than {duration(age)} ago counts as unknown.")
         return said
 
     def _for(self, account_id: AccountId | None) -> str:
@@ -202,13 +204,14 @@ class Words:
             case m.Comparison():
                 return self.comparison(condition)
             case m.AllOf(children):
-                return " and ".join(self._inner(child) for child in children)
+                return " and ".join(self.part(child) for child in children)
             case m.AnyOf(children):
-                return " or ".join(self._inner(child) for child in children)
+                return " or ".join(self.part(child) for child in children)
             case _:
                 assert_never(condition)
 
-    def _inner(self, condition: m.Condition) -> str:
+    def part(self, condition: m.Condition) -> str:
+        """Say a condition as a part of something longer: in brackets where it has parts itself."""
         said = self.condition(condition)
         is_one_thing = isinstance(condition, m.Comparison) or len(condition.children) == 1
         return said if is_one_thing else f"({said})"
@@ -220,7 +223,7 @@ class Words:
             right = self.fact(leaf.value, leaf.right_account_id or leaf.account_id)
         else:
             right = self.seen(leaf, leaf.value)
-        return f"{left} {_OPERATORS[leaf.operator]} {right}"
+        return f"{left} {OPERATORS[leaf.operator]} {right}"
 
     def fact(self, fact: m.Fact, account_id: AccountId | None) -> str:
         """Name a fact, of the trigger's account where it names none."""
@@ -257,7 +260,7 @@ class Words:
         if action.up_to:
             extras.append("or what is there if that is less")
         if action.ach_description is not None:
-            extras.append(f"with {_quoted(action.ach_description)} on the bank statement")
+            extras.append(f"with {quoted(action.ach_description)} on the bank statement")
         if action.is_direct_deposit:
             extras.append("as a direct deposit")
         return ", ".join([self.amount(action), *filter(None, extras)])
@@ -271,11 +274,11 @@ class Words:
         cap = next((other.cap for other in together if other.cap is not None), None)
         if cap is None:
             return ""
-        said = f"at most {self.money(cap.amount, action.source)} {_PERIODS[cap.period]}"
+        said = f"at most {self.money(cap.amount, action.source)} {PERIODS[cap.period]}"
         if len(together) == 1:
             return said
         groups = sorted({other.group for other in step.actions})
-        shared = "this step" if len(groups) == 1 else _group(groups.index(action.group) + 1)
+        shared = "this step" if len(groups) == 1 else group_in_words(groups.index(action.group) + 1)
         return f"{said} together with the other moves of {shared}"
 
     def amount(self, action: m.Action) -> str:
@@ -290,7 +293,7 @@ class Words:
             case m.TopUp(cents):
                 return f"fill {to} up to {self.money(cents, action.source)} from {source}"
             case m.TopUpToLevel(level, account_id):
-                return f"fill {to} up to {_LEVELS[level]} {self.account(account_id)} from {source}"
+                return f"fill {to} up to {LEVELS[level]} {self.account(account_id)} from {source}"
             case m.RoundDown(multiple):
                 rung = f"a multiple of {self.money(multiple, action.source)}"
                 return f"bring {source} down to {rung} and move the rest to {to}"
@@ -329,7 +332,7 @@ class Words:
             budget = self._share(amount.budget, name)
         debts = [self._debt(debt) for debt in amount.debts]
         listed = debts[0] if len(debts) == 1 else f"{', '.join(debts[:-1])} and {debts[-1]}"
-        order = f"the minimum of each, then the rest to {_FIRST_TO[amount.strategy]} first"
+        order = f"the minimum of each, then the rest to {FIRST_TO[amount.strategy]} first"
         return f"use {budget} to pay down {listed}: {order}"
 
     def _debt(self, debt: m.Debt) -> str:
@@ -337,7 +340,7 @@ class Words:
         return f"{self.account(debt.account_id)}{rate}"
 
 
-def _duration(age: timedelta) -> str:
+def duration(age: timedelta) -> str:
     """Say whole minutes in the largest units that they fill: `1 day and 30 minutes`."""
     hours, minutes = divmod(age // timedelta(minutes=1), 60)
     days, hours = divmod(hours, 24)
