@@ -130,12 +130,20 @@ async def list_entries(
     action: str | None = None,
     from_at: datetime | None = None,
     to_at: datetime | None = None,
+    before_id: str | None = None,
     limit: int,
 ) -> list[ListedEntry]:
-    """List what anybody did, newest first, for whoever runs the server."""
+    """List what anybody did, newest first, for whoever runs the server; `before_id`: only what is older than that."""
     async with engine.database.read() as tx:
         return await stored.list_entries(
-            tx, organization_id, actor_id=actor_id, action=action, from_at=from_at, to_at=to_at, limit=limit
+            tx,
+            organization_id,
+            actor_id=actor_id,
+            action=action,
+            from_at=from_at,
+            to_at=to_at,
+            before_id=before_id,
+            limit=limit,
         )
 
 

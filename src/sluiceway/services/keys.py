@@ -1,4 +1,7 @@
-"""API keys: created with permissions that never change, kept as a hash, shown once, revoked at once everywhere."""
+"""API keys: created with permissions that never change, kept as a hash, shown once, revoked at once everywhere.
+
+Where no `act` is given, it is whoever runs the server who acts.
+"""
 
 import zlib
 from collections import Counter
@@ -6,7 +9,7 @@ from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from hashlib import sha256
 
 from sluiceway.domain.access import EVERY, WITHOUT_RESOURCES, Caller, Grant, Permission, Principal, TransferPair
-from sluiceway.domain.audit import operators_act, persons_act
+from sluiceway.domain.audit import Act, operators_act, persons_act
 from sluiceway.domain.errors import NotFound, Refusal, Unauthenticated
 from sluiceway.domain.ids import IdKind, KeyId, OrganizationId, RuleId
 from sluiceway.domain.money import Cents
@@ -47,6 +50,7 @@ async def create_key(
     approval_above: Cents | None = None,
     *,
     rate_limit: int | None = DEFAULT_PER_MINUTE,
+    act: Act | None = None,
 ) -> tuple[ApiKey, str]:
     """Create a key; return it with its secret, which is shown this once and kept only as a hash.
 
@@ -59,22 +63,35 @@ async def create_key(
     async def work(tx: WriteTx) -> None:
         await stored.insert_key(tx, key, hash_secret(secret))
 
-    await do(engine, operators_act(organization_id, "CREATE_KEY", key.id), work)
+    await do(engine, act or operators_act(organization_id, "CREATE_KEY", key.id), work)
     return key, secret
 
 
-async def revoke_key(engine: Engine, organization_id: OrganizationId, key_id: KeyId | None, spelling: str) -> None:
+async def revoke_key(
+    engine: Engine,
+    organization_id: OrganizationId,
+    key_id: KeyId | None,
+    spelling: str,
+    *,
+    act: Act | None = None,
+) -> None:
     """Revoke a key: its next request is refused, in every process. Raises NotFound."""
 
     async def work(tx: WriteTx) -> None:
         if key_id is None or not await stored.revoke_key(tx, organization_id, key_id, engine.now()):
             raise NotFound(IdKind.KEY, spelling)
 
-    await do(engine, operators_act(organization_id, "REVOKE_KEY", key_id), work)
+    await do(engine, act or operators_act(organization_id, "REVOKE_KEY", key_id), work)
 
 
 async def set_rate_limit(
-    engine: Engine, organization_id: OrganizationId, key_id: KeyId | None, spelling: str, rate_limit: int | None
+    engine: Engine,
+    organization_id: OrganizationId,
+    key_id: KeyId | None,
+    spelling: str,
+    rate_limit: int | None,
+    *,
+    act: Act | None = None,
 ) -> None:
     """Let a key make so many calls a minute from its next call on; None: as many as it likes. Raises NotFound."""
 
@@ -82,7 +99,7 @@ async def set_rate_limit(
         if key_id is None or not await stored.set_calls_per_minute(tx, organization_id, key_id, rate_limit):
             raise NotFound(IdKind.KEY, spelling)
 
-    await do(engine, operators_act(organization_id, "SET_RATE_LIMIT", key_id), work)
+    await do(engine, act or operators_act(organization_id, "SET_RATE_LIMIT", key_id), work)
 
 
 async def list_keys(engine: Engine, organization_id: OrganizationId) -> list[ApiKey]:

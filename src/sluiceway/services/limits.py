@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from sluiceway.domain.ach import eastern_day
-from sluiceway.domain.audit import operators_act
+from sluiceway.domain.audit import Act, operators_act
 from sluiceway.domain.ids import AccountId, OrganizationId
 from sluiceway.domain.money import Cents
 from sluiceway.domain.rules import AchRoom, ErrorCode, PaymentSide
@@ -86,6 +86,7 @@ async def set_limit(
     *,
     amount: Cents | None,
     transfers: int | None,
+    act: Act | None = None,
 ) -> None:
     """Set how much (None: no limit) an organization may send (CREDIT) or take (DEBIT) in a day or month."""
 
@@ -93,7 +94,7 @@ async def set_limit(
         await lock_organization(tx, organization_id)
         await stored.set_limit(tx, organization_id, side, period, Room(amount, transfers))
 
-    await do(engine, operators_act(organization_id, "SET_ACH_LIMIT"), work)
+    await do(engine, act or operators_act(organization_id, "SET_ACH_LIMIT"), work)
 
 
 async def list_limits(engine: Engine, organization_id: OrganizationId) -> list[Limit]:

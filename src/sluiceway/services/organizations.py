@@ -1,8 +1,8 @@
-"""Organizations and their people: made by whoever runs the server."""
+"""Organizations and their people, made by whoever runs the server, who acts wherever no `act` is given."""
 
 from datetime import datetime, timedelta
 
-from sluiceway.domain.audit import operators_act
+from sluiceway.domain.audit import Act, operators_act
 from sluiceway.domain.ids import OrganizationId, PersonId
 from sluiceway.services.audit_log import do
 from sluiceway.services.engine import Engine
@@ -24,7 +24,7 @@ async def create_organization(engine: Engine, name: str, *, is_sandbox: bool) ->
     return organization_id
 
 
-async def pause(engine: Engine, organization_id: OrganizationId) -> None:
+async def pause(engine: Engine, organization_id: OrganizationId, *, act: Act | None = None) -> None:
     """Stop an organization's automation: when this returns, no rule moves anything until `resume`.
 
     What is admitted meanwhile stays and says so. A second pause keeps the first time.
@@ -37,10 +37,10 @@ async def pause(engine: Engine, organization_id: OrganizationId) -> None:
             await stored.set_paused(tx, organization_id, at)
             await _tell(engine, tx, organization_id, EventKind.ORGANIZATION_PAUSED, at)
 
-    await do(engine, operators_act(organization_id, "PAUSE_ORGANIZATION"), work)
+    await do(engine, act or operators_act(organization_id, "PAUSE_ORGANIZATION"), work)
 
 
-async def resume(engine: Engine, organization_id: OrganizationId) -> None:
+async def resume(engine: Engine, organization_id: OrganizationId, *, act: Act | None = None) -> None:
     """Let an organization's automation go on: what has waited runs, of each schedule the latest missed time."""
 
     async def work(tx: WriteTx) -> None:
@@ -50,12 +50,17 @@ async def resume(engine: Engine, organization_id: OrganizationId) -> None:
             at = organization.clock.read(engine.now())
             await _tell(engine, tx, organization_id, EventKind.ORGANIZATION_RESUMED, at)
 
-    await do(engine, operators_act(organization_id, "RESUME_ORGANIZATION"), work)
+    await do(engine, act or operators_act(organization_id, "RESUME_ORGANIZATION"), work)
     engine.wake()
 
 
 async def set_waits(
-    engine: Engine, organization_id: OrganizationId, *, approval_lasts: timedelta, handover_delay: timedelta
+    engine: Engine,
+    organization_id: OrganizationId,
+    *,
+    approval_lasts: timedelta,
+    handover_delay: timedelta,
+    act: Act | None = None,
 ) -> None:
     """Set how long a transfer waits for a person, and how long a payment can be cancelled before it goes out."""
 
@@ -63,7 +68,7 @@ async def set_waits(
         await stored.lock_organization(tx, organization_id)
         await stored.set_waits(tx, organization_id, approval_lasts=approval_lasts, handover_delay=handover_delay)
 
-    await do(engine, operators_act(organization_id, "SET_WAITS"), work)
+    await do(engine, act or operators_act(organization_id, "SET_WAITS"), work)
 
 
 async def _tell(engine: Engine, tx: WriteTx, organization_id: OrganizationId, kind: EventKind, at: datetime) -> None:

@@ -1,10 +1,13 @@
-"""Webhook endpoints: made and changed by whoever runs the server, with their log; resend one message, replay a span."""
+"""Webhook endpoints: made and changed by people and by whoever runs the server; resend one message, replay a span.
+
+Where no `act` is given, it is whoever runs the server who acts.
+"""
 
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Final
 
-from sluiceway.domain.audit import operators_act
+from sluiceway.domain.audit import Act, operators_act
 from sluiceway.domain.errors import InvalidParameters, NotFound, Problem
 from sluiceway.domain.ids import DeliveryId, EndpointId, IdKind, OrganizationId, least_id
 from sluiceway.domain.webhooks import (
@@ -30,7 +33,7 @@ SECRET_LENGTH: Final = 44
 
 
 async def create_endpoint(
-    engine: Engine, organization_id: OrganizationId, url: str, events: Sequence[str]
+    engine: Engine, organization_id: OrganizationId, url: str, events: Sequence[str], *, act: Act | None = None
 ) -> tuple[Endpoint, str]:
     """Add an endpoint; return it with its secret, which is shown this once. Raises InvalidParameters.
 
@@ -49,7 +52,7 @@ async def create_endpoint(
         await stored.insert_endpoint(tx, organization_id, endpoint_id, url=url, events=events, secret=secret, at=now)
         return await _get(engine, tx, organization_id, endpoint_id, endpoint_id)
 
-    return await do(engine, operators_act(organization_id, "CREATE_ENDPOINT", endpoint_id), work), secret
+    return await do(engine, act or operators_act(organization_id, "CREATE_ENDPOINT", endpoint_id), work), secret
 
 
 async def list_endpoints(engine: Engine, organization_id: OrganizationId) -> list[Endpoint]:
@@ -67,7 +70,12 @@ async def get_endpoint(
 
 
 async def rotate_secret(
-    engine: Engine, organization_id: OrganizationId, endpoint_id: EndpointId | None, spelling: str
+    engine: Engine,
+    organization_id: OrganizationId,
+    endpoint_id: EndpointId | None,
+    spelling: str,
+    *,
+    act: Act | None = None,
 ) -> tuple[Endpoint, str]:
     """Give an endpoint a new secret, shown this once; the old one signs too for a day. Raises NotFound."""
     secret = _new_secret(engine)
@@ -77,11 +85,16 @@ async def rotate_secret(
         await stored.rotate_secret(tx, organization_id, found.id, secret, engine.now() + OLD_SECRET_LASTS)
         return await _get(engine, tx, organization_id, found.id, spelling)
 
-    return await do(engine, operators_act(organization_id, "ROTATE_ENDPOINT_SECRET", endpoint_id), work), secret
+    return await do(engine, act or operators_act(organization_id, "ROTATE_ENDPOINT_SECRET", endpoint_id), work), secret
 
 
 async def disable_endpoint(
-    engine: Engine, organization_id: OrganizationId, endpoint_id: EndpointId | None, spelling: str
+    engine: Engine,
+    organization_id: OrganizationId,
+    endpoint_id: EndpointId | None,
+    spelling: str,
+    *,
+    act: Act | None = None,
 ) -> Endpoint:
     """Send an endpoint nothing more; what waits for it stays. Raises NotFound."""
 
@@ -95,11 +108,16 @@ async def disable_endpoint(
             await insert_events(tx, [event])
         return await _get(engine, tx, organization_id, found.id, spelling)
 
-    return await do(engine, operators_act(organization_id, "DISABLE_ENDPOINT", endpoint_id), work)
+    return await do(engine, act or operators_act(organization_id, "DISABLE_ENDPOINT", endpoint_id), work)
 
 
 async def enable_endpoint(
-    engine: Engine, organization_id: OrganizationId, endpoint_id: EndpointId | None, spelling: str
+    engine: Engine,
+    organization_id: OrganizationId,
+    endpoint_id: EndpointId | None,
+    spelling: str,
+    *,
+    act: Act | None = None,
 ) -> Endpoint:
     """Go on with an endpoint: what has waited goes out. Raises NotFound and InvalidParameters.
 
@@ -116,7 +134,7 @@ async def enable_endpoint(
             await stored.enable_endpoint(tx, organization_id, found.id, engine.now())
         return await _get(engine, tx, organization_id, found.id, spelling)
 
-    return await do(engine, operators_act(organization_id, "ENABLE_ENDPOINT", endpoint_id), work)
+    return await do(engine, act or operators_act(organization_id, "ENABLE_ENDPOINT", endpoint_id), work)
 
 
 async def list_deliveries(
@@ -136,7 +154,12 @@ async def list_deliveries(
 
 
 async def resend(
-    engine: Engine, organization_id: OrganizationId, delivery_id: DeliveryId | None, spelling: str
+    engine: Engine,
+    organization_id: OrganizationId,
+    delivery_id: DeliveryId | None,
+    spelling: str,
+    *,
+    act: Act | None = None,
 ) -> Delivery:
     """Send a message again, with the same id, now. Raises NotFound, and InvalidParameters for a disabled endpoint."""
 
@@ -147,7 +170,7 @@ async def resend(
         await stored.hurry_endpoints(tx, organization_id, [found.endpoint_id], engine.now(), is_again=True)
         return await _find_delivery(tx, organization_id, found.id, spelling)
 
-    return await do(engine, operators_act(organization_id, "RESEND_DELIVERY", delivery_id), work)
+    return await do(engine, act or operators_act(organization_id, "RESEND_DELIVERY", delivery_id), work)
 
 
 async def replay(
@@ -156,6 +179,8 @@ async def replay(
     endpoint_id: EndpointId | None,
     from_at: datetime,
     to_at: datetime,
+    *,
+    act: Act | None = None,
 ) -> int:
     """Send all that happened from one instant on and before another (real time) again, to one endpoint or to all.
 
@@ -166,7 +191,7 @@ async def replay(
         await get_endpoint(engine, organization_id, endpoint_id, endpoint_id)
     count, from_id, to_id = 0, least_id(from_at), least_id(to_at)
     while True:
-        events, messages = await _replay(engine, organization_id, endpoint_id, from_id, to_id)
+        events, messages = await _replay(engine, organization_id, endpoint_id, from_id, to_id, act)
         count += messages
         if len(events) <= BATCH:
             return count
@@ -174,7 +199,12 @@ async def replay(
 
 
 async def _replay(
-    engine: Engine, organization_id: OrganizationId, endpoint_id: EndpointId | None, from_id: str, to_id: str
+    engine: Engine,
+    organization_id: OrganizationId,
+    endpoint_id: EndpointId | None,
+    from_id: str,
+    to_id: str,
+    act: Act | None,
 ) -> tuple[list[OutboxEvent], int]:
     """Replay some of a span; the events have one more, with which to go on, if there is more."""
 
@@ -187,7 +217,7 @@ async def _replay(
         await stored.insert_deliveries(tx, organization_id, messages, engine.now(), is_again=True)
         return events, len(messages)
 
-    return await do(engine, operators_act(organization_id, "REPLAY_EVENTS", endpoint_id), work)
+    return await do(engine, act or operators_act(organization_id, "REPLAY_EVENTS", endpoint_id), work)
 
 
 def _new_secret(engine: Engine) -> str:

@@ -133,11 +133,13 @@ async def list_entries(
     action: str | None = None,
     from_at: datetime | None = None,
     to_at: datetime | None = None,
+    before_id: str | None = None,
     offset: int = 0,
     limit: int,
 ) -> list[ListedEntry]:
-    """List entries, newest first, between two instants with both."""
+    """List entries, newest first, between two instants with both, and older than the entry `before_id`."""
     from_id, to_id = span_of_ids(from_at, to_at, _SLACK)
+    to_id = min(filter(None, (to_id, before_id)), default=None)
     rows = await fetch_all(
         tx,
         QUERIES["list_entries"],
