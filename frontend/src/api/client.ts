@@ -3,7 +3,7 @@ import createClient from "openapi-fetch";
 import type { paths } from "./app";
 
 /** Where the app is mounted: "" or a path such as "/money". */
-export const BASE = document.documentElement.dataset.base ?? "";
+export const BASE = document.querySelector<HTMLMetaElement>("meta[name=base-path]")?.content ?? "";
 
 export type Problem = { path: string; code: string; message: string };
 

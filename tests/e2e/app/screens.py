@@ -1,0 +1,19 @@
+"""The screens of the app: each is looked at in both schemes, at every width, by axe and by eye (`make screenshots`).
+
+A new screen is a line here. `{account.income}` stands for the id of one of the demo's accounts, `{rule.auto_save}` for
+that of a rule, by their short names in demo.json.
+"""
+
+import re
+from typing import Any, Final
+
+SIGNED_OUT: Final = ("/sign-in",)
+
+SIGNED_IN: Final = ("/nothing-here",)
+
+_NAMED: Final = re.compile(r"\{(account|rule|card)\.(\w+)\}")
+
+
+def path_of(screen: str, demo: dict[str, Any]) -> str:
+    """Write a screen's path with the ids that the demo has."""
+    return _NAMED.sub(lambda found: demo[f"{found[1]}s"][found[2]]["id"], screen)
