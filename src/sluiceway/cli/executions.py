@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 from enum import StrEnum
-from typing import TYPE_CHECKING, Annotated, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
@@ -18,11 +18,12 @@ from sluiceway.cli.deployment import (
 )
 from sluiceway.cli.figures import show_duration
 from sluiceway.cli.output import AsJson, say, show_json, show_table, show_time
+from sluiceway.domain.endings import CAUSES
 from sluiceway.domain.errors import NotFound
 from sluiceway.domain.executions import Execution, ExecutionStatus
-from sluiceway.domain.ids import AccountId, ExecutionId, IdKind, RuleId, format_id
-from sluiceway.domain.ledger import Account
-from sluiceway.domain.rules import Rule, Trace, TriggerType, explain_trace, format_money, visible
+from sluiceway.domain.ids import ExecutionId, IdKind, RuleId, format_id
+from sluiceway.domain.rules import Trace, format_money, visible
+from sluiceway.domain.runs import RunView
 from sluiceway.domain.transfers import Mode, Transfer
 
 if TYPE_CHECKING:
@@ -33,14 +34,6 @@ app = typer.Typer(help="See what runs of rules did, and why.", no_args_is_help=T
 LATE: Final = timedelta(minutes=1)
 """From when on a run is said to have been late."""
 
-_TRIGGERS = {
-    TriggerType.MANUAL: "somebody pressed Run",
-    TriggerType.SEQUENCE_API: "a program asked for it",
-    TriggerType.SCHEDULED: "its schedule said so",
-    TriggerType.ON_FUNDS_TRANSFERRED: "money arrived",
-    TriggerType.REMOTE_API: "a program asked for it with the rule's secret",
-}
-
 
 class _Modes(StrEnum):
     """Which runs a list shows."""
@@ -48,15 +41,6 @@ class _Modes(StrEnum):
     LIVE = "live"
     SIMULATION = "simulation"
     ALL = "all"
-
-
-class Told(NamedTuple):
-    """An execution with what is needed to tell it."""
-
-    execution: Execution
-    rule: Rule
-    accounts: dict[AccountId, Account]
-    transfers: list[Transfer]
 
 
 @app.command("list")
@@ -101,16 +85,16 @@ def show(
 ) -> None:
     """Show a run of a rule; with --trace, the values it saw and what it asked for, was limited by and moved."""
 
-    async def work(engine: "Engine") -> Told:
+    async def work(engine: "Engine") -> RunView:
         return await tell(engine, await _find(engine, execution))
 
     show_run(ask(existing(settings_of(data_dir, database_url)), work), with_trace=trace, as_json=as_json)
 
 
-def show_run(told: Told, *, with_trace: bool, as_json: bool) -> None:
+def show_run(told: RunView, *, with_trace: bool, as_json: bool) -> None:
     """Print a run, in words or as JSON."""
     if as_json:
-        show_json(_as_json(told.execution, with_trace=with_trace))
+        show_json(_as_json(told.facts.execution, with_trace=with_trace))
         return
     for line in _story(told, with_trace=with_trace):
         say(line)
@@ -124,21 +108,15 @@ def _row(execution: Execution) -> list[str]:
         format_id(IdKind.EXECUTION, execution.id),
         execution.status.lower().replace("_", " ") + ("" if is_live else " (simulation)"),
         f"{execution.counts.completed} of {execution.counts.attempted}",
-        _TRIGGERS[execution.trigger_type],
+        CAUSES[execution.trigger_type],
     ]
 
 
-async def tell(engine: "Engine", execution: Execution) -> Told:
+async def tell(engine: "Engine", execution: Execution) -> RunView:
     """Load what is needed to tell an execution."""
-    from sluiceway.services.executions import rule_as_it_ran
-    from sluiceway.services.rules import accounts_of
-    from sluiceway.storage.transfers import find_transfer
+    from sluiceway.services.runs import run_of
 
-    rule = await rule_as_it_ran(engine, execution)
-    async with engine.database.read() as tx:
-        accounts = await accounts_of(tx, execution.organization_id)
-        found = [await find_transfer(tx, execution.organization_id, each) for each in execution.transfer_ids]
-    return Told(execution, rule, accounts, [transfer for transfer in found if transfer is not None])
+    return await run_of(engine, execution)
 
 
 async def _find(engine: "Engine", spelling: str) -> Execution:
@@ -154,29 +132,26 @@ async def _find(engine: "Engine", spelling: str) -> Execution:
     return found
 
 
-def _story(told: Told, *, with_trace: bool) -> list[str]:
-    execution, accounts = told.execution, told.accounts
-    names = {account_id: account.name for account_id, account in accounts.items()}
-    currencies = {account_id: account.currency for account_id, account in accounts.items()}
-    title = visible(execution.rule_name or "A rule without a name")
+def _story(told: RunView, *, with_trace: bool) -> list[str]:
+    execution = told.facts.execution
     rehearsal = "" if execution.mode is Mode.LIVE else " (a simulation: no money moved)"
     lines = [
-        f"{title}, revision {execution.revision}{rehearsal}",
+        f"{told.title}, revision {execution.revision}{rehearsal}",
         f"Run       {format_id(IdKind.EXECUTION, execution.id)}",
-        _beginning(told, currencies),
+        f"Started   {show_time(execution.created_at)}, because {told.cause}",
         *_punctuality(execution),
         _ending(execution),
+        f"In short  {told.ending_said}",
     ]
     if execution.next_attempt_at is not None:
         lines.append(f"Next try  {show_time(execution.next_attempt_at)}")
     if execution.error_message is not None:
         lines.append(f"Message   {visible(execution.error_message)}")
-    lines += map(_fate, told.transfers)
+    if told.changed_since is not None:
+        lines.append(f"Since     {told.changed_since}")
+    lines += map(_fate, told.facts.transfers)
     if with_trace:
-        if execution.trace is None:
-            lines += ["", "There is no trace: no step has been tried."]
-        else:
-            lines += ["", *explain_trace(told.rule, execution.trace, names, currencies)]
+        lines += ["", *(told.explanation or ["There is no trace: no step has been tried."])]
     return lines
 
 
@@ -185,11 +160,6 @@ def _fate(transfer: Transfer) -> str:
     amount, status = format_money(transfer.amount, transfer.currency), transfer.status.lower().replace("_", " ")
     came_back = "" if transfer.return_code is None else f": the bank sent it back with {transfer.return_code}"
     return f"Transfer  {format_id(IdKind.TRANSFER, transfer.id)}, {amount}, {status}{came_back}"
-
-
-def _beginning(told: Told, currencies: dict[AccountId, str]) -> str:
-    started, cause = show_time(told.execution.created_at), _TRIGGERS[told.execution.trigger_type]
-    return f"Started   {started}, because {cause}{_amount(told, currencies)}"
 
 
 def _punctuality(execution: Execution) -> list[str]:
@@ -204,14 +174,6 @@ def _punctuality(execution: Execution) -> list[str]:
 def _lateness(execution: Execution) -> timedelta | None:
     planned = execution.scheduled_for
     return None if planned is None else max(execution.created_at - planned, timedelta())
-
-
-def _amount(told: Told, currencies: dict[AccountId, str]) -> str:
-    amount, account_id = told.execution.transfer_amount, told.rule.account_id
-    if amount is None:
-        return ""
-    currency = currencies.get(account_id, "USD") if account_id is not None else "USD"
-    return f" ({format_money(amount, currency)})"
 
 
 def _ending(execution: Execution) -> str:

@@ -14,7 +14,7 @@ from sluiceway.cli.deployment import (
     existing,
     settings_of,
 )
-from sluiceway.cli.executions import Told, show_run, tell
+from sluiceway.cli.executions import show_run, tell
 from sluiceway.cli.failures import CommandFailed
 from sluiceway.cli.figures import read_amount
 from sluiceway.cli.output import AsJson, show_time
@@ -25,6 +25,7 @@ from sluiceway.domain.executions import Execution, ExecutionStatus
 from sluiceway.domain.ids import ExecutionId, OrganizationId
 from sluiceway.domain.money import Cents
 from sluiceway.domain.rules import TriggerType
+from sluiceway.domain.runs import RunView
 from sluiceway.domain.transfers import Mode
 
 if TYPE_CHECKING:
@@ -60,7 +61,7 @@ def simulate(
     Where no server is running, real runs that are due take their turn first, as they would when it starts.
     """
 
-    async def work(engine: "Engine") -> Told:
+    async def work(engine: "Engine") -> RunView:
         from sluiceway.services.rules import review_rule
 
         chosen = await choose_organization(engine, organization)
@@ -74,8 +75,8 @@ def simulate(
 
     told = ask_and_run(existing(settings_of(data_dir, database_url)), work)
     show_run(told, with_trace=True, as_json=as_json)
-    if told.execution.status is ExecutionStatus.IN_PROGRESS:
-        raise CommandFailed(f"It has not ended: it tries again at {show_time(told.execution.next_attempt_at)}.")
+    if told.facts.execution.status is ExecutionStatus.IN_PROGRESS:
+        raise CommandFailed(f"It has not ended: it tries again at {show_time(told.facts.execution.next_attempt_at)}.")
 
 
 def _amount(review: "Review", written: str | None) -> Cents | None:

@@ -15,7 +15,7 @@ from sluiceway.storage.ach import Limit, Period, Room
 from sluiceway.storage.database import WriteTx
 from sluiceway.storage.organizations import find_organizations, lock_organization
 
-_CODES = {
+LIMIT_CODES = {
     (PaymentSide.CREDIT, Period.DAY): ErrorCode.DAILY_ACH_CREDIT_LIMIT_REACHED,
     (PaymentSide.CREDIT, Period.MONTH): ErrorCode.MONTHLY_ACH_CREDIT_LIMIT_REACHED,
     (PaymentSide.DEBIT, Period.DAY): ErrorCode.DAILY_ACH_DEBIT_LIMIT_REACHED,
@@ -33,7 +33,7 @@ class AchRooms:
         self._left: dict[OrganizationId, dict[PaymentSide, tuple[AchRoom, ...]]] = {}
         # DAY sorts before MONTH: whichever is reached first in that order is named.
         for key in sorted(rooms):
-            room = AchRoom(_CODES[key.side, key.period], rooms[key].amount, rooms[key].transfers)
+            room = AchRoom(LIMIT_CODES[key.side, key.period], rooms[key].amount, rooms[key].transfers)
             sides = self._left.setdefault(key.organization_id, {})
             sides[key.side] = (*sides.get(key.side, ()), room)
 

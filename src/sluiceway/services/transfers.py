@@ -3,6 +3,7 @@
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Final
 
 from sluiceway.domain.access import Permission, Principal, require, require_transfer, visible
 from sluiceway.domain.audit import Act
@@ -33,6 +34,8 @@ from sluiceway.storage.organizations import Organization, find_organizations
 from sluiceway.storage.transfers import NewTransfer
 
 NO_ACCOUNTS = Book({}, {})
+REACH: Final = 5_000
+"""How many transfers a page of the whole organization looks through at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -251,3 +254,60 @@ async def list_transfers(
             offset=offset,
             limit=limit,
         )
+
+
+@dataclass(frozen=True, slots=True)
+class TransferPage:
+    """Some transfers, newest first. `next_id`: go on behind this one; None: there are no more."""
+
+    transfers: list[Transfer]
+    next_id: TransferId | None
+
+
+async def latest_transfers(
+    engine: Engine,
+    organization_id: OrganizationId,
+    *,
+    account_id: AccountId | None = None,
+    mode: Mode | None = Mode.LIVE,
+    direction: Direction | None = None,
+    status: TransferStatus | None = None,
+    from_at: datetime | None = None,
+    to_at: datetime | None = None,
+    before_id: TransferId | None = None,
+    limit: int,
+) -> TransferPage:
+    """List the transfers of an organization, or of one account of it, newest first.
+
+    Of the organization a page may end short where what is wanted is rare; `next_id` says where to go on.
+    """
+    async with engine.database.read() as tx:
+        if account_id is not None:
+            found = await stored.list_transfers(
+                tx,
+                organization_id,
+                [account_id],
+                mode=mode,
+                direction=direction,
+                status=status,
+                from_at=from_at,
+                to_at=to_at,
+                before_id=before_id,
+                limit=limit + 1,
+            )
+            return TransferPage(found[:limit], found[limit - 1].id if len(found) > limit else None)
+        found = await stored.latest_transfers(
+            tx,
+            organization_id,
+            mode=mode,
+            direction=direction,
+            status=status,
+            from_at=from_at,
+            to_at=to_at,
+            before_id=before_id,
+            reach=REACH,
+            limit=limit + 1,
+        )
+        if len(found) > limit:
+            return TransferPage(found[:limit], found[limit - 1].id)
+        return TransferPage(found, await stored.end_of_transfers(tx, organization_id, before_id, REACH))

@@ -307,7 +307,7 @@ async def executions_of_origins(
 async def find_execution(tx: ReadTx, organization_id: OrganizationId, execution_id: ExecutionId) -> Execution | None:
     """Find an execution with its trace."""
     row = await fetch_one(tx, QUERIES["find_execution"], {"organization_id": organization_id, "id": execution_id})
-    return None if row is None else _read(row)
+    return None if row is None else read_execution(row)
 
 
 async def list_executions(
@@ -344,7 +344,7 @@ async def list_executions(
             "limit": limit,
         },
     )
-    return [_read(row) for row in rows]
+    return [read_execution(row) for row in rows]
 
 
 async def latest_executions(
@@ -352,10 +352,11 @@ async def latest_executions(
 ) -> list[Execution]:
     """List the newest executions of all rules of an organization, without their traces; `mode` None: both."""
     row = {"organization_id": organization_id, "mode": mode and mode.value, "limit": limit}
-    return [_read(row) for row in await fetch_all(tx, QUERIES["latest_executions"], row)]
+    return [read_execution(row) for row in await fetch_all(tx, QUERIES["latest_executions"], row)]
 
 
-def _read(row: tuple[Any, ...]) -> Execution:
+def read_execution(row: tuple[Any, ...]) -> Execution:
+    """Read a row as the queries that show executions give it."""
     return Execution(
         organization_id=row[0],
         id=row[1],

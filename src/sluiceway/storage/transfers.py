@@ -164,6 +164,53 @@ async def find_transfer(tx: ReadTx, organization_id: OrganizationId, transfer_id
     return None if row is None else _read(row)
 
 
+async def find_transfers(
+    tx: ReadTx, organization_id: OrganizationId, transfer_ids: Collection[TransferId]
+) -> list[Transfer]:
+    """Find transfers, in the order of their ids, which is that in which a run made them."""
+    if not transfer_ids:
+        return []
+    params = {"organization_id": organization_id, "ids": sorted(transfer_ids)}
+    return [_read(row) for row in await fetch_all(tx, QUERIES["find_transfers"], params)]
+
+
+async def latest_transfers(
+    tx: ReadTx,
+    organization_id: OrganizationId,
+    *,
+    mode: Mode | None = Mode.LIVE,
+    direction: Direction | None = None,
+    status: TransferStatus | None = None,
+    from_at: datetime | None = None,
+    to_at: datetime | None = None,
+    before_id: TransferId | None = None,
+    reach: int,
+    limit: int,
+) -> list[Transfer]:
+    """List an organization's transfers, newest first, out of the first `reach` that lie before one."""
+    params = {
+        "organization_id": organization_id,
+        "mode": mode and mode.value,
+        "direction": direction and direction.value,
+        "status": status and status.value,
+        "from_at": from_at,
+        "to_at": to_at,
+        "before_id": before_id,
+        "reach": reach,
+        "limit": limit,
+    }
+    return [_read(row) for row in await fetch_all(tx, QUERIES["latest_transfers"], params)]
+
+
+async def end_of_transfers(
+    tx: ReadTx, organization_id: OrganizationId, before_id: TransferId | None, reach: int
+) -> TransferId | None:
+    """Find the last of the first `reach` transfers that lie before one; None: there are fewer."""
+    params = {"organization_id": organization_id, "before_id": before_id, "reach": reach}
+    row = await fetch_one(tx, QUERIES["end_of_transfers"], params)
+    return None if row is None else row[0]
+
+
 async def list_transfers(
     tx: ReadTx,
     organization_id: OrganizationId,

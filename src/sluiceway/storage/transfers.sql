@@ -88,6 +88,47 @@ LEFT JOIN account s ON s.organization_id = t.organization_id AND s.id = t.source
 LEFT JOIN account d ON d.organization_id = t.organization_id AND d.id = t.destination_account_id
 WHERE t.organization_id = %(organization_id)s::uuid AND t.id = %(id)s::uuid;
 
+-- name: find_transfers
+-- Those of one run, in the order in which it made them.
+SELECT t.organization_id, t.id, t.source_account_id, s.name, s.kind, s.deleted_at IS NOT NULL,
+       t.destination_account_id, d.name, d.kind, d.deleted_at IS NOT NULL, t.amount, coalesce(s.currency, d.currency),
+       t.direction, t.origin, t.mode, t.status, t.error_code, t.execution_id, t.rule_id, t.description, t.created_at,
+       t.completed_at, t.status_reason, t.returned_at, t.return_code, t.approval_expires_at, t.staged_account_id
+FROM transfer t
+LEFT JOIN account s ON s.organization_id = t.organization_id AND s.id = t.source_account_id
+LEFT JOIN account d ON d.organization_id = t.organization_id AND d.id = t.destination_account_id
+WHERE t.organization_id = %(organization_id)s::uuid AND t.id = ANY (%(ids)s::uuid[])
+ORDER BY t.id;
+
+-- name: latest_transfers
+-- Newest first along the primary key; so many rows are looked through at most, however rare is what is wanted.
+SELECT t.organization_id, t.id, t.source_account_id, s.name, s.kind, s.deleted_at IS NOT NULL,
+       t.destination_account_id, d.name, d.kind, d.deleted_at IS NOT NULL, t.amount, coalesce(s.currency, d.currency),
+       t.direction, t.origin, t.mode, t.status, t.error_code, t.execution_id, t.rule_id, t.description, t.created_at,
+       t.completed_at, t.status_reason, t.returned_at, t.return_code, t.approval_expires_at, t.staged_account_id
+FROM (
+    SELECT * FROM transfer
+    WHERE organization_id = %(organization_id)s::uuid
+        AND id < coalesce(%(before_id)s::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff')
+    ORDER BY id DESC LIMIT %(reach)s
+) AS t
+LEFT JOIN account s ON s.organization_id = %(organization_id)s::uuid AND s.id = t.source_account_id
+LEFT JOIN account d ON d.organization_id = %(organization_id)s::uuid AND d.id = t.destination_account_id
+WHERE (%(mode)s::text IS NULL OR t.mode = %(mode)s)
+    AND (%(direction)s::text IS NULL OR t.direction = %(direction)s)
+    AND (%(status)s::text IS NULL OR t.status = %(status)s)
+    AND (%(from_at)s::timestamptz IS NULL OR t.created_at >= %(from_at)s)
+    AND (%(to_at)s::timestamptz IS NULL OR t.created_at <= %(to_at)s)
+ORDER BY t.id DESC
+LIMIT %(limit)s;
+
+-- name: end_of_transfers
+-- The last row that a page has looked through, if there may be more behind it.
+SELECT id FROM transfer
+WHERE organization_id = %(organization_id)s::uuid
+    AND id < coalesce(%(before_id)s::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff')
+ORDER BY id DESC OFFSET %(reach)s::bigint - 1 LIMIT 1;
+
 -- name: list_transfers
 -- Newest first. Each account and side walks its own index and stops where the page ends, which is cut from their union.
 -- An end for the first page, and not IS NULL OR: the index starts at the id even in a plan for any values. From `from_id`

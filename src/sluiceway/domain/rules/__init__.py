@@ -66,7 +66,7 @@ from sluiceway.domain.rules.plans import (
     Snapshot,
 )
 from sluiceway.domain.rules.recipes import RECIPES, Recipe, recipe
-from sluiceway.domain.rules.telling import explain_trace
+from sluiceway.domain.rules.telling import Limit, Move, Node, NodeKind, Observed, explain_trace, moves_of, nodes_of
 from sluiceway.domain.rules.trace import ActionResult, ActionTrace, Cut, NodeTrace, StepTrace, Trace, Why
 from sluiceway.domain.rules.vocabulary import VOCABULARY, FieldKind, Form, Role, Vocabulary, roles_of
 from sluiceway.domain.rules.words import describe, format_money, schedule_in_words, visible
@@ -102,12 +102,17 @@ __all__ = [
     "Form",
     "LastStatementBalance",
     "Level",
+    "Limit",
     "Line",
     "LineKind",
     "Manual",
+    "Move",
     "Needs",
     "NextPaymentMinimum",
+    "Node",
+    "NodeKind",
     "NodeTrace",
+    "Observed",
     "Oddity",
     "OddityKind",
     "OnFunds",
@@ -152,7 +157,9 @@ __all__ = [
     "format_money",
     "is_storable",
     "local_date",
+    "moves_of",
     "needs",
+    "nodes_of",
     "oddities",
     "outline",
     "period_start",

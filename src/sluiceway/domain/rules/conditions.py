@@ -3,13 +3,13 @@
 import calendar
 import operator
 from collections.abc import Callable
-from datetime import UTC, date
+from datetime import UTC, date, datetime
 from typing import assert_never
 from zoneinfo import ZoneInfo
 
 from sluiceway.domain.ids import AccountId
 from sluiceway.domain.rules.funds import Funds
-from sluiceway.domain.rules.model import AllOf, AnyOf, Comparison, Condition, Fact, Operator, Rule
+from sluiceway.domain.rules.model import ACCOUNT_FACTS, AllOf, AnyOf, Comparison, Condition, Fact, Operator, Rule
 from sluiceway.domain.rules.plans import Event
 from sluiceway.domain.rules.trace import NodeTrace, StepTrace, Why
 
@@ -66,6 +66,14 @@ class _Look:
             case _:
                 assert_never(fact)
 
+    def reported_at(self, leaf: Comparison) -> datetime | None:
+        times: list[datetime | None] = []
+        if leaf.fact is Fact.BALANCE:
+            times.append(self.funds.reported_at(leaf.account_id or self.account_id))
+        if leaf.value in ACCOUNT_FACTS:
+            times.append(self.funds.reported_at(leaf.right_account_id or leaf.account_id or self.account_id))
+        return min((at for at in times if at is not None), default=None)
+
     def _of_account(self, fact: Fact, account_id: AccountId | None) -> Seen:
         if account_id is None:
             return None, Why.NO_ACCOUNT
@@ -109,5 +117,7 @@ def _compare(leaf: Comparison, path: str, look: _Look, nodes: list[NodeTrace]) -
     else:
         right = leaf.value
     result = None if left is None or right is None else _COMPARE[leaf.operator](left, right)
-    nodes.append(NodeTrace(path, result, left, right, why))
+    # Only a balance is anybody's report; most comparisons are of something else.
+    reported_at = look.reported_at(leaf) if leaf.fact is Fact.BALANCE or isinstance(leaf.value, Fact) else None
+    nodes.append(NodeTrace(path, result, left, right, why, reported_at))
     return result

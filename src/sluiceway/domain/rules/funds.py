@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from sluiceway.domain.ids import AccountId
 from sluiceway.domain.ledger import NOTHING, Account, Balance, ReportedBalance
@@ -42,6 +42,11 @@ class Funds:
     def why_unknown(self, account_id: AccountId) -> Why:  # noqa: ARG002 -- the account matters to FreshFunds
         """Say why the account's figures are unknown, where they are."""
         return Why.BALANCE_UNKNOWN
+
+    def reported_at(self, account_id: AccountId | None) -> datetime | None:
+        """Tell when a bank reported the account's figures, too long ago or not; None for those that we keep."""
+        account = None if account_id is None else self._accounts.get(account_id)
+        return None if account is None or account.is_kept else account.reported.updated_at
 
     def balance(self, account_id: AccountId) -> Balance:
         """Give the account's running balance."""

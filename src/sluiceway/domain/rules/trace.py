@@ -3,6 +3,7 @@
 Named tuples, because they are many: quick to make, and compact when stored (as arrays; new fields go last).
 """
 
+from datetime import datetime
 from enum import StrEnum
 from typing import NamedTuple
 
@@ -35,13 +36,17 @@ class Why(StrEnum):
 
 
 class NodeTrace(NamedTuple):
-    """A condition node that was evaluated: a tree (`all`, `any`) or a leaf with the values seen on both sides."""
+    """A condition node that was evaluated: a tree (`all`, `any`) or a leaf with the values seen on both sides.
+
+    `reported_at`: when a bank reported what was seen, the older one of two. What we keep ourselves is of the moment.
+    """
 
     path: str
     result: bool | None
     left: int | None = None
     right: int | None = None
     why: Why | None = None
+    reported_at: datetime | None = None
 
 
 class StepTrace(NamedTuple):
