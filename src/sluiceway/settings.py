@@ -1,6 +1,7 @@
 """What a deployment may choose, read from the environment once. Only wiring and the command line read it."""
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
@@ -30,6 +31,8 @@ class Settings:
     """After how long without a word a worker that calls a bank or a remote service counts as dead, in seconds."""
     remote_allow: str = ""
     """Where remote services may be asked beside public https addresses (docs/reference/remote-amounts.md)."""
+    base_path: str = ""
+    """Under which path a proxy serves the app, such as `/money`; without it, X-Forwarded-Prefix may say so."""
     retention: Retention = DEFAULT
     """How long is kept what need not be kept for ever (docs/reference/retention.md)."""
 
@@ -51,8 +54,16 @@ def read_settings(environment: Mapping[str, str] | None = None) -> Settings:
         allow_unsafe_postgres=given.get("ALLOW_UNSAFE_POSTGRES") == "1",
         lease_s=_whole(given, "LEASE_S", defaults.lease_s) or defaults.lease_s,
         remote_allow=given.get("REMOTE_ALLOW") or defaults.remote_allow,
+        base_path=_base_path(given),
         retention=_retention(given, defaults.retention),
     )
+
+
+def _base_path(given: Mapping[str, str]) -> str:
+    path = given.get("BASE_PATH", "").rstrip("/")
+    if path and not re.fullmatch(r"(/[A-Za-z0-9._~-]+)+", path, re.ASCII):
+        raise ValueError(f"BASE_PATH must be a path such as /money, not {path!r}")
+    return path
 
 
 def _retention(given: Mapping[str, str], defaults: Retention) -> Retention:

@@ -14,6 +14,8 @@ from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 from uuid_utils import uuid7
 
+from sluiceway.api.app import create_app
+from sluiceway.api.http import App, Door
 from sluiceway.outbound import Outbound, read_policy
 from sluiceway.rails import CardIssuer, Rail
 from sluiceway.rails.sandbox import SandboxBank
@@ -26,6 +28,7 @@ from sluiceway.storage.embedded import EmbeddedPostgres
 from sluiceway.storage.migrate import migrate
 from sluiceway.storage.organizations import Organization
 from sluiceway.storage.scale_out import keep_spread
+from sluiceway.web.app import create_web
 from sluiceway.worker import Worker
 from sluiceway.worker.hints import Crier, hear
 
@@ -127,6 +130,13 @@ class Running:
     engine: Engine
     edge: Edge
     worker: Worker | None
+
+
+def application(edge: Edge, settings: Settings | None = None) -> App:
+    """Build what a process serves: the app, and behind it every API generation, all through one door."""
+    door = Door()
+    base_path = "" if settings is None else settings.base_path
+    return create_web(edge, create_app(edge, door), door, base_path=base_path)
 
 
 @asynccontextmanager

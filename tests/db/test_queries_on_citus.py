@@ -19,6 +19,7 @@ _STATEMENTS = {
 # Who has something to do, and who somebody is: asked of all nodes.
 _ACROSS = {
     "credentials.find_people",
+    "credentials.is_anybody_there",
     "executions.executions_to_gather",
     "executions.organizations_with_due_work",
     "feeds.feeds_due",

@@ -19,6 +19,8 @@ _WITHOUT_ORGANIZATION = (
     "access_token_secret_hash_key",
     "rule_secret_secret_hash_key",
     "call_bucket_pkey",
+    "sign_in_attempt_pkey",
+    "sign_in_challenge_pkey",
     "schema_migration_pkey",
 )
 # What there must be none of, how it is found, and what would be some. Most of it keeps the schema one that can be
@@ -105,7 +107,13 @@ def test_every_row_says_whose_it_is(module_database_url: str):
         """,
     )
 
-    assert {table for (table,) in rows} == {"organization", "schema_migration", "call_bucket"}
+    assert {table for (table,) in rows} == {
+        "organization",
+        "schema_migration",
+        "call_bucket",
+        "sign_in_attempt",
+        "sign_in_challenge",
+    }
 
 
 @pytest.mark.parametrize("what", _NONE)

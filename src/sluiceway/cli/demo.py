@@ -57,7 +57,7 @@ async def _run(settings: Settings, sock: socket.socket, base_url: str, known: "S
                 def on_ready() -> None:
                     _show(seeded, base_url, file, is_served=is_served)
 
-                await serve_until(stop, parts, sock, on_ready, limits_of(settings))
+                await serve_until(stop, parts, sock, on_ready, limits_of(settings), settings)
 
 
 @contextmanager
@@ -76,6 +76,7 @@ def describe_demo(seeded: "Demo", base_url: str) -> dict[str, Any]:
     asked = seeded.tax_service
     return {
         "base_url": base_url,
+        "app_url": app_address(base_url),
         "organization_id": seeded.organization_id,
         "api_key": seeded.secrets.api_key,
         "access_token": seeded.secrets.access_token,
@@ -113,7 +114,7 @@ def _show(seeded: "Demo", base_url: str, file: Path, *, is_served: bool) -> None
         say()
     say("Sluiceway is running with a sample organization.")
     say()
-    say(f"  Address   {base_url}")
+    say(f"  The app   {app_address(base_url)}")
     say(f"  Sign-in   {seeded.email}  {seeded.secrets.password}")
     say(f"  API key   {seeded.secrets.api_key}")
     say()
@@ -126,6 +127,11 @@ def _show(seeded: "Demo", base_url: str, file: Path, *, is_served: bool) -> None
         say(f"  {command}")
         say()
     say(f"All of this is in {file}. Ctrl-C stops; starting again goes on.", style="dim")
+
+
+def app_address(base_url: str) -> str:
+    """Name the app's address as browsers should call it: passkeys need a host with a name."""
+    return base_url.replace("//127.0.0.1:", "//localhost:")
 
 
 def curl_commands(seeded: "Demo", base_url: str) -> list[tuple[str, str]]:

@@ -7,6 +7,7 @@ from sluiceway.domain.errors import (
     InvalidParameters,
     NotFound,
     PasswordRefused,
+    PermissionDenied,
     Problem,
     Refusal,
     RuleChanged,
@@ -43,6 +44,11 @@ _KINDS = {
     IdKind.DELIVERY: "delivery",
     IdKind.TOKEN: "access token",
     IdKind.RULE_SECRET: "rule secret",
+    IdKind.ORGANIZATION: "organization",
+    IdKind.PERSON: "person",
+    IdKind.SESSION: "session",
+    IdKind.PASSKEY: "passkey",
+    IdKind.INVITATION: "invitation",
 }
 
 
@@ -82,6 +88,8 @@ def _refusal(refusal: Refusal) -> str:
     match refusal:
         case NotFound(kind, spelling):
             return f"There is no {_KINDS[kind]} with the id '{visible(spelling)}'."
+        case PermissionDenied():
+            return "Only an admin of the organization may do that."
         case PasswordRefused():
             return "The e-mail address or the password is wrong."
         case TransferChanged():

@@ -52,7 +52,7 @@ async def serve_from(
         widened = stack.enter_context(beside_the_demo(settings))
         database = await stack.enter_async_context(open_database(widened))
         parts = await stack.enter_async_context(running(database, widened, with_worker=with_worker))
-        await serve_until(stop, parts, sock, on_ready, limits_of(settings))
+        await serve_until(stop, parts, sock, on_ready, limits_of(settings), settings)
 
 
 def with_address(settings: Settings, host: str | None, port: int | None) -> Settings:
@@ -151,16 +151,17 @@ async def serve_until(
     sock: socket.socket,
     on_ready: Callable[[], None],
     limits: "Limits | None" = None,
+    settings: Settings | None = None,
 ) -> None:
     """Answer HTTP on the socket until `stop` is set; then finish what is under way, and let nobody ask in vain."""
     import uvicorn
 
-    from sluiceway.api.app import create_app
     from sluiceway.cli.limits import Connections, Limits
+    from sluiceway.wiring import application
 
     connections = Connections(limits or Limits())
     config = uvicorn.Config(
-        create_app(parts.edge),
+        application(parts.edge, settings),
         loop="uvloop",
         # Uvicorn takes a class, and calls it.
         http=cast("type[asyncio.Protocol]", connections.protocol),

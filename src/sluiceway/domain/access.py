@@ -6,7 +6,7 @@ from enum import StrEnum
 from typing import Final
 
 from sluiceway.domain.errors import MaximumAmountExceeded, PermissionDenied
-from sluiceway.domain.ids import AccountId, KeyId, OrganizationId
+from sluiceway.domain.ids import AccountId, KeyId, OrganizationId, PersonId
 from sluiceway.domain.money import Cents
 from sluiceway.domain.rate_limits import Allowance
 
@@ -28,6 +28,22 @@ class Permission(StrEnum):
     READ_AUDIT_LOGS = "READ_AUDIT_LOGS"
     READ_ACCOUNT_NUMBERS = "READ_ACCOUNT_NUMBERS"
     SANDBOX = "SANDBOX"
+
+
+class Role(StrEnum):
+    """What a person may do in an organization: each role has all that the one before has."""
+
+    VIEWER = "VIEWER"
+    """Reads."""
+    WRITER = "WRITER"
+    """Drafts rules, simulates, runs what is enabled, and asks for transfers, which then wait for an admin."""
+    ADMIN = "ADMIN"
+    """Enables rules, approves transfers, and decides about keys, people and settings."""
+
+    def covers(self, needed: "Role") -> bool:
+        """Tell whether this role has all that another one has."""
+        order = list(Role)
+        return order.index(self) >= order.index(needed)
 
 
 EVERY: Final = "*"
@@ -107,6 +123,50 @@ class Principal:
     def actor(self) -> Actor:
         """Say who this is to the audit log."""
         return Actor(self.kind, self.key_id)
+
+
+_READS: Final = frozenset(
+    {
+        Permission.LIST_ACCOUNTS,
+        Permission.READ_ACCOUNTS,
+        Permission.LIST_RULES,
+        Permission.READ_RULES,
+        Permission.READ_RULE_EXECUTIONS,
+        Permission.READ_TRANSFERS,
+        Permission.READ_CARDS,
+    }
+)
+_WRITES: Final = _READS | {
+    Permission.TRIGGER_RULES,
+    Permission.MANUAL_TRANSFER,
+    Permission.CREATE_AND_EDIT_RULES,
+    Permission.CREATE_AND_EDIT_ACCOUNTS,
+    Permission.READ_ACCOUNT_NUMBERS,
+    Permission.SANDBOX,
+}
+PERMISSIONS_OF: Final[Mapping[Role, frozenset[Permission]]] = {
+    Role.VIEWER: _READS,
+    Role.WRITER: _WRITES,
+    Role.ADMIN: frozenset(Permission),
+}
+
+
+def grant_of_everything(permission: Permission) -> Grant:
+    """Grant a permission on everything."""
+    if permission is Permission.MANUAL_TRANSFER:
+        return Grant(is_for_every=True, pairs=(TransferPair(EVERY, EVERY),))
+    return Grant(is_for_every=permission not in WITHOUT_RESOURCES)
+
+
+def principal_of(organization_id: OrganizationId, person_id: PersonId, role: Role) -> Principal:
+    """Say what a person may do, as services ask it of keys. What a writer moves by hand waits for an admin."""
+    return Principal(
+        organization_id=organization_id,
+        key_id=KeyId(person_id),
+        grants={permission: grant_of_everything(permission) for permission in PERMISSIONS_OF[role]},
+        approval_above=None if role is Role.ADMIN else Cents(0),
+        kind=ActorKind.PERSON,
+    )
 
 
 @dataclass(frozen=True, slots=True)

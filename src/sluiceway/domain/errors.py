@@ -16,6 +16,9 @@ class Problem:
 class Refusal(Exception):
     """The parent of everything that we refuse to do for a caller."""
 
+    is_on_record = False
+    """Whether the audit log has it already."""
+
 
 @dataclass(eq=False)
 class Unauthenticated(Refusal):
@@ -141,3 +144,58 @@ class RateLimited(Refusal):
 
     limit: int
     wait_s: int
+
+
+class AppRefusal(Refusal):
+    """The parent of what only a person in the app is refused: no program with a key ever meets one of these."""
+
+
+@dataclass(eq=False)
+class CrossSite(AppRefusal):
+    """A page of another site has sent this, or nothing shows that it was a page of ours."""
+
+
+@dataclass(eq=False)
+class RoleRequired(AppRefusal):
+    """The person's role does not allow it; the role that does."""
+
+    role: str
+
+
+@dataclass(eq=False)
+class SignInRefused(AppRefusal):
+    """Nobody has this e-mail address with this password, or this code, or this passkey; which is not said."""
+
+
+@dataclass(eq=False)
+class TooManyAttempts(AppRefusal):
+    """There have been too many attempts to sign in; the next one is let through in `wait_s` seconds."""
+
+    wait_s: int
+
+
+@dataclass(eq=False)
+class SecondFactorRequired(AppRefusal):
+    """The person has shown a password, and has a second factor to show."""
+
+
+@dataclass(eq=False)
+class ReauthenticationRequired(AppRefusal):
+    """It takes a password or passkey that has been shown within the last minutes."""
+
+
+@dataclass(eq=False)
+class AlreadySetUp(AppRefusal):
+    """There is somebody already who can sign in."""
+
+
+@dataclass(eq=False)
+class PersonRefused(AppRefusal):
+    """That cannot be done to this person; why."""
+
+    reason: str
+
+
+@dataclass(eq=False)
+class InvitationRefused(AppRefusal):
+    """The invitation is unknown, has been used or taken back, or is too old; which is not said."""

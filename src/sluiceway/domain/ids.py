@@ -24,6 +24,9 @@ CardId = NewType("CardId", str)
 CardTransactionId = NewType("CardTransactionId", str)
 EndpointId = NewType("EndpointId", str)
 DeliveryId = NewType("DeliveryId", str)
+SessionId = NewType("SessionId", str)
+PasskeyId = NewType("PasskeyId", str)
+InvitationId = NewType("InvitationId", str)
 
 
 class IdKind(Enum):
@@ -41,6 +44,11 @@ class IdKind(Enum):
     DELIVERY = ("dlv",)
     TOKEN = ("token",)
     RULE_SECRET = ("secret",)
+    ORGANIZATION = ("org",)
+    PERSON = ("per",)
+    SESSION = ("ses",)
+    PASSKEY = ("pk",)
+    INVITATION = ("inv",)
 
 
 _ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"

@@ -13,11 +13,12 @@ from sluiceway.domain.ids import IdKind, OrganizationId, TransferId
 from sluiceway.domain.money import Cents
 from sluiceway.domain.rules import ErrorCode
 from sluiceway.domain.transfers import LegStatus, Transfer, TransferStatus
-from sluiceway.services.audit_log import attempt, require_password
+from sluiceway.services.audit_log import attempt, require_proof
 from sluiceway.services.engine import Engine
 from sluiceway.services.idempotency import Answer, Idempotency, run_idempotently
 from sluiceway.services.limits import load_rooms
 from sluiceway.services.progress import Progress, carried, load_progress
+from sluiceway.services.proofs import Proof
 from sluiceway.storage import transfers as stored
 from sluiceway.storage.credentials import Person
 from sluiceway.storage.database import ReadTx, WriteTx
@@ -62,13 +63,13 @@ def digest_of(transfer: Transfer) -> bytes:
     return sha256(repr((transfer.id, ends, staged, int(transfer.amount), transfer.currency, run)).encode()).digest()
 
 
-async def approve(engine: Engine, person: Person, password: str, transfer_id: TransferId, digest: bytes) -> None:
-    """Let a transfer go that waits for a person. Raises PasswordRefused, NotFound and TransferChanged.
+async def approve(engine: Engine, person: Person, proof: Proof, transfer_id: TransferId, digest: bytes) -> None:
+    """Let a transfer go that waits for a person. Raises what `require_proof` does, NotFound and TransferChanged.
 
     TransferChanged: it is not what the person was shown, or its rule has been changed or disabled since.
     """
     act = persons_act(person.organization_id, person.id, "APPROVE_TRANSFER", transfer_id)
-    await require_password(engine, person, password, act)
+    await require_proof(engine, person, proof, act)
 
     async def work(tx: WriteTx) -> None:
         organization = await lock_organization(tx, person.organization_id)
@@ -89,10 +90,10 @@ async def approve(engine: Engine, person: Person, password: str, transfer_id: Tr
     engine.wake()
 
 
-async def refuse(engine: Engine, person: Person, password: str, transfer_id: TransferId) -> None:
-    """Refuse a transfer that waits for a person: it is cancelled. Raises PasswordRefused and NotFound."""
+async def refuse(engine: Engine, person: Person, proof: Proof, transfer_id: TransferId) -> None:
+    """Refuse a transfer that waits for a person: it is cancelled. Raises NotFound and what `require_proof` does."""
     act = persons_act(person.organization_id, person.id, "REFUSE_TRANSFER", transfer_id)
-    await require_password(engine, person, password, act)
+    await require_proof(engine, person, proof, act)
 
     async def work(tx: WriteTx) -> None:
         organization = await lock_organization(tx, person.organization_id)

@@ -14,11 +14,12 @@ from typing import Final, TypeVar
 
 import structlog
 
-from sluiceway.domain.access import ActorKind, Permission, Principal, require
+from sluiceway.domain.access import ActorKind, Permission, Principal, Role, require
 from sluiceway.domain.audit import Act, AuditEntry, Outcome, is_read
-from sluiceway.domain.errors import PasswordRefused, Refusal
+from sluiceway.domain.errors import PasswordRefused, PermissionDenied, ReauthenticationRequired, Refusal
 from sluiceway.domain.ids import KeyId, OrganizationId
 from sluiceway.services.engine import Engine
+from sluiceway.services.proofs import Proof
 from sluiceway.services.reach import reach
 from sluiceway.storage import audit_log as stored
 from sluiceway.storage.audit_log import ListedEntry
@@ -79,15 +80,27 @@ async def attempt(engine: Engine, act: Act, work: Callable[[WriteTx], Awaitable[
         raise
 
 
-async def require_password(engine: Engine, person: Person, password: str, act: Act) -> None:
-    """Let only the person do what `act` says. Raises PasswordRefused, which is recorded."""
-    if not engine.verify_password(person.password_hash, password):
-        await record_refusal(engine, act, PasswordRefused())
-        raise PasswordRefused
+async def require_proof(engine: Engine, person: Person, proof: Proof, act: Act, *, role: Role = Role.ADMIN) -> None:
+    """Let only the person do what `act` says, and only in that role. Raises what is then recorded.
+
+    Raises PasswordRefused, ReauthenticationRequired (the proof has become too old) and PermissionDenied.
+    """
+    refusal: Refusal | None = None
+    if isinstance(proof, str):
+        if not engine.verify_password(person.password_hash, proof):
+            refusal = PasswordRefused()
+    elif not proof.is_of(person.organization_id, person.id, engine.now()):
+        refusal = ReauthenticationRequired()
+    if refusal is None and not person.role.covers(role):
+        refusal = PermissionDenied()
+    if refusal is not None:
+        await record_refusal(engine, act, refusal)
+        raise refusal
 
 
 async def record_refusal(engine: Engine, act: Act, refusal: Refusal) -> None:
     """Record that an act was refused."""
+    refusal.is_on_record = True
     await record_alone(engine, Done(act, _WORDS.sub("_", type(refusal).__name__).upper()))
 
 

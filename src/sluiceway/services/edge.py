@@ -19,6 +19,7 @@ from sluiceway.services.engine import Engine
 from sluiceway.services.idempotency import Answer, Idempotency
 from sluiceway.services.keys import identify
 from sluiceway.services.once import Effect, answer_once
+from sluiceway.services.passwords import Passwords
 from sluiceway.services.queues import AT_FIRST, FairQueue
 from sluiceway.services.remote_access import identify_rule_secrets, identify_tokens
 from sluiceway.services.transfers import CreateTransfer, transfer
@@ -76,6 +77,7 @@ class Edge:
             run_use_card, FairQueue("card transactions", most_waiting), lanes=lanes, owners_at_once=at_once
         )
         self.recorder = Recorder(engine)
+        self.passwords = Passwords(engine)
         self._reads = Turns(READS_AT_ONCE, FairQueue("reads", most_waiting))
         self._backlog = Backlog(engine, most_due)
         self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()

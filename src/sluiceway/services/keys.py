@@ -8,14 +8,15 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from hashlib import sha256
 
-from sluiceway.domain.access import EVERY, WITHOUT_RESOURCES, Caller, Grant, Permission, Principal, TransferPair
+from sluiceway.domain.access import Caller, Permission, Principal, grant_of_everything
 from sluiceway.domain.audit import Act, operators_act, persons_act
 from sluiceway.domain.errors import NotFound, Refusal, Unauthenticated
 from sluiceway.domain.ids import IdKind, KeyId, OrganizationId, RuleId
 from sluiceway.domain.money import Cents
 from sluiceway.domain.rate_limits import DEFAULT_PER_MINUTE
-from sluiceway.services.audit_log import attempt, do, require_password
+from sluiceway.services.audit_log import attempt, do, require_proof
 from sluiceway.services.engine import Engine
+from sluiceway.services.proofs import Proof
 from sluiceway.services.rules import SECRET_LENGTH as RULE_SECRET_LENGTH
 from sluiceway.storage import credentials as stored
 from sluiceway.storage.credentials import ApiKey, Grants, Person
@@ -34,12 +35,7 @@ _BASE62 = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 
 def every_grant() -> Grants:
     """Grant every permission on everything."""
-    return {
-        permission: Grant(is_for_every=True, pairs=(TransferPair(EVERY, EVERY),))
-        if permission is Permission.MANUAL_TRANSFER
-        else Grant(is_for_every=permission not in WITHOUT_RESOURCES)
-        for permission in Permission
-    }
+    return {permission: grant_of_everything(permission) for permission in Permission}
 
 
 async def create_key(
@@ -108,10 +104,13 @@ async def list_keys(engine: Engine, organization_id: OrganizationId) -> list[Api
         return await stored.list_keys(tx, organization_id)
 
 
-async def rule_secret(engine: Engine, person: Person, password: str, rule_id: RuleId | None, spelling: str) -> str:
-    """Show a person the secret that a rule shares with its remote services. Raises PasswordRefused and NotFound."""
+async def rule_secret(engine: Engine, person: Person, proof: Proof, rule_id: RuleId | None, spelling: str) -> str:
+    """Show a person the secret that a rule shares with its remote services.
+
+    Raises NotFound and what `require_proof` does.
+    """
     act = persons_act(person.organization_id, person.id, "SHOW_RULE_SECRET", rule_id)
-    await require_password(engine, person, password, act)
+    await require_proof(engine, person, proof, act)
 
     async def work(tx: WriteTx) -> str:
         record = None if rule_id is None else await find_rule(tx, person.organization_id, rule_id)

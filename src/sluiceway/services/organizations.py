@@ -2,6 +2,7 @@
 
 from datetime import datetime, timedelta
 
+from sluiceway.domain.access import Role
 from sluiceway.domain.audit import Act, operators_act
 from sluiceway.domain.ids import OrganizationId, PersonId
 from sluiceway.services.audit_log import do
@@ -81,9 +82,11 @@ async def list_organizations(engine: Engine) -> list[Organization]:
         return await stored.list_organizations(tx)
 
 
-async def create_person(engine: Engine, organization_id: OrganizationId, email: str, password: str) -> PersonId:
-    """Add a person who can review and enable rules. Raises ConstraintViolated for an e-mail address that is taken."""
-    person = Person(organization_id, PersonId(engine.new_id()), email, engine.hash_password(password))
+async def create_person(
+    engine: Engine, organization_id: OrganizationId, email: str, password: str, role: Role = Role.ADMIN
+) -> PersonId:
+    """Add a person who can sign in. Raises ConstraintViolated for an e-mail address that is taken."""
+    person = Person(organization_id, PersonId(engine.new_id()), email, engine.hash_password(password), role)
 
     async def work(tx: WriteTx) -> None:
         await insert_person(tx, person, engine.now())

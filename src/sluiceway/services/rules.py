@@ -22,9 +22,10 @@ from sluiceway.domain.revisions import RuleRecord
 from sluiceway.domain.rules import Finding, RemoteAmount, Rule, Scheduled, Severity, check, needs
 from sluiceway.domain.schedule import next_fire
 from sluiceway.outbound import OutboundRefused
-from sluiceway.services.audit_log import attempt, do, require_password
+from sluiceway.services.audit_log import attempt, do, require_proof
 from sluiceway.services.engine import Engine
 from sluiceway.services.idempotency import Answer, Idempotency, run_idempotently
+from sluiceway.services.proofs import Proof
 from sluiceway.storage import rules as stored
 from sluiceway.storage.accounts import find_accounts, list_accounts
 from sluiceway.storage.credentials import Person, find_people
@@ -182,13 +183,14 @@ async def review_rule(engine: Engine, organization_id: OrganizationId, rule_id: 
     return Review(record, accounts, findings)
 
 
-async def enable_rule(engine: Engine, person: Person, password: str, rule_id: RuleId, fingerprint: bytes) -> RuleRecord:
+async def enable_rule(engine: Engine, person: Person, proof: Proof, rule_id: RuleId, fingerprint: bytes) -> RuleRecord:
     """Enable exactly the revision that the person was shown. Only this function enables rules; no key reaches it.
 
-    Raises PasswordRefused, NotFound, RuleChanged (the present revision has another fingerprint) and RuleHasProblems.
+    Raises what `require_proof` does, NotFound, RuleChanged (the present revision has another fingerprint) and
+    RuleHasProblems.
     """
     act = persons_act(person.organization_id, person.id, "ENABLE_RULE", rule_id)
-    await require_password(engine, person, password, act)
+    await require_proof(engine, person, proof, act)
 
     async def work(tx: WriteTx) -> RuleRecord:
         at = (await lock_organization(tx, person.organization_id)).clock.read(engine.now())

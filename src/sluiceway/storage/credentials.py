@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sluiceway.domain.access import Grant, Permission, Principal, TransferPair
+from sluiceway.domain.access import Grant, Permission, Principal, Role, TransferPair
 from sluiceway.domain.ids import KeyId, OrganizationId, PersonId
 from sluiceway.domain.money import Cents
 from sluiceway.domain.rate_limits import DEFAULT_PER_MINUTE
@@ -20,12 +20,13 @@ Grants = dict[Permission, Grant]
 
 
 class Person(NamedTuple):
-    """Somebody who can review and enable rules."""
+    """Somebody who can sign in to an organization. Only an admin can enable rules and approve transfers."""
 
     organization_id: OrganizationId
     id: PersonId
     email: str
     password_hash: str
+    role: Role = Role.ADMIN
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +101,13 @@ async def set_password(tx: WriteTx, person: Person) -> None:
 
 async def find_people(tx: ReadTx, email: str) -> list[Person]:
     """Find the people with an e-mail address, one for each organization."""
-    return [Person(*row) for row in await fetch_all(tx, QUERIES["find_people"], {"email": email})]
+    rows = await fetch_all(tx, QUERIES["find_people"], {"email": email})
+    return [Person(row[0], row[1], row[2], row[3], Role(row[4])) for row in rows]
+
+
+async def is_anybody_there(tx: ReadTx) -> bool:
+    """Tell whether somebody can sign in, to whichever organization."""
+    return bool(await fetch_all(tx, QUERIES["is_anybody_there"]))
 
 
 def _write_grants(grants: Grants) -> dict[str, Any]:

@@ -27,12 +27,17 @@ WHERE organization_id = %(organization_id)s::uuid ORDER BY id DESC;
 
 -- name: insert_person
 -- The password is kept as an argon2id hash.
-INSERT INTO person (organization_id, id, email, password_hash, created_at)
-VALUES (%(organization_id)s::uuid, %(id)s::uuid, %(email)s, %(password_hash)s, %(at)s);
+INSERT INTO person (organization_id, id, email, password_hash, role, created_at)
+VALUES (%(organization_id)s::uuid, %(id)s::uuid, %(email)s, %(password_hash)s, %(role)s, %(at)s);
 
 -- name: find_people
--- By e-mail; one person may belong to several organizations.
-SELECT organization_id, id, email, password_hash FROM person WHERE email = %(email)s ORDER BY organization_id;
+-- By e-mail, however it is written; one person may belong to several organizations.
+SELECT organization_id, id, email, password_hash, role FROM person
+WHERE lower(email) = lower(%(email)s) AND removed_at IS NULL ORDER BY organization_id;
+
+-- name: is_anybody_there
+-- Whether there is still everything to set up.
+SELECT id FROM person WHERE removed_at IS NULL;
 
 -- name: set_password
 -- Whoever runs the server may replace a password that was lost.

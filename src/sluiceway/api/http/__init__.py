@@ -1,12 +1,25 @@
 """What API generations share: strict bodies, headers, parameters, cursors, operations, and how they are served."""
 
-from sluiceway.api.http.asgi import App, Receive, Scope, Send
-from sluiceway.api.http.bodies import MAX_BODY, parse
+from sluiceway.api.http.asgi import App, Message, Receive, Scope, Send
+from sluiceway.api.http.bodies import MAX_BODY, hash_of, parse
 from sluiceway.api.http.documents import Info, document
 from sluiceway.api.http.door import RETRY_AFTER_S, UNWELCOME, Door
 from sluiceway.api.http.generation import Generation, build, failure_of, unavailable
-from sluiceway.api.http.headers import request_id_of
-from sluiceway.api.http.operations import Call, Credential, Operation, Reach, Reply, operation
+from sluiceway.api.http.headers import read_idempotency_key, request_id_of, storable
+from sluiceway.api.http.operations import (
+    ACT,
+    SAFE,
+    WORDS,
+    Call,
+    Credential,
+    Offer,
+    Operation,
+    Reach,
+    Reading,
+    Reply,
+    operation,
+    read_json,
+)
 from sluiceway.api.http.pages import page
 from sluiceway.api.http.queries import (
     After,
@@ -22,6 +35,7 @@ from sluiceway.api.http.queries import (
 )
 from sluiceway.api.http.refusals import (
     Failure,
+    Header,
     MethodNotAllowed,
     PathUnknown,
     RequestTooLarge,
@@ -31,9 +45,12 @@ from sluiceway.api.http.refusals import (
 )
 
 __all__ = [
+    "ACT",
     "MAX_BODY",
     "RETRY_AFTER_S",
+    "SAFE",
     "UNWELCOME",
+    "WORDS",
     "After",
     "App",
     "Call",
@@ -43,14 +60,18 @@ __all__ = [
     "Failure",
     "First",
     "Generation",
+    "Header",
     "Ids",
     "Info",
     "Instant",
+    "Message",
     "MethodNotAllowed",
     "Named",
+    "Offer",
     "Operation",
     "PathUnknown",
     "Reach",
+    "Reading",
     "Receive",
     "Reply",
     "RequestTooLarge",
@@ -64,11 +85,15 @@ __all__ = [
     "document",
     "every_refusal",
     "failure_of",
+    "hash_of",
     "operation",
     "page",
     "parse",
+    "read_idempotency_key",
     "read_instant",
+    "read_json",
     "read_pairs",
     "request_id_of",
+    "storable",
     "unavailable",
 ]

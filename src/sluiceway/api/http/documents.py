@@ -9,7 +9,7 @@ from typing import Any, cast
 import msgspec
 
 from sluiceway.api.http.generation import Generation
-from sluiceway.api.http.operations import Operation
+from sluiceway.api.http.operations import Offer
 from sluiceway.api.http.queries import Parameter
 from sluiceway.domain.access import Permission
 
@@ -62,16 +62,16 @@ def document(generation: Generation, info: Info) -> Document:
     return cast("Document", _plain(made))
 
 
-def _credentials(operations: Iterable[Operation]) -> Document:
+def _credentials(operations: Iterable[Offer]) -> Document:
     """Describe what callers of some operations show instead of a key."""
     known = {operation.credential for operation in operations if operation.credential is not None}
     return {
-        one.name: {"type": "apiKey", "in": "header", "name": one.header, "description": one.description}
+        one.name: {"type": "apiKey", "in": one.place, "name": one.header, "description": one.description}
         for one in sorted(known, key=lambda one: one.name)
     }
 
 
-def _kinds(operations: Iterable[Operation], info: Info) -> list[type]:
+def _kinds(operations: Iterable[Offer], info: Info) -> list[type]:
     kinds = {info.error: None}
     for operation in operations:
         kinds[operation.answer] = None
@@ -80,17 +80,18 @@ def _kinds(operations: Iterable[Operation], info: Info) -> list[type]:
     return list(kinds)
 
 
-def _operation(operation: Operation, known: dict[type, Any], info: Info) -> Document:
+def _operation(operation: Offer, known: dict[type, Any], info: Info) -> Document:
     shown: Document = {
         "operationId": operation.name,
         "tags": [operation.path.split("/")[1]],
         "summary": operation.summary,
-        "description": f"{operation.description} Permission: `{_permission(operation, info)}`.",
+        "description": operation.description,
         "parameters": _parameters(operation, info),
     }
+    if (permission := operation.permission_told) is not None:
+        shown["description"] += f" Permission: `{info.permissions.get(permission, permission)}`."
     if operation.credential is not None:
-        # What it may do is all that it is for, so that there are no permissions to speak of.
-        shown |= {"description": operation.description, "security": [{operation.credential.name: []}]}
+        shown["security"] = [{operation.credential.name: []}]
     if operation.body is not None:
         shown["requestBody"] = {
             "required": operation.is_body_required,
@@ -102,11 +103,7 @@ def _operation(operation: Operation, known: dict[type, Any], info: Info) -> Docu
     return shown
 
 
-def _permission(operation: Operation, info: Info) -> str:
-    return info.permissions.get(operation.permission, operation.permission)
-
-
-def _refusals(operation: Operation, info: Info) -> list[int]:
+def _refusals(operation: Offer, info: Info) -> list[int]:
     """List the statuses of what can go wrong: with every operation, with bodies, with keys, with this one."""
     body = (413, 415) if operation.body is not None else ()
     keys = info.key_refusals if operation.is_idempotent else ()
@@ -123,14 +120,14 @@ def _response(status: int, schema: Any, headers: Document) -> Document:  # noqa:
     }
 
 
-def _replay(operation: Operation) -> Document:
+def _replay(operation: Offer) -> Document:
     if not operation.is_idempotent:
         return {}
     described = "`true` when the answer is that of the first request with this idempotency key."
     return {"Idempotent-Replayed": {"description": described, "schema": {"type": "string", "const": "true"}}}
 
 
-def _parameters(operation: Operation, info: Info) -> list[Document]:
+def _parameters(operation: Offer, info: Info) -> list[Document]:
     shown = [
         _parameter("path", name, "The id, in any spelling.", {"type": "string"}, is_required=True)
         for name in operation.path_ids

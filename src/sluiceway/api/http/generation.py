@@ -14,7 +14,7 @@ from litestar.handlers import HTTPRouteHandler
 from sluiceway.api.http.asgi import App, Receive, Scope, Send
 from sluiceway.api.http.door import turn_away
 from sluiceway.api.http.headers import request_id_of
-from sluiceway.api.http.operations import ACT, JSON, LIMITS, SAFE, WORDS, Operation, Reading, Reply, run
+from sluiceway.api.http.operations import ACT, JSON, LIMITS, SAFE, WORDS, Offer, Reading, Reply, Run, run
 from sluiceway.api.http.queries import read_query
 from sluiceway.api.http.refusals import Failure, Header, MethodNotAllowed, PathUnknown, Table
 from sluiceway.domain.access import Principal
@@ -47,7 +47,7 @@ class Generation:
     """What makes one generation differ from another: who, which operations, and the words of errors."""
 
     prefix: str
-    operations: tuple[Operation, ...]
+    operations: tuple[Offer, ...]
     read_secret: Callable[[bytes | None], str]
     """Read the credential out of the Authorization header. Raises Unauthenticated."""
     refusals: Table
@@ -59,11 +59,13 @@ class Generation:
     """Tell what a caller may do in this generation, where a permission grants more or less than elsewhere."""
     read_query: Callable[[bytes], Mapping[str, str]] = read_query
     """Read the query string. Raises InvalidParameters."""
+    run: Run = run
+    """Answer a request to a path of this generation, where its callers are others than programs with keys."""
 
 
 def build(generation: Generation, edge: Edge, pages: Sequence[tuple[str, bytes, bytes]] = ()) -> App:
     """Build the application. `pages` are fixed: path, content type, body."""
-    by_path: dict[str, dict[str, Operation]] = {}
+    by_path: dict[str, dict[str, Offer]] = {}
     for operation in generation.operations:
         by_path.setdefault(operation.path, {})[operation.method] = operation
     handlers = [_route(generation, edge, path, operations) for path, operations in by_path.items()]
@@ -85,10 +87,10 @@ def unavailable(generation: Generation, scope: Scope, new_id: Callable[[], str],
     return Reply(failure.status, body, request_id, (*failure.headers, *headers))
 
 
-def _route(generation: Generation, edge: Edge, path: str, operations: dict[str, Operation]) -> HTTPRouteHandler:
+def _route(generation: Generation, edge: Edge, path: str, operations: dict[str, Offer]) -> HTTPRouteHandler:
     async def respond(request: Request[Any, Any, Any]) -> Reply:
         scope, receive = cast("Scope", request.scope), cast("Receive", request.receive)
-        return await run(operations, edge, reading, scope, receive)
+        return await generation.run(operations, edge, reading, scope, receive)
 
     reading = Reading(generation.prefix, generation.read_secret, generation.see_as, generation.read_query)
     return _handler(generation.prefix + _PATH_ID.sub(r"{\1:str}", path), respond)
@@ -137,7 +139,8 @@ def _fail(generation: Generation, edge: Edge, request: Request[Any, Any, Any], p
         log.error("unexpected_error", request_id=request_id, exc_info=problem)
     elif failure is generation.unavailable:
         log.warning("database_unavailable", request_id=request_id, reason=str(problem))
-    if (act := scope.get(ACT)) and not isinstance(problem, Overloaded):
+    is_on_record = isinstance(problem, Refusal) and problem.is_on_record
+    if (act := scope.get(ACT)) and not isinstance(problem, Overloaded) and not is_on_record:
         edge.recorder.note(Done(act, failure.code))
     kind = TEXT if failure.is_plain else JSON
     shown = (kind, *SAFE, *scope.get(LIMITS, ()), *failure.headers)

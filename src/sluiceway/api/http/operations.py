@@ -141,33 +141,32 @@ class Credential:
     name: str
     """What documents call it."""
     header: str
-    """In small letters; one of those that are read."""
+    """In small letters; one of those that are read. Of a cookie, its name."""
     description: str
     identify: Callable[[Edge, bytes | None], Awaitable[Caller]]
     """Find who is calling by the header's value. Raises Unauthenticated."""
+    place: str = "header"
+    """Where documents say that it is."""
 
 
-@dataclass(frozen=True, slots=True)
-class Operation:
-    """What a generation offers at one path and method, with what its document says about it."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Offer:
+    """What is offered at one path and method, as far as a document tells of it, whoever may have it."""
 
     method: str
     path: str
     name: str
     summary: str
     description: str
-    permission: Permission
-    reach: Reach
-    handler: Handler
     answer: type
     """The structure of the answer, its envelope included."""
-    status: int
-    id_kind: IdKind | None
-    body: type | None
+    status: int = 200
+    id_kind: IdKind | None = None
+    body: type | None = None
     """The structure of the body, for the document; handlers read it strictly themselves."""
-    is_body_required: bool
-    parameters: tuple[Parameter, ...]
-    refusals: tuple[int, ...]
+    is_body_required: bool = True
+    parameters: tuple[Parameter, ...] = ()
+    refusals: tuple[int, ...] = ()
     """Statuses of refusals beside those that every operation can give."""
     parent_kind: IdKind | None = None
     """What the first of two ids in the path names."""
@@ -191,9 +190,28 @@ class Operation:
         return self.method == "POST" and not self.is_reading
 
     @property
+    def permission_told(self) -> Permission | None:
+        """Name the permission that a document tells of; None: there is none to speak of."""
+        return None
+
+    @property
     def path_ids(self) -> list[str]:
         """Name the ids in the path."""
         return _PATH_ID.findall(self.path)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Operation(Offer):
+    """What a generation offers to callers with a permission."""
+
+    permission: Permission
+    reach: Reach
+    handler: Handler
+
+    @property
+    def permission_told(self) -> Permission | None:
+        """Name the permission. What another credential may do is all that it is for, so there is none to speak of."""
+        return self.permission if self.credential is None else None
 
 
 def operation(
@@ -257,6 +275,10 @@ class Reading(NamedTuple):
     read_query: Callable[[bytes], Mapping[str, str]]
 
 
+Run = Callable[[Mapping[str, Any], Edge, Reading, Scope, Receive], Awaitable[Reply]]
+"""How a request to one path becomes an answer, given the operations of that path by method."""
+
+
 async def run(
     operations: Mapping[str, Operation], edge: Edge, reading: Reading, scope: Scope, receive: Receive
 ) -> Reply:
@@ -291,7 +313,7 @@ async def run(
     _authorize(operation, principal, found if operation.parent_kind is None else parent)
     body: object = None
     if operation.body is not None:
-        body = await _read_body(operation, headers, receive)
+        body = await read_json(operation, headers, receive)
     idempotency = None
     if operation.is_idempotent and (key := read_idempotency_key(headers)) is not None:
         path = operation.path if found is None else operation.path.replace("{id}", found)
@@ -318,7 +340,8 @@ def _authorize(operation: Operation, principal: Principal, resource: str | None)
         require(principal, operation.permission, resource if operation.reach is Reach.THE_ID else None)
 
 
-async def _read_body(operation: Operation, headers: dict[bytes, bytes], receive: Receive) -> object:
+async def read_json(operation: Offer, headers: dict[bytes, bytes], receive: Receive) -> object:
+    """Read the body that an operation takes; none that may be missing is empty. Raises what is wrong with it."""
     raw = await read_body(headers, receive)
     if not raw and not operation.is_body_required:
         return {}
@@ -334,9 +357,12 @@ __all__ = [
     "Handler",
     "Instant",
     "Named",
+    "Offer",
     "Operation",
     "Reach",
     "Reply",
+    "Run",
     "operation",
+    "read_json",
     "run",
 ]

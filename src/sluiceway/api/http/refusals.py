@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from sluiceway.domain.errors import Refusal
+from sluiceway.domain.errors import Problem, Refusal
 
 Header = tuple[bytes, bytes]
 
@@ -45,6 +45,8 @@ class Failure(NamedTuple):
     headers: tuple[Header, ...] = ()
     is_plain: bool = False
     """Whether it is answered by the bare message as text, without an envelope."""
+    problems: tuple[Problem, ...] = ()
+    """Each thing that is wrong, for a generation that tells them one by one."""
 
 
 Table = Mapping[type[Refusal], Callable[[Any], Failure]]

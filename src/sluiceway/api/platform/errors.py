@@ -53,6 +53,8 @@ NOT_FOUND: Final = {
         404, "RULE_SECRET_NOT_FOUND", "Rule secret does not exist or you don't have access to it"
     ),
 }
+NOTHING_THERE: Final = Failure(404, "NOT_FOUND", "There is nothing at this path")
+"""Also for what this generation does not speak of."""
 UNKNOWN_FIELD: Final = "is not a known field"
 
 FIELDS: Final = {
@@ -124,7 +126,7 @@ NO_METHOD: Final = Failure(404, "NOT_FOUND", "Not Found", is_plain=True)
 REFUSALS: Final[Table] = {
     e.Unauthenticated: lambda _: UNAUTHORIZED,
     e.PermissionDenied: lambda _: DENIED,
-    e.NotFound: lambda refusal: NOT_FOUND[refusal.kind],
+    e.NotFound: lambda refusal: NOT_FOUND.get(refusal.kind, NOTHING_THERE),
     e.InvalidParameters: _invalid,
     e.TransferAccountNotFound: _account_not_found,
     e.MaximumAmountExceeded: lambda refusal: Failure(
@@ -151,7 +153,7 @@ REFUSALS: Final[Table] = {
     e.CardRefused: lambda refusal: Failure(409, "CARD_REFUSED", f"The card does not do that: {refusal.reason}"),
     e.SandboxOnly: lambda _: Failure(403, "SANDBOX_ONLY", "A live organization refuses this operation"),
     e.RateLimited: _rate_limited,
-    PathUnknown: lambda _: Failure(404, "NOT_FOUND", "There is nothing at this path"),
+    PathUnknown: lambda _: NOTHING_THERE,
     MethodNotAllowed: lambda _: NO_METHOD,
     UnsupportedMediaType: lambda _: Failure(
         415,

@@ -45,6 +45,11 @@ NAMES: Final = {
     IdKind.DELIVERY: "Webhook delivery",
     IdKind.TOKEN: "Access token",
     IdKind.RULE_SECRET: "Rule secret",
+    IdKind.ORGANIZATION: "Organization",
+    IdKind.PERSON: "Person",
+    IdKind.SESSION: "Session",
+    IdKind.PASSKEY: "Passkey",
+    IdKind.INVITATION: "Invitation",
 }
 
 FIELDS: Final = {

@@ -1,0 +1,341 @@
+"""Sessions of people in the app: sign in, be known by a token, show a password again, sign out.
+
+A token is the organization it is of and random letters; it is kept as a hash. What has been shown twice is known to
+nobody: the token changes with everything that makes a session good for more.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from hashlib import sha256
+from typing import Final
+
+import structlog
+
+from sluiceway.domain.audit import Act, persons_act
+from sluiceway.domain.errors import (
+    AlreadySetUp,
+    InvalidParameters,
+    NotFound,
+    Problem,
+    SignInRefused,
+    TooManyAttempts,
+    Unauthenticated,
+)
+from sluiceway.domain.ids import IdKind, OrganizationId, PersonId, SessionId, from_base32, to_base32
+from sluiceway.services.audit_log import attempt, do, record_refusal
+from sluiceway.services.engine import Engine
+from sluiceway.services.passwords import Passwords, require_good
+from sluiceway.services.proofs import Fresh, prove
+from sluiceway.storage import sessions as stored
+from sluiceway.storage.credentials import Person, find_people, insert_person, is_anybody_there
+from sluiceway.storage.database import ConstraintViolated, WriteTx
+from sluiceway.storage.organizations import Organization, find_organizations, insert_organization
+from sluiceway.storage.sessions import ListedSession, Session
+
+__all__ = ["ListedSession", "Session"]
+
+IDLE_FOR: Final = timedelta(hours=12)
+"""A session that is not used for so long is over."""
+LASTS_FOR: Final = timedelta(days=7)
+"""And so is one that began so long ago, however much it is used."""
+INCOMPLETE_FOR: Final = timedelta(minutes=10)
+"""How long somebody has for the second factor."""
+SEEN_EVERY: Final = timedelta(minutes=1)
+
+WINDOW: Final = timedelta(minutes=15)
+MOST_OF_BOTH: Final = 10
+"""Attempts in a window with one e-mail address from one network address."""
+MOST_OF_EMAIL: Final = 50
+"""With one e-mail address from wherever: many more, or anybody could keep somebody else out."""
+MOST_OF_ADDRESS: Final = 100
+
+FIRST_ORGANIZATION: Final = OrganizationId("01900000-0000-7000-8000-000000000001")
+"""Always the same id, so that the database itself refuses a second setup, whoever else sets up at the same time."""
+
+SECRET_LENGTH: Final = 32
+PREFIX: Final = "ss_"
+_ID_LENGTH: Final = 26
+MAX_EMAIL: Final = 254
+MAX_USER_AGENT: Final = 300
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Visitor:
+    """From where somebody asks: their network address, and what their browser calls itself."""
+
+    address: str
+    user_agent: str
+
+
+@dataclass(frozen=True, slots=True)
+class SignedIn:
+    """A session that has just begun or been renewed, with its token, which is shown this once.
+
+    `others`: further organizations whose people have this e-mail address and password.
+    """
+
+    session: Session
+    token: str
+    others: tuple[OrganizationId, ...] = ()
+
+
+def new_token(engine: Engine, organization_id: OrganizationId) -> str:
+    """Make a session's token."""
+    return f"{PREFIX}{to_base32(organization_id)}{engine.new_secret(SECRET_LENGTH)}"
+
+
+def hash_token(token: str) -> bytes:
+    """Hash a token for keeping. It is long and random, so a fast hash is enough."""
+    return sha256(token.encode()).digest()
+
+
+def read_token(token: str, prefix: str = PREFIX) -> OrganizationId | None:
+    """Tell whose a token is; None: it is none of ours."""
+    if len(token) != len(prefix) + _ID_LENGTH + SECRET_LENGTH or not token.isascii() or not token.startswith(prefix):
+        return None
+    found = from_base32(token[len(prefix) : len(prefix) + _ID_LENGTH])
+    return None if found is None else OrganizationId(found)
+
+
+async def find_session(engine: Engine, token: str) -> Session | None:
+    """Find whose session it is; None: nobody's, or it is over. Using it keeps it alive."""
+    organization_id = read_token(token)
+    if organization_id is None:
+        return None
+    async with engine.database.read() as tx:
+        session = await stored.find_session(tx, organization_id, hash_token(token))
+    now = engine.now()
+    if session is None or now - session.created_at >= LASTS_FOR or now - session.seen_at >= IDLE_FOR:
+        return None
+    if not session.is_complete and now - session.created_at >= INCOMPLETE_FOR:
+        return None
+    if now - session.seen_at >= SEEN_EVERY:
+        found = session
+
+        async def work(tx: WriteTx) -> None:
+            await stored.see_session(tx, found, now)
+
+        await engine.database.write(work)
+    return session
+
+
+def prove_fresh(engine: Engine, session: Session) -> Fresh:
+    """Prove that the person has shown a password or passkey minutes ago. Raises ReauthenticationRequired."""
+    person = session.person
+    return prove(person.organization_id, person.id, session.reauthenticated_at, engine.now())
+
+
+async def is_set_up(engine: Engine) -> bool:
+    """Tell whether somebody can sign in."""
+    async with engine.database.read() as tx:
+        return await is_anybody_there(tx)
+
+
+async def set_up(
+    engine: Engine,
+    passwords: Passwords,
+    visitor: Visitor,
+    *,
+    name: str,
+    is_sandbox: bool,
+    email: str,
+    password: str,
+) -> SignedIn:
+    """Make the first organization with its first admin, who is then signed in. Raises AlreadySetUp."""
+    email = read_email(email)
+    require_good(password)
+    if await is_set_up(engine):
+        raise AlreadySetUp
+    person = Person(FIRST_ORGANIZATION, PersonId(engine.new_id()), email, await passwords.hash(password))
+    signed_in = begin(engine, person, visitor, is_complete=True)
+
+    async def work(tx: WriteTx) -> None:
+        await insert_organization(tx, person.organization_id, name, is_sandbox=is_sandbox, at=engine.now())
+        await insert_person(tx, person, engine.now())
+        await insert(tx, signed_in)
+
+    try:
+        await do(engine, persons_act(person.organization_id, person.id, "SET_UP", person.id), work)
+    except ConstraintViolated as refused:
+        # Somebody else was faster.
+        raise AlreadySetUp from refused
+    return signed_in
+
+
+async def sign_in(
+    engine: Engine,
+    passwords: Passwords,
+    visitor: Visitor,
+    *,
+    email: str,
+    password: str,
+    organization_id: OrganizationId | None = None,
+) -> SignedIn:
+    """Sign somebody in with a password. Raises SignInRefused and TooManyAttempts.
+
+    It takes as long where nobody has the e-mail address. Who has a second factor has still to show it: the session is
+    not complete.
+    """
+    email = email.strip()[:MAX_EMAIL].lower()
+    both = await count_attempts(engine, visitor, email)
+    async with engine.database.read() as tx:
+        people = [
+            person for person in await find_people(tx, email) if organization_id in (None, person.organization_id)
+        ]
+    right = [person for person in people if await passwords.is_right(person.password_hash, password)]
+    if not people:
+        await passwords.is_right(None, password)
+    if not right:
+        for person in people:
+            await record_refusal(engine, _act(person, "SIGN_IN"), SignInRefused())
+        log.info("sign_in_refused", address=visitor.address, is_known=bool(people))
+        raise SignInRefused
+    person, *others = right
+    signed_in = begin(engine, person, visitor, is_complete=True)
+
+    async def work(tx: WriteTx) -> None:
+        await insert(tx, signed_in)
+        await stored.forget_attempts(tx, both)
+        await stored.forget_old(tx, engine.now())
+
+    await do(engine, _act(person, "SIGN_IN" if signed_in.session.is_complete else "SHOW_PASSWORD"), work)
+    return replace(signed_in, others=tuple(other.organization_id for other in others))
+
+
+async def sign_out(engine: Engine, session: Session) -> None:
+    """End a session."""
+
+    async def work(tx: WriteTx) -> None:
+        await stored.end_session(tx, session.person, session.id, engine.now())
+
+    await do(engine, _act(session.person, "SIGN_OUT"), work)
+
+
+async def reauthenticate(
+    engine: Engine, passwords: Passwords, visitor: Visitor, session: Session, password: str
+) -> SignedIn:
+    """Let somebody who is signed in show the password again. Raises SignInRefused and TooManyAttempts."""
+    both = await count_attempts(engine, visitor, session.person.email)
+    act = _act(session.person, "REAUTHENTICATE")
+    if not await passwords.is_right(session.person.password_hash, password):
+        await record_refusal(engine, act, SignInRefused())
+        raise SignInRefused
+    return await renew(engine, session, act, both)
+
+
+async def renew(engine: Engine, session: Session, act: Act, attempts: bytes | None = None) -> SignedIn:
+    """Make a session complete and fresh, with another token. Raises Unauthenticated where it has ended meanwhile."""
+    token, now = new_token(engine, session.organization_id), engine.now()
+
+    async def work(tx: WriteTx) -> None:
+        if not await stored.replace_token(tx, session, hash_token(token), now):
+            raise Unauthenticated
+        if attempts is not None:
+            await stored.forget_attempts(tx, attempts)
+
+    await attempt(engine, act, work)
+    return SignedIn(replace(session, reauthenticated_at=now, seen_at=now, is_complete=True, challenge=None), token)
+
+
+async def list_sessions(engine: Engine, person: Person) -> list[ListedSession]:
+    """List a person's sessions that can still be used, newest first."""
+    now = engine.now()
+    async with engine.database.read() as tx:
+        return await stored.list_sessions(tx, person, seen_after=now - IDLE_FOR, created_after=now - LASTS_FOR)
+
+
+async def end_session(engine: Engine, person: Person, session_id: SessionId | None, spelling: str) -> None:
+    """End one of a person's sessions: its next request is refused. Raises NotFound."""
+
+    async def work(tx: WriteTx) -> None:
+        if session_id is None or not await stored.end_session(tx, person, session_id, engine.now()):
+            raise NotFound(IdKind.SESSION, spelling)
+
+    await attempt(engine, persons_act(person.organization_id, person.id, "END_SESSION", session_id), work)
+
+
+async def organizations_of(engine: Engine, organization_ids: Sequence[OrganizationId]) -> list[Organization]:
+    """Read organizations, in the order in which they are named."""
+    async with engine.database.read() as tx:
+        found = await find_organizations(tx, organization_ids)
+    return [found[organization_id] for organization_id in organization_ids]
+
+
+async def count_attempts(engine: Engine, visitor: Visitor, email: str) -> bytes:
+    """Count an attempt to sign in, before anything is checked. Raises TooManyAttempts.
+
+    Return what the attempts with this e-mail address from this network address are counted under.
+    """
+    now = engine.now()
+    keys = [
+        (_key("both", visitor.address, email), MOST_OF_BOTH),
+        (_key("email", email), MOST_OF_EMAIL),
+        (_key("address", visitor.address), MOST_OF_ADDRESS),
+    ]
+
+    async def work(tx: WriteTx) -> int:
+        wait_s = 0
+        # In order of the key, so that two at once cannot lock each other out.
+        for key, most in sorted(keys):
+            count, until = await stored.count_attempt(tx, key, now, now + WINDOW)
+            if count > most:
+                wait_s = max(wait_s, 1 + int((until - now).total_seconds()))
+        return wait_s
+
+    if wait_s := await engine.database.write(work):
+        log.warning("too_many_attempts", address=visitor.address)
+        raise TooManyAttempts(wait_s)
+    return keys[0][0]
+
+
+async def insert(tx: WriteTx, signed_in: SignedIn) -> None:
+    """Add a session that begins."""
+    session = signed_in.session
+    await stored.insert_session(
+        tx,
+        session.person,
+        session.id,
+        hash_token(signed_in.token),
+        session.created_at,
+        is_complete=session.is_complete,
+        user_agent=session.user_agent,
+        address=session.address,
+    )
+
+
+def begin(engine: Engine, person: Person, visitor: Visitor, *, is_complete: bool) -> SignedIn:
+    """Make a session that begins now, for `insert`."""
+    now = engine.now()
+    session = Session(
+        id=SessionId(engine.new_id()),
+        created_at=now,
+        seen_at=now,
+        reauthenticated_at=now,
+        is_complete=is_complete,
+        user_agent=visitor.user_agent[:MAX_USER_AGENT],
+        address=visitor.address,
+        challenge=None,
+        challenge_at=None,
+        person=person,
+    )
+    return SignedIn(session, new_token(engine, person.organization_id))
+
+
+def read_email(text: str, path: str = "email") -> str:
+    """Read an e-mail address as it is kept. Raises InvalidParameters for what cannot be one."""
+    email = text.strip().lower()
+    name, at, host = email.rpartition("@")
+    if not name or not at or not host or len(email) > MAX_EMAIL or not email.isprintable() or " " in email:
+        raise InvalidParameters((Problem(path, "must be an e-mail address"),))
+    return email
+
+
+def _act(person: Person, action: str) -> Act:
+    return persons_act(person.organization_id, person.id, action, person.id)
+
+
+def _key(*parts: str) -> bytes:
+    return sha256("\n".join(parts).encode()).digest()

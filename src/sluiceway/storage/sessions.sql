@@ -1,0 +1,85 @@
+-- name: insert_session
+-- Its token is kept as a hash.
+INSERT INTO session (organization_id, id, person_id, token_hash, created_at, seen_at, reauthenticated_at, is_complete,
+                     user_agent, address)
+VALUES (%(organization_id)s::uuid, %(id)s::uuid, %(person_id)s::uuid, %(token_hash)s, %(at)s, %(at)s, %(at)s,
+        %(is_complete)s, %(user_agent)s, %(address)s);
+
+-- name: find_session
+-- Asked with every request of the app: who it is, what they may do, and how the organization stands.
+SELECT s.id, s.created_at, s.seen_at, s.reauthenticated_at, s.is_complete, s.user_agent, s.address, s.challenge,
+       s.challenge_at, p.id, p.email, p.password_hash, p.role
+FROM session s
+JOIN person p ON p.organization_id = s.organization_id AND p.id = s.person_id
+WHERE s.organization_id = %(organization_id)s::uuid AND s.token_hash = %(token_hash)s AND s.ended_at IS NULL
+    AND p.removed_at IS NULL;
+
+-- name: see_session
+-- Not with every request: how long it has been idle need not be known to the second.
+UPDATE session SET seen_at = %(at)s
+WHERE organization_id = %(organization_id)s::uuid AND id = %(id)s::uuid AND seen_at < %(at)s;
+
+-- name: replace_token
+-- Whoever has shown more gets another token: one that was known before is good for nothing now.
+UPDATE session SET token_hash = %(token_hash)s, is_complete = true, reauthenticated_at = %(at)s, seen_at = %(at)s,
+                   challenge = NULL, challenge_at = NULL
+WHERE organization_id = %(organization_id)s::uuid AND id = %(id)s::uuid AND ended_at IS NULL;
+
+-- name: ask_session
+-- Only the last challenge counts.
+UPDATE session SET challenge = %(challenge)s, challenge_at = %(at)s
+WHERE organization_id = %(organization_id)s::uuid AND id = %(id)s::uuid AND ended_at IS NULL;
+
+-- name: end_challenge
+-- Signed once, it is over.
+UPDATE session SET challenge = NULL, challenge_at = NULL
+WHERE organization_id = %(organization_id)s::uuid AND id = %(id)s::uuid AND challenge = %(challenge)s
+RETURNING id;
+
+-- name: end_session
+-- One of a person's own, or their current one.
+UPDATE session SET ended_at = %(at)s
+WHERE organization_id = %(organization_id)s::uuid AND id = %(id)s::uuid AND person_id = %(person_id)s::uuid
+    AND ended_at IS NULL;
+
+-- name: end_sessions
+-- All of a person's but one, or all: when a password changes, or a person goes.
+UPDATE session SET ended_at = %(at)s
+WHERE organization_id = %(organization_id)s::uuid AND person_id = %(person_id)s::uuid AND ended_at IS NULL
+    AND (%(but)s::uuid IS NULL OR id <> %(but)s::uuid);
+
+-- name: list_sessions
+-- Those that can still be used, newest first.
+SELECT id, created_at, seen_at, user_agent, address FROM session
+WHERE organization_id = %(organization_id)s::uuid AND person_id = %(person_id)s::uuid AND ended_at IS NULL
+    AND is_complete AND seen_at > %(seen_after)s AND created_at > %(created_after)s
+ORDER BY id DESC LIMIT 100;
+
+-- name: count_attempt
+-- Counted before anything is checked, so that many at once cannot be more than are allowed.
+INSERT INTO sign_in_attempt AS a (key_hash, count, until)
+VALUES (%(key_hash)s, 1, %(until)s)
+ON CONFLICT (key_hash) DO UPDATE SET
+    count = CASE WHEN a.until <= %(at)s THEN 1 ELSE a.count + 1 END,
+    until = CASE WHEN a.until <= %(at)s THEN excluded.until ELSE a.until END
+RETURNING count, until;
+
+-- name: forget_attempts
+-- Somebody has signed in.
+DELETE FROM sign_in_attempt WHERE key_hash = %(key_hash)s;
+
+-- name: forget_old_attempts
+-- What counts no more, now and then.
+DELETE FROM sign_in_attempt WHERE until <= %(at)s;
+
+-- name: insert_challenge
+-- For somebody who is not known yet.
+INSERT INTO sign_in_challenge (challenge_hash, until) VALUES (%(challenge_hash)s, %(until)s);
+
+-- name: take_challenge
+-- Whoever takes it first has it, and nobody after.
+DELETE FROM sign_in_challenge WHERE challenge_hash = %(challenge_hash)s RETURNING until;
+
+-- name: forget_old_challenges
+-- What nobody has signed in time.
+DELETE FROM sign_in_challenge WHERE until <= %(at)s;

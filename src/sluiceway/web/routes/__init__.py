@@ -1,0 +1,8 @@
+"""The operations of the app: read the words into a command, call the service, show the result."""
+
+from typing import Final
+
+from sluiceway.web.operations import AppOperation
+from sluiceway.web.routes import session
+
+OPERATIONS: Final[tuple[AppOperation, ...]] = (*session.OPERATIONS,)

@@ -1,0 +1,1 @@
+"""The app's words: structures, and the pure functions that read and show them."""

@@ -1,0 +1,128 @@
+"""What a page is told of who is signed in, and what it sends to sign somebody in."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Literal
+
+from msgspec import UNSET, Struct, UnsetType
+
+from sluiceway.domain.access import Role
+from sluiceway.domain.ids import IdKind, OrganizationId, format_id, parse_id
+from sluiceway.domain.rules import refuse
+from sluiceway.services.sessions import Session
+from sluiceway.storage.organizations import Organization
+from sluiceway.web.wire.shapes import Moment, show, show_moment, show_moment_or_none
+
+State = Literal["setup_required", "signed_out", "second_factor_required", "signed_in"]
+RoleName = Literal["VIEWER", "WRITER", "ADMIN"]
+CURRENCY = "USD"
+
+
+class SignedInPerson(Struct, rename="camel"):
+    """Who is signed in."""
+
+    id: str
+    email: str
+    role: RoleName
+    has_totp: bool
+    passkey_count: int
+
+
+class OrganizationShown(Struct, rename="camel"):
+    """The organization that is looked at. `now`: by its clock. `pausedAt`: since when nothing runs by itself."""
+
+    id: str
+    name: str
+    is_sandbox: bool
+    paused_at: Moment | None
+    currency: str
+    now: Moment
+
+
+class OrganizationName(Struct):
+    """An organization that the same e-mail address and password open."""
+
+    id: str
+    name: str
+
+
+class SessionShown(Struct, rename="camel"):
+    """How things stand. `reauthenticatedAt`: when a password or passkey was last shown, by the real time."""
+
+    state: State
+    person: SignedInPerson | None
+    organization: OrganizationShown | None
+    reauthenticated_at: Moment | None
+    organizations: list[OrganizationName]
+
+
+class SetUp(Struct, rename="camel", forbid_unknown_fields=True):
+    """The first organization, and its first admin."""
+
+    organization_name: str
+    is_sandbox: bool
+    email: str
+    password: str
+
+
+class SignIn(Struct, rename="camel", forbid_unknown_fields=True):
+    """Who wants to sign in; to which organization, where the address belongs to several."""
+
+    email: str
+    password: str
+    organization_id: str | UnsetType = UNSET
+
+
+class Reauthenticate(Struct, rename="camel", forbid_unknown_fields=True):
+    """A password that is shown again."""
+
+    password: str
+
+
+def show_signed_in(
+    session: Session, organizations: Sequence[Organization], now: datetime, *, has_totp: bool, passkey_count: int
+) -> bytes:
+    """Show who is signed in; the organization that is looked at comes first."""
+    person, organization = session.person, organizations[0]
+    return show(
+        SessionShown(
+            state="signed_in",
+            person=SignedInPerson(
+                format_id(IdKind.PERSON, person.id), person.email, show_role(person.role), has_totp, passkey_count
+            ),
+            organization=OrganizationShown(
+                id=_organization_id(organization),
+                name=organization.name,
+                is_sandbox=organization.is_sandbox,
+                paused_at=show_moment_or_none(organization.paused_at),
+                currency=CURRENCY,
+                now=show_moment(organization.clock.read(now)),
+            ),
+            reauthenticated_at=show_moment(session.reauthenticated_at),
+            organizations=[OrganizationName(_organization_id(each), each.name) for each in organizations],
+        )
+    )
+
+
+def show_nobody(state: State) -> bytes:
+    """Show that nobody is signed in, and what has to come first."""
+    return show(SessionShown(state, None, None, None, []))
+
+
+def show_role(role: Role) -> RoleName:
+    """Write a role."""
+    return role.value
+
+
+def read_organization_id(text: str | UnsetType) -> OrganizationId | None:
+    """Read which organization is meant, if one is named. Raises InvalidParameters."""
+    if isinstance(text, UnsetType):
+        return None
+    found = parse_id(IdKind.ORGANIZATION, text)
+    if found is None:
+        refuse("organizationId", "names no organization")
+    return OrganizationId(found)
+
+
+def _organization_id(organization: Organization) -> str:
+    return format_id(IdKind.ORGANIZATION, organization.id)
