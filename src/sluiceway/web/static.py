@@ -1,7 +1,7 @@
 """The built files of frontend/: pages, and the assets that they load. Nothing from anywhere else, nothing inline.
 
 The build knows no path under which it will be served. Its page names its assets as `./assets/...`, which is rewritten
-here, and has `data-base=""`, which is filled in: so the same files work behind any proxy.
+here, and has `<meta name="base-path" content="">`, which is filled in: so the same files work behind any proxy.
 """
 
 import mimetypes
@@ -181,7 +181,7 @@ def _based(page: str, base_path: str) -> str:
     return (
         page.replace('"./assets/', f'"{base}/assets/')
         .replace('"./', f'"{base}/')
-        .replace('data-base=""', f'data-base="{base}"')
+        .replace('<meta name="base-path" content="">', f'<meta name="base-path" content="{base}">')
     )
 
 

@@ -125,7 +125,7 @@ async def test_behind_a_path_every_address_on_the_page_begins_with_it(pages: Pag
     base, told = ("/money", {}) if is_configured else ("", {"X_Forwarded_Prefix": "/money/"})
     stripped = await pages.get("/map", base_path=base, **HTML, **told)
 
-    assert 'data-base="/money"' in stripped.text
+    assert 'content="/money"' in stripped.text
     assert 'src="/money/assets/index-AbCd1234.js"' in stripped.text
     if is_configured:
         whole = await pages.get("/money/map", base_path=base, **HTML)
@@ -138,7 +138,7 @@ async def test_behind_a_path_every_address_on_the_page_begins_with_it(pages: Pag
 async def test_what_a_proxy_says_is_not_believed_where_it_is_no_path(pages: Pages) -> None:
     answer = await pages.get("/map", **HTML, X_Forwarded_Prefix='"><script>')
 
-    assert 'data-base=""' in answer.text
+    assert 'content=""' in answer.text
     assert "<script>" not in answer.text
 
 
