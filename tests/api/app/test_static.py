@@ -13,7 +13,9 @@ from sluiceway.web.static import Static
 from tests.support import World
 
 HTML = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
-PAGE = '<!doctype html><html data-base=""><script type="module" src="./assets/index-AbCd1234.js"></script>'
+PAGE = (
+    '<!doctype html><meta name="base-path" content=""><script type="module" src="./assets/index-AbCd1234.js"></script>'
+)
 
 
 @pytest.fixture
