@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime
+from pathlib import Path
 from typing import Final, LiteralString
 
 import psycopg
@@ -17,6 +18,7 @@ from psycopg.sql import SQL, Identifier
 
 from bench.figures import Row
 from bench.observing import now
+from sluiceway import storage
 from sluiceway.domain.access import Actor, ActorKind
 from sluiceway.domain.audit import Act, AuditEntry, Outcome, digest_of, next_link
 from sluiceway.domain.ids import ExecutionId, OrganizationId, derive_transfer_id
@@ -291,5 +293,14 @@ def _conclude(connection: psycopg.Connection, past: Past) -> None:
                 "UPDATE audit_head SET number = %s, entries = %s, hash = %s WHERE organization_id = %s",
                 (chain.number, chain.entries, chain.hash, organization_id),
             )
+        connection.execute("TRUNCATE account_day, rule_day")
+        for statement in _days():
+            connection.execute(statement.encode())
     connection.execute("VACUUM (ANALYZE)")
     connection.execute("CHECKPOINT")
+
+
+def _days() -> list[str]:
+    """Read how the days of accounts and rules follow from their history: as the migration does that brought them."""
+    [written] = (Path(storage.__file__).parent / "migrations").glob("*_days_and_targets.sql")
+    return [each for each in written.read_text(encoding="utf-8").split(";") if each.strip().startswith("INSERT")]

@@ -22,6 +22,36 @@ INVARIANTS: Final[dict[str, LiteralString]] = {
         ) AS p ON p.organization_id = a.organization_id AND p.account_id = a.id
         WHERE a.posted <> coalesce(p.moved, 0)
     """,
+    "the last day of an account of ours ended with what it holds": """
+        SELECT a.organization_id, a.id, a.posted, d.balance FROM account a
+        LEFT JOIN LATERAL (
+            SELECT balance FROM account_day d WHERE d.organization_id = a.organization_id AND d.account_id = a.id
+            ORDER BY d.day DESC LIMIT 1
+        ) AS d ON true
+        WHERE a.kind IN ('POD', 'INCOME_SOURCE') AND a.posted <> coalesce(d.balance, 0)
+    """,
+    "each day of an account of ours ended with what had been posted by then": """
+        SELECT d.organization_id, d.account_id, d.day, d.balance FROM account_day d
+        JOIN account a ON a.organization_id = d.organization_id AND a.id = d.account_id
+        WHERE a.kind <> 'EXTERNAL_ACCOUNT' AND d.balance <> (
+            SELECT coalesce(sum(CASE WHEN p.credit_account_id = a.id THEN p.amount ELSE -p.amount END), 0)
+            FROM posting p
+            WHERE p.organization_id = a.organization_id AND a.id IN (p.credit_account_id, p.debit_account_id)
+                AND p.kind IN ('post', 'settle', 'reverse') AND (p.posted_at AT TIME ZONE 'UTC')::date <= d.day
+        )
+    """,
+    "what rules moved by day is what their transfers say": """
+        SELECT organization_id, rule_id, source, destination, sum(moved), sum(transfers), sum(returned) FROM (
+            SELECT organization_id, rule_id, source_account_id AS source, destination_account_id AS destination,
+                   moved, transfers, returned FROM rule_day
+            UNION ALL
+            SELECT organization_id, rule_id, source_account_id, destination_account_id, -amount, -1,
+                   CASE WHEN returned_at IS NULL THEN 0 ELSE -amount END
+            FROM transfer WHERE mode = 'LIVE' AND rule_id IS NOT NULL AND completed_at IS NOT NULL
+        ) AS both_ways
+        GROUP BY organization_id, rule_id, source, destination
+        HAVING sum(moved) <> 0 OR sum(transfers) <> 0 OR sum(returned) <> 0
+    """,
     "what an account of ours holds back was held by postings": """
         SELECT a.organization_id, a.id, a.held_out, coalesce(p.held, 0) FROM account a
         LEFT JOIN (

@@ -18,11 +18,15 @@ from sluiceway.api.http.queries import Parameter
 from sluiceway.api.platform.app import PLATFORM
 from sluiceway.api.remote.app import REMOTE
 from sluiceway.api.v1.app import V1
-from sluiceway.domain.ids import IdKind
+from sluiceway.domain.ids import AccountId, IdKind, OrganizationId
 from sluiceway.domain.ledger import AccountKind, ExternalKind
 from sluiceway.domain.rules import TriggerType
 from sluiceway.domain.transfers import Origin, TransferStatus
+from sluiceway.services.account_pages import account_page, balance_history, list_pages, movements
 from sluiceway.services.edge import Edge
+from sluiceway.services.engine import Engine
+from sluiceway.services.money_map import Period, money_map
+from sluiceway.services.overview import overview
 from sluiceway.storage.database import SESSION, Database
 from tests.api.client import Api, open_api
 from tests.api.remote.client import open_remote
@@ -103,11 +107,23 @@ _FILL: Final = """
     SELECT %(o)s::uuid, row_id, n, 0, moment, CASE WHEN n %% 7 = 0 THEN 'ACCESS_TOKEN' ELSE 'API_KEY' END,
            CASE WHEN n %% 2 = 0 THEN %(key)s::uuid ELSE gen_random_uuid() END,
            CASE WHEN n %% 3 = 0 THEN 'LIST_RULES' ELSE 'GET_RULE' END, 'SUCCESS', false
-    FROM made
+    FROM made;
+    INSERT INTO account_day (organization_id, account_id, day, balance)
+    SELECT %(o)s::uuid, row_id, moment::date - d, n FROM made, generate_series(0, 4) AS d WHERE n %% 20 = 0
+    UNION ALL
+    SELECT %(o)s::uuid, %(income)s::uuid, %(newest)s::date - d, d FROM generate_series(0, 4000) AS d;
+    INSERT INTO rule_day (organization_id, day, rule_id, source_account_id, destination_account_id, moved, transfers)
+    SELECT %(o)s::uuid, %(newest)s::date - d, %(rule)s::uuid, %(income)s::uuid, md5(way::text)::uuid, 100, 1
+    FROM generate_series(0, 1000) AS d, generate_series(1, 100) AS way;
+    INSERT INTO transfer_leg (organization_id, id, transfer_id, sequence, purpose, account_id, amount, status,
+                              is_automatic, created_at, expected_at)
+    SELECT %(o)s::uuid, row_id, row_id, 0, 'PUSH', %(savings)s::uuid, 5,
+           CASE WHEN n %% 1000 = 0 THEN 'PENDING' ELSE 'SETTLED' END, false, moment, moment
+    FROM made WHERE n %% 4 = 0
 """
 _BIG: Final = frozenset(
     {"account", "rule", "rule_revision", "execution", "transfer", "external_transaction", "card", "card_transaction",
-     "audit_entry"}
+     "audit_entry", "account_day", "rule_day", "transfer_leg"}
 )  # fmt: skip
 
 _KEYS: Final = """
@@ -124,6 +140,9 @@ _INDEXES: Final = """
 # through what is older until their page is full.
 _WALK_FROM: Final = frozenset({"list_transfers", "transactions_of_card", "transactions_of_account"})
 
+# As many rows as days and ways, each added up: no page of a list.
+_ADDS_UP: Final = frozenset({"moved_by_rules_in"})
+
 Said = list[tuple[str, Mapping[str, Any]]]
 
 
@@ -136,6 +155,8 @@ class Stage:
     token: str
     ids: Mapping[IdKind, str]
     external: tuple[str, ...]
+    engine: Engine
+    organization_id: OrganizationId
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
@@ -176,7 +197,8 @@ async def stage(module_database_url: str) -> AsyncGenerator[Stage]:
                 IdKind.KEY: str(key),
             }
             external = (world.accounts["checking"], world.accounts["loan"])
-            yield Stage(api, module_database_url, remote.token or "", ids, external)
+            token = remote.token or ""
+            yield Stage(api, module_database_url, token, ids, external, world.engine, world.organization_id)
 
 
 def fill(conn: psycopg.Connection, names: dict[str, Any]) -> None:
@@ -301,6 +323,36 @@ async def test_a_page_of_a_list_costs_a_page(
                     problems += [f"{what}: {statement.split()[1]} with {given}, {plans}" for what in found]
 
     assert not problems, "\n".join(problems)
+
+
+async def test_a_page_of_the_app_costs_a_page(stage: Stage, monkeypatch: pytest.MonkeyPatch):
+    engine, organization_id = stage.engine, stage.organization_id
+    income = AccountId(stage.ids[IdKind.ACCOUNT])
+    with overheard(monkeypatch) as said:
+        await overview(engine, organization_id)
+        await money_map(engine, organization_id, Period.LAST_30_DAYS)
+        await list_pages(engine, organization_id)
+        await account_page(engine, organization_id, income, income)
+        await balance_history(engine, organization_id, income, income, 365)
+        await movements(engine, organization_id, income, income, None, 20)
+        await movements(engine, organization_id, income, income, stage.ids[IdKind.EXECUTION], 20)
+    problems: list[str] = []
+    with psycopg.connect(stage.url) as conn:
+        conn.execute(SESSION, {"role": "nobody"})
+        for number, (statement, parameters) in enumerate(said):
+            planned = Planned(conn, statement, f"of_the_app_{number}")
+            for plans in ("force_custom_plan", "force_generic_plan"):
+                conn.execute(f"SET plan_cache_mode = {plans}".encode())
+                plan = planned.explain(parameters)
+                wrong = [] if statement.split()[1] in _ADDS_UP and is_walked(plan) else wrong_with(plan, parameters)
+                problems += [f"{what}: {statement.split()[1]}, {plans}" for what in wrong]
+
+    assert not problems, "\n".join(problems)
+
+
+def is_walked(plan: dict[str, Any]) -> bool:
+    """Tell whether a plan reads a stretch of an index, and nothing that is not wanted."""
+    return not any(node["Node Type"] == "Seq Scan" or node.get("Rows Removed by Filter", 0) for node in nodes(plan))
 
 
 def wrong_with(plan: dict[str, Any], parameters: Mapping[str, Any]) -> Iterator[str]:

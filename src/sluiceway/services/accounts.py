@@ -16,6 +16,7 @@ from sluiceway.services.idempotency import Answer, Idempotency, run_idempotently
 from sluiceway.storage import accounts as stored
 from sluiceway.storage.cards import has_active_card
 from sluiceway.storage.database import ReadTx, WriteTx
+from sluiceway.storage.days import end_day
 from sluiceway.storage.feeds import delete_feed, insert_feed
 from sluiceway.storage.organizations import find_organizations, lock_organization
 
@@ -82,6 +83,8 @@ async def insert_account(
     await stored.insert_account(tx, record)
     if new.kind is AccountKind.EXTERNAL_ACCOUNT:
         await insert_feed(tx, organization_id, record.account.id)
+        if new.reported.balance is not None:
+            await end_day(tx, organization_id, record.account.id, at, new.reported.balance)
     return record
 
 

@@ -29,6 +29,7 @@ from sluiceway.storage.card_transactions import (
     refund_purchases,
 )
 from sluiceway.storage.database import ReadTx, WriteTx
+from sluiceway.storage.days import NOTHING_MOVED, Moved, Way, add_moved, end_days
 from sluiceway.storage.executions import (
     Admitted,
     Finished,
@@ -95,6 +96,7 @@ class Movements:
     to_gather: list[ToGather] = field(default_factory=list[ToGather])
     cap_uses: dict[OrganizationCap, int] = field(default_factory=dict[OrganizationCap, int])
     clocks: dict[OrganizationId, datetime] = field(init=False)
+    _moved: dict[Way, Moved] = field(default_factory=dict[Way, Moved])
     _legs: list[NewLeg] = field(default_factory=list[NewLeg])
     _ach: dict[tuple[OrganizationId, PaymentSide], tuple[int, int]] = field(
         default_factory=dict[tuple[OrganizationId, PaymentSide], tuple[int, int]]
@@ -212,7 +214,23 @@ class Movements:
         arrival = transfer.staged_account_id or transfer.destination_account_id
         if transfer.status is not TransferStatus.COMPLETE or arrival is None or transfer.mode is not Mode.LIVE:
             return True
+        if transfer.rule_id is not None:
+            assert transfer.source_account_id is not None, "rules move what is in accounts"
+            assert transfer.destination_account_id is not None, "rules send money to somebody"
+            self.count_moved(
+                transfer.organization_id,
+                transfer.rule_id,
+                (transfer.source_account_id, transfer.destination_account_id),
+                Moved(transfer.amount, 1, 0),
+            )
         return self.arrive(transfer.organization_id, arrival, transfer.amount, transfer.id, origin)
+
+    def count_moved(
+        self, organization_id: OrganizationId, rule_id: RuleId, ends: tuple[AccountId, AccountId], moved: Moved
+    ) -> None:
+        """Count what a rule has moved, or what has come back of it, on the organization's present day."""
+        way = Way(organization_id, self.clocks[organization_id].date(), rule_id, *ends)
+        self._moved[way] = self._moved.get(way, NOTHING_MOVED).plus(moved)
 
     def arrive(
         self,
@@ -283,6 +301,8 @@ class Movements:
         await refund_purchases(tx, self.refunded)
         await insert_postings(tx, postings, self.clocks)
         await write_balances(tx, self.books.items())
+        await end_days(tx, self.books.items(), self.clocks)
+        await add_moved(tx, self._moved)
         await move_on(tx, self.moved_on)
         await insert_legs(tx, self._legs)
         await write_steps(tx, self.leg_steps)

@@ -25,6 +25,7 @@ from sluiceway.services.engine import Engine
 from sluiceway.services.movements import Carried, Movements, Origin, fired_rules
 from sluiceway.storage.accounts import OwnAccounts, lock_accounts, own_accounts, reopen_accounts
 from sluiceway.storage.database import WriteTx
+from sluiceway.storage.days import Moved
 from sluiceway.storage.executions import Tally, lock_executions, recount_execution
 from sluiceway.storage.legs import LegStep, lock_legs, transfers_of_legs
 from sluiceway.storage.organizations import Organization
@@ -102,6 +103,11 @@ class Progress:
         self.movements.tell(self.organization_id, EventKind.TRANSFER_UPDATED, transfer.id)
         if moved.returned_at is not None:
             self.movements.tell(self.organization_id, EventKind.TRANSFER_RETURNED, transfer.id)
+        if transfer.rule_id is not None and TransferStatus.COMPLETE in (transfer.status, moved.status):
+            is_back = transfer.status is TransferStatus.COMPLETE
+            counted = Moved(0, 0, transfer.amount) if is_back else Moved(transfer.amount, 1, 0)
+            ends = (transfer.source, transfer.named_destination)
+            self.movements.count_moved(self.organization_id, transfer.rule_id, ends, counted)
         tally = None if transfer.execution_id is None else self.tallies.get(transfer.execution_id)
         origin = Origin(transfer.id, -1, None)
         if tally is not None:

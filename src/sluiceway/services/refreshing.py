@@ -20,6 +20,7 @@ from sluiceway.services.reports import fetch_reports
 from sluiceway.storage import feeds as stored
 from sluiceway.storage.accounts import find_account, write_report
 from sluiceway.storage.database import WriteTx
+from sluiceway.storage.days import end_day
 from sluiceway.storage.feeds import Feed, NewTransaction
 from sluiceway.storage.organizations import Organization, find_organizations, lock_organization
 from sluiceway.storage.outbox import EventKind, OutboxEvent, insert_events
@@ -185,6 +186,8 @@ async def _write(engine: Engine, organization_id: OrganizationId, feed: Feed, fe
         await _apply(engine, tx, organization, feed, fetched.transactions)
         if fetched.reported is not None:
             await write_report(tx, organization_id, account_id, fetched.reported, at)
+            if fetched.reported.balance is not None:
+                await end_day(tx, organization_id, account_id, at, fetched.reported.balance)
         due_at = None if fetched.again_in is None else at + fetched.again_in
         await stored.end_fetch(tx, organization_id, feed, cursor=fetched.cursor, due_at=due_at)
         return True

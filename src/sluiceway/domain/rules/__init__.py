@@ -69,6 +69,7 @@ from sluiceway.domain.rules.recipes import RECIPES, Recipe, recipe
 from sluiceway.domain.rules.telling import Limit, Move, Node, NodeKind, Observed, explain_trace, moves_of, nodes_of
 from sluiceway.domain.rules.trace import ActionResult, ActionTrace, Cut, NodeTrace, StepTrace, Trace, Why
 from sluiceway.domain.rules.vocabulary import VOCABULARY, FieldKind, Form, Role, Vocabulary, roles_of
+from sluiceway.domain.rules.ways import Way, looks_at, ways_of
 from sluiceway.domain.rules.words import describe, format_money, schedule_in_words, visible
 
 __all__ = [
@@ -146,6 +147,7 @@ __all__ = [
     "Trigger",
     "TriggerType",
     "Vocabulary",
+    "Way",
     "Why",
     "canonical",
     "ceilings_in_words",
@@ -157,6 +159,7 @@ __all__ = [
     "format_money",
     "is_storable",
     "local_date",
+    "looks_at",
     "moves_of",
     "needs",
     "nodes_of",
@@ -173,6 +176,7 @@ __all__ = [
     "sentence",
     "stand",
     "visible",
+    "ways_of",
     "whole",
     "write_rule",
 ]
