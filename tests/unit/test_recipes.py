@@ -11,6 +11,7 @@ from sluiceway.domain.ledger import NOTHING, Account, AccountKind, Balance, Exte
 from sluiceway.domain.money import Cents
 from sluiceway.domain.rules import (
     RECIPES,
+    RECIPES_BY_KEY,
     Event,
     FieldKind,
     Recipe,
@@ -24,7 +25,6 @@ from sluiceway.domain.rules import (
     recipe,
     write_rule,
 )
-from sluiceway.domain.rules.recipes import BY_KEY
 from sluiceway.domain.rules.vocabulary import Field
 
 AT = datetime(2026, 3, 4, 10, tzinfo=UTC)
@@ -110,7 +110,7 @@ def answer_to(field: Field) -> Any:
 
 def test_there_are_ten_and_each_has_its_story():
     assert len(RECIPES) >= 10
-    assert set(MADE) == set(BY_KEY)
+    assert set(MADE) == set(RECIPES_BY_KEY)
     assert len({each.title for each in RECIPES}) == len(RECIPES)
 
 
@@ -159,7 +159,7 @@ def test_every_answer_is_asked_for_by_its_path(asked: Recipe):
     ],
 )
 def test_a_wrong_answer_is_told_at_its_field(key: str, wrong: dict[str, Any], path: str):
-    asked = BY_KEY[key]
+    asked = RECIPES_BY_KEY[key]
 
     with pytest.raises(InvalidParameters) as refused:
         recipe(asked, answers_to(asked) | wrong)

@@ -281,10 +281,10 @@ def problems_of(
         for path, account_id, kind in typed_accounts
         if account_id in accounts and accounts[account_id].kind is not kind
     ]
-    return (*errors_in(check(rule, accounts, now=at)), *mistyped, *_unreachable(engine, rule))
+    return (*errors_in(check(rule, accounts, now=at)), *mistyped, *unreachable(engine, rule))
 
 
-def _unreachable(engine: Engine, rule: Rule) -> list[Problem]:
+def unreachable(engine: Engine, rule: Rule) -> list[Problem]:
     """Find remote services that this server would never ask."""
     if engine.outbound is None:
         return []

@@ -64,7 +64,7 @@ async def list_runs(
     wanted = RunFilter(rule_id, mode, status, account_id, from_at, to_at)
     async with engine.database.read() as tx:
         found, next_id = await _collect(tx, organization_id, wanted, ending, before_id, limit)
-        return RunPage(await _summaries(tx, organization_id, found), next_id)
+        return RunPage(await summaries(tx, organization_id, found), next_id)
 
 
 async def _collect(
@@ -93,7 +93,8 @@ def _ending(run: ListedRun) -> Ending:
     return ending_of(run.execution, is_limited=run.is_limited)
 
 
-async def _summaries(tx: ReadTx, organization_id: OrganizationId, runs: list[ListedRun]) -> list[RunSummary]:
+async def summaries(tx: ReadTx, organization_id: OrganizationId, runs: list[ListedRun]) -> list[RunSummary]:
+    """Say how each run ended."""
     sums = await stored.sums_of_runs(tx, organization_id, [run.execution.id for run in runs])
     return [_summary(run, outcome_of(sums.get(run.execution.id, ()))) for run in runs]
 
@@ -183,9 +184,9 @@ async def rules_that_looked(engine: Engine, organization_id: OrganizationId, tra
         rules = await stored.rules_at(tx, organization_id, arrival, at)
         origin_id = transfer.id if made is None else made.origin_id
         ran = await stored.caused_by(tx, organization_id, transfer.id, origin_id)
-        summaries = await _summaries(tx, organization_id, ran)
-    by_rule = {summary.execution.rule_id: summary for summary in summaries}
-    looks = [_ran(summary) for summary in summaries]
+        told = await summaries(tx, organization_id, ran)
+    by_rule = {summary.execution.rule_id: summary for summary in told}
+    looks = [_ran(summary) for summary in told]
     return looks + [_look(each, transfer, at) for each in rules if each.id not in by_rule]
 
 

@@ -95,6 +95,12 @@ async def list_runs(
     return [_read(row) for row in await fetch_all(tx, query, params)]
 
 
+async def latest_of_rules(tx: ReadTx, organization_id: OrganizationId, rule_ids: Collection[RuleId]) -> list[ListedRun]:
+    """Find the newest live run of each rule; rules that never ran are left out."""
+    params = {"organization_id": organization_id, "rule_ids": sorted(rule_ids), "limits": sorted(LIMITS)}
+    return [_read(row) for row in await fetch_all(tx, QUERIES["latest_of_rules"], params)]
+
+
 async def end_of_reach(
     tx: ReadTx, organization_id: OrganizationId, rule_id: RuleId | None, before_id: ExecutionId | None, reach: int
 ) -> ExecutionId | None:

@@ -51,6 +51,25 @@ WHERE (%(mode)s::text IS NULL OR e.mode = %(mode)s)
 ORDER BY e.id DESC
 LIMIT %(limit)s;
 
+-- name: latest_of_rules
+-- The newest live run of each rule: one probe of the index of its rule for each.
+SELECT e.organization_id, e.id, e.rule_id, v.definition ->> 'name', e.revision, e.approval_id, e.mode, e.trigger_type,
+       e.transfer_amount, e.status, e.created_at, e.finished_at, e.step_matched, e.conditions_not_met,
+       e.attempted, e.completed, e.failed, e.pending, e.transfer_ids, e.error_message, e.next_attempt_at,
+       e.depth, e.origin_id, e.scheduled_for, e.due_at IS NOT NULL AND o.paused_at IS NOT NULL, NULL::text,
+       CASE WHEN e.status = 'EXECUTED' AND e.completed = 0 AND e.attempted > 0 THEN EXISTS (
+           SELECT FROM json_array_elements(e.trace -> 1) AS action WHERE action ->> 9 = ANY (%(limits)s::text[])
+       ) ELSE false END
+FROM unnest(%(rule_ids)s::uuid[]) AS wanted (rule_id)
+CROSS JOIN LATERAL (
+    SELECT * FROM execution x
+    WHERE x.organization_id = %(organization_id)s::uuid AND x.rule_id = wanted.rule_id AND x.mode = 'LIVE'
+    ORDER BY x.id DESC LIMIT 1
+) AS e
+JOIN organization o ON o.id = %(organization_id)s::uuid
+JOIN rule_revision v ON v.organization_id = %(organization_id)s::uuid AND v.rule_id = e.rule_id
+    AND v.revision = e.revision;
+
 -- name: end_of_reach
 -- The last row that a page has looked through, if there may be more behind it.
 SELECT id FROM execution

@@ -12,7 +12,7 @@ from sluiceway.domain.rules.conditions import local_date
 from sluiceway.domain.rules.diffing import Change, ChangeKind, diff
 from sluiceway.domain.rules.drafts import Draft, Standing, State, read_draft, stand
 from sluiceway.domain.rules.fields import Fields, is_storable, refuse, whole
-from sluiceway.domain.rules.findings import Finding, Severity
+from sluiceway.domain.rules.findings import Finding, Severity, error
 from sluiceway.domain.rules.loading import Needs, needs
 from sluiceway.domain.rules.lookalikes import Oddity, OddityKind, oddities
 from sluiceway.domain.rules.model import (
@@ -65,7 +65,7 @@ from sluiceway.domain.rules.plans import (
     PlannedTransfer,
     Snapshot,
 )
-from sluiceway.domain.rules.recipes import RECIPES, Recipe, recipe
+from sluiceway.domain.rules.recipes import RECIPES, RECIPES_BY_KEY, Recipe, recipe
 from sluiceway.domain.rules.telling import Limit, Move, Node, NodeKind, Observed, explain_trace, moves_of, nodes_of
 from sluiceway.domain.rules.trace import ActionResult, ActionTrace, Cut, NodeTrace, StepTrace, Trace, Why
 from sluiceway.domain.rules.vocabulary import VOCABULARY, FieldKind, Form, Role, Vocabulary, roles_of
@@ -75,6 +75,7 @@ from sluiceway.domain.rules.words import describe, format_money, schedule_in_wor
 __all__ = [
     "DEFAULT_MINIMUM",
     "RECIPES",
+    "RECIPES_BY_KEY",
     "VOCABULARY",
     "AchRoom",
     "Action",
@@ -154,6 +155,7 @@ __all__ = [
     "check",
     "describe",
     "diff",
+    "error",
     "explain_trace",
     "fingerprint",
     "format_money",

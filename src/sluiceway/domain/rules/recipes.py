@@ -305,7 +305,7 @@ RECIPES: Final = (
     ),
 )
 
-BY_KEY: Final = {each.key: each for each in RECIPES}
+RECIPES_BY_KEY: Final = {each.key: each for each in RECIPES}
 
 
 def recipe(made_of: Recipe, answers: Mapping[str, Any]) -> Rule:
