@@ -16,7 +16,7 @@ BIN := .venv/bin
 SYNC = env -u VIRTUAL_ENV UV_PROJECT_ENVIRONMENT=.venv UV_PYTHON_DOWNLOADS=never .bootstrap/bin/uv
 
 .DEFAULT_GOAL := help
-.PHONY: help setup app demo test fuzz lint types contracts check bench bench-quick fmt lock clean
+.PHONY: help setup app api demo test fuzz lint types contracts check bench bench-quick fmt lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -43,6 +43,10 @@ $(UV):
 # Costs nothing while frontend/ is as it was. Needs Node 20 or later; where there is none, one is fetched into .bootstrap.
 app: ## Build the app from frontend/ (nothing to do: returns at once)
 	@$(PYTHON) frontend/build.py
+
+api: setup app ## Write docs/api/app.json and the app's types from it, after a change of what /app offers
+	@WRITE_DOCUMENTS=1 $(BIN)/pytest -q tests/api/app/test_documents.py
+	@$(PYTHON) frontend/build.py npm run --silent api
 
 # One simple command, so that make runs the program itself with no shell between: a signal reaches it, and it stops cleanly.
 # DATABASE_URL, if set here or in the environment, reaches it through the environment.

@@ -28,7 +28,7 @@ class Deposit:
     account_id: AccountId
     spelling: str
     amount: Cents
-    key_id: KeyId
+    key_id: KeyId | None
     idempotency: Idempotency | None
     show: Callable[[Transfer], Answer]
     act: Act | None = None

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from typing import Final
 
 from sluiceway.domain.accounts import AccountRecord
 from sluiceway.domain.audit import Act
@@ -22,10 +23,12 @@ from sluiceway.services.engine import Engine
 from sluiceway.services.idempotency import Answer, Idempotency, KeyTaken, run_idempotently
 from sluiceway.services.looking import look
 from sluiceway.services.once import claim_plan, find_answer
-from sluiceway.storage.accounts import find_account
+from sluiceway.storage.accounts import find_account, list_accounts
 from sluiceway.storage.bank_rows import BankAccount, BankAccountState, BankCall, Fault, LiabilityFigures
+from sluiceway.storage.cards import every_card
 from sluiceway.storage.database import WriteTx
 from sluiceway.storage.organizations import Organization, find_organizations, lock_organization
+from sluiceway.storage.schedules import next_due
 
 _MILLISECOND = timedelta(milliseconds=1)
 
@@ -52,6 +55,34 @@ class Outside:
 
     record: AccountRecord
     state: BankAccountState
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """What a sandbox has for people to do something with. `next_due_at`: when something is due next, by its clock."""
+
+    clock: ClockState
+    next_due_at: datetime | None
+    accounts: list[AccountRecord]
+    cards: list[Card]
+
+
+MOST_SHOWN: Final = 500
+"""So many accounts are there to choose from."""
+
+
+async def read_world(engine: Engine, organization_id: OrganizationId) -> World:
+    """Read a sandbox's clock, accounts and cards. Raises SandboxOnly."""
+    organization = await sandbox_of(engine, organization_id)
+    now = organization.clock.read(engine.now())
+    async with engine.database.read() as tx:
+        is_paused = organization.paused_at is not None
+        return World(
+            ClockState(now, organization.clock.is_frozen),
+            await next_due(tx, organization_id, now, is_paused=is_paused),
+            await list_accounts(tx, organization_id, limit=MOST_SHOWN),
+            await every_card(tx, organization_id),
+        )
 
 
 async def sandbox_of(engine: Engine, organization_id: OrganizationId) -> Organization:

@@ -44,9 +44,9 @@ def find_chromium() -> str:
             return found
     if geteuid() != 0 or not shutil.which("apt-get"):
         raise FileNotFoundError(f"The app's tests need a Chromium on the PATH, under one of these names: {NAMES}")
-    quiet = {"check": True, "stdout": subprocess.DEVNULL}
-    subprocess.run(["apt-get", "update", "-qq"], **quiet)
-    subprocess.run(["apt-get", "install", "-qq", "--no-install-recommends", "chromium"], **quiet)
+    subprocess.run(["apt-get", "update", "-qq"], check=True, stdout=subprocess.DEVNULL)
+    install = ["apt-get", "install", "-qq", "--no-install-recommends", "chromium"]
+    subprocess.run(install, check=True, stdout=subprocess.DEVNULL)
     return find_chromium()
 
 
@@ -147,7 +147,7 @@ def looks(page: Page) -> Iterator[tuple[str, int]]:
             yield scheme, width
 
 
-def look_at(page: Page, scheme: Any, width: int) -> None:  # noqa: ANN401 -- Playwright lists the words
+def look_at(page: Page, scheme: Any, width: int) -> None:
     """Show a page in a scheme at a width."""
     page.emulate_media(color_scheme=scheme)
     page.set_viewport_size({"width": width, "height": 800 if width > 700 else 844})

@@ -1,7 +1,6 @@
-"""For tests of the app: one demo for all that a worker does, a browser for each module, a watched page for each test."""
+"""For tests of the app: one demo for all that a worker does, a browser for each module, a watched page for each."""
 
-from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from collections.abc import Generator
 from typing import Any
 
 import pytest

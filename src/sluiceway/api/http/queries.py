@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from hashlib import blake2b
-from typing import Any, Final, Generic, TypeVar
+from typing import Any, Final, Generic, Protocol, TypeVar
 from urllib.parse import parse_qsl
 
 from sluiceway.domain.ids import IdKind, from_base32, parse_id, to_base32
@@ -239,4 +239,46 @@ def write_cursor(last_id: str, owner: str) -> str:
     return mark + to_base32(last_id).lower()
 
 
-Parameter = Choice[Any] | Instant | Named | Ids | Whole | First | After
+@dataclass(frozen=True, slots=True)
+class Text:
+    """Anything that somebody has typed, up to a length."""
+
+    name: str
+    longest: int
+    description: str = ""
+
+    is_required = False
+
+    def read(self, query: Mapping[str, str]) -> str | None:
+        """Read the parameter, None where it is missing or empty. Raises InvalidParameters."""
+        text = query.get(self.name, "")
+        if len(text) > self.longest or "\0" in text:
+            refuse(self.name, f"must have at most {self.longest} characters, and no NUL")
+        return text or None
+
+    def schema(self) -> dict[str, Any]:
+        """Describe the parameter."""
+        return {"type": "string", "maxLength": self.longest}
+
+
+class Parameter(Protocol):
+    """Whatever describes itself; each reads itself in a way of its own."""
+
+    @property
+    def name(self) -> str:
+        """What it is called."""
+        ...
+
+    @property
+    def description(self) -> str:
+        """What it does."""
+        ...
+
+    @property
+    def is_required(self) -> bool:
+        """Whether it must be there."""
+        ...
+
+    def schema(self) -> dict[str, Any]:
+        """Describe its values."""
+        ...

@@ -1,0 +1,52 @@
+"""Admins read who did what, narrow it down, and take it along as a file."""
+
+import csv
+import json
+
+from tests.api.app.client import Browser, assert_refused
+
+
+async def test_it_says_who_did_what(admin: Browser) -> None:
+    await admin.post("/keys", {"name": "Payroll", "grants": [{"permission": "LIST_RULES"}]})
+
+    entry = (await admin.get("/audit-log", action="CREATE_KEY")).json()["data"][0]
+
+    assert (entry["actorKind"], entry["actor"], entry["outcome"]) == ("PERSON", admin.email, "SUCCESS")
+    assert entry["actionLabel"] == "Create key"
+    assert entry["path"] == "/app/keys"
+
+
+async def test_it_has_what_was_refused(admin: Browser, viewer: Browser) -> None:
+    assert_refused(await viewer.post("/settings/pause"), 403, "ROLE_REQUIRED")
+    await admin.edge.recorder.close()
+
+    [entry] = (await admin.get("/audit-log", action="PAUSE_ORGANIZATION")).json()["data"]
+
+    assert (entry["actor"], entry["outcome"], entry["errorCode"]) == (viewer.email, "FAILURE", "ROLE_REQUIRED")
+
+
+async def test_it_goes_on_where_it_stopped_and_can_be_narrowed_down(admin: Browser) -> None:
+    for name in ("one", "two", "three"):
+        await admin.post("/keys", {"name": name, "grants": [{"permission": "LIST_RULES"}]})
+
+    first = (await admin.get("/audit-log", action="CREATE_KEY", limit=2)).json()
+    rest = (await admin.get("/audit-log", action="CREATE_KEY", limit=2, cursor=first["nextCursor"])).json()
+    his = (await admin.get("/audit-log", action="CREATE_KEY", actorId=first["data"][0]["actorId"])).json()
+
+    assert [len(first["data"]), len(rest["data"]), rest["nextCursor"]] == [2, 1, None]
+    assert his["data"] == first["data"] + rest["data"]
+    assert_refused(await admin.get("/audit-log", actorId="nobody"), 400, "INVALID_PARAMETERS")
+
+
+async def test_it_is_taken_along_as_a_table_without_formulas_and_as_lines(admin: Browser) -> None:
+    await admin.post("/keys", {"name": "one", "grants": [{"permission": "LIST_RULES"}]}, X_Request_ID="=1+1")
+
+    table = await admin.get("/audit-log/export", action="CREATE_KEY")
+    lines = await admin.get("/audit-log/export", action="CREATE_KEY", format="jsonl")
+
+    [row] = csv.DictReader(table.text.splitlines())
+    assert table.headers["content-type"] == "text/csv; charset=utf-8"
+    assert table.headers["content-disposition"] == 'attachment; filename="audit-log.csv"'
+    assert row["action"] == "CREATE_KEY"
+    assert not any(value.startswith("=") for value in row.values())
+    assert json.loads(lines.text)["action"] == "CREATE_KEY"
