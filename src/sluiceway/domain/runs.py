@@ -18,7 +18,7 @@ from sluiceway.domain.endings import (
     waits_of,
 )
 from sluiceway.domain.executions import Execution
-from sluiceway.domain.ids import AccountId, ExecutionId
+from sluiceway.domain.ids import AccountId, ExecutionId, TransferId
 from sluiceway.domain.ledger import Account
 from sluiceway.domain.money import Cents
 from sluiceway.domain.revisions import RuleRecord
@@ -85,6 +85,8 @@ class RunFacts:
     now: RuleRecord | None = None
     older_id: ExecutionId | None = None
     newer_id: ExecutionId | None = None
+    cause_id: TransferId | None = None
+    """The transfer whose arrival set it off."""
     is_recorded: bool = True
     """False: only tried out, and kept nowhere."""
 

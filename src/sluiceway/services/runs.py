@@ -1,11 +1,12 @@
 """Runs for people: found in lists, told one by one, and for money that arrived which rules looked at it and why."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Final, NamedTuple
 
-from sluiceway.domain.endings import STATUSES, Ending, Outcome, ending_in_words, ending_of, outcome_of
+from sluiceway.domain.endings import STATUSES, Ending, Outcome, ending_in_words, ending_of, is_limited, outcome_of
 from sluiceway.domain.errors import NotFound
 from sluiceway.domain.executions import Execution
 from sluiceway.domain.ids import AccountId, ExecutionId, IdKind, OrganizationId, RuleId, TransferId
@@ -99,6 +100,16 @@ async def summaries(tx: ReadTx, organization_id: OrganizationId, runs: list[List
     return [_summary(run, outcome_of(sums.get(run.execution.id, ()))) for run in runs]
 
 
+async def summaries_of(
+    engine: Engine, organization_id: OrganizationId, execution_ids: Collection[ExecutionId]
+) -> list[RunSummary]:
+    """Say how these runs ended; those that do not exist are left out."""
+    async with engine.database.read() as tx:
+        found = [await find_execution(tx, organization_id, each) for each in sorted(set(execution_ids))]
+        runs = [ListedRun(each, is_limited(each.trace)) for each in found if each is not None]
+        return await summaries(tx, organization_id, runs)
+
+
 def _summary(run: ListedRun, outcome: Outcome) -> RunSummary:
     execution, ending = run.execution, _ending(run)
     title = visible(execution.rule_name or "A rule without a name")
@@ -121,7 +132,7 @@ async def get_run(
 async def _facts(engine: Engine, tx: ReadTx, execution: Execution) -> RunFacts:
     organization_id = execution.organization_id
     key = RevisionKey(organization_id, execution.rule_id, execution.revision)
-    older, newer = await stored.neighbours(tx, execution)
+    older, newer, cause = await stored.neighbours(tx, execution)
     return RunFacts(
         execution=execution,
         rule=(await engine.revisions.get(tx, [key])).get(key, UNREADABLE).rule,
@@ -130,6 +141,7 @@ async def _facts(engine: Engine, tx: ReadTx, execution: Execution) -> RunFacts:
         now=await find_rule(tx, organization_id, execution.rule_id),
         older_id=older,
         newer_id=newer,
+        cause_id=cause,
     )
 
 

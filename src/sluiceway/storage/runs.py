@@ -40,10 +40,11 @@ class ListedRun(NamedTuple):
 
 
 class Neighbours(NamedTuple):
-    """The runs of the same rule before and after one."""
+    """The runs of the same rule before and after one, and the transfer whose arrival set it off."""
 
     older: ExecutionId | None
     newer: ExecutionId | None
+    cause: TransferId | None
 
 
 class Made(NamedTuple):
@@ -127,7 +128,7 @@ async def sums_of_runs(
 
 
 async def neighbours(tx: ReadTx, execution: Execution) -> Neighbours:
-    """Find the runs of the same rule before and after one."""
+    """Find the runs of the same rule before and after one, and what set it off."""
     params = {"organization_id": execution.organization_id, "rule_id": execution.rule_id, "id": execution.id}
     [row] = await fetch_all(tx, QUERIES["neighbours"], params)
     return Neighbours(*row)

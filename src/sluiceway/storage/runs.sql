@@ -96,13 +96,15 @@ WHERE e.organization_id = %(organization_id)s::uuid AND e.id = ANY (%(ids)s::uui
 GROUP BY 1, 2, 3;
 
 -- name: neighbours
--- The runs of the same rule before and after one, each along the index of the rule.
+-- The runs of the same rule before and after one, each along the index of the rule; and the transfer that set it off.
 SELECT (SELECT id FROM execution
         WHERE organization_id = %(organization_id)s::uuid AND rule_id = %(rule_id)s::uuid AND id < %(id)s::uuid
         ORDER BY id DESC LIMIT 1),
        (SELECT id FROM execution
         WHERE organization_id = %(organization_id)s::uuid AND rule_id = %(rule_id)s::uuid AND id > %(id)s::uuid
-        ORDER BY id LIMIT 1);
+        ORDER BY id LIMIT 1),
+       (SELECT cause_transfer_id FROM execution
+        WHERE organization_id = %(organization_id)s::uuid AND id = %(id)s::uuid);
 
 -- name: caused_by
 -- The runs that the arrival of one transfer has set off, out of those that its event has, in all.

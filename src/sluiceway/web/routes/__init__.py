@@ -3,7 +3,18 @@
 from typing import Final
 
 from sluiceway.web.operations import AppOperation
-from sluiceway.web.routes import audit_log, keys, sandbox, session, settings, webhooks
+from sluiceway.web.routes import (
+    approvals,
+    audit_log,
+    keys,
+    runs,
+    sandbox,
+    session,
+    settings,
+    simulate,
+    transfers,
+    webhooks,
+)
 
 OPERATIONS: Final[tuple[AppOperation, ...]] = (
     *session.OPERATIONS,
@@ -12,4 +23,8 @@ OPERATIONS: Final[tuple[AppOperation, ...]] = (
     *webhooks.OPERATIONS,
     *audit_log.OPERATIONS,
     *settings.OPERATIONS,
+    *runs.OPERATIONS,
+    *transfers.OPERATIONS,
+    *approvals.OPERATIONS,
+    *simulate.OPERATIONS,
 )
