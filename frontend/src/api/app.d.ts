@@ -104,6 +104,290 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/app/approvals": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List what waits for a person
+         * @description List the transfers that wait for a person, the one that expires first at the top. All of them are on one page. Role: `VIEWER`.
+         */
+        get: operations["list_approvals"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/app/approvals/{id}/approve": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Approve a transfer
+         * @description Let a transfer go that waits for a person, if it is still exactly what was shown. Role: `ADMIN`. Only within five minutes of showing a password or passkey.
+         */
+        post: operations["approve_transfer"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/app/approvals/{id}/refuse": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Refuse a transfer
+         * @description Refuse a transfer that waits for a person: it is cancelled, and what it held is free again. Role: `ADMIN`. Only within five minutes of showing a password or passkey.
+         */
+        post: operations["refuse_transfer"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/app/audit-log": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Read the audit log
+         * @description List what anybody did, newest first, by the real time. Role: `ADMIN`.
+         */
+        get: operations["list_audit_log"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/app/audit-log/export": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Take the audit log along
+         * @description Give what the filters leave as a file, newest first: at most the 50,000 newest entries. Role: `ADMIN`.
+         */
+        get: operations["export_audit_log"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/app/events": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Be told what changes
+         * @description Be told what changes, as server-sent events (`text/event-stream`), each of which is this structure. `kind`: `account`, `approval`, `execution`, `organization`, `rule`, `transfer` or `webhook`. Whoever comes back with `Last-Event-ID` is told what has changed meanwhile; a little may be told twice. The stream ends with the session. 204: this session watches from as many places as it may. Role: `VIEWER`.
+         */
+        get: operations["watch"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/app/keys": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List API keys
+         * @description List all API keys, newest first, with what each may do; revoked ones too. Role: `VIEWER`.
+         */
+        get: operations["list_api_keys"];
+        put?: never;
+        /**
+         * Make an API key
+         * @description Make an API key. Its secret is in this answer and nowhere else; its permissions never change. Role: `ADMIN`. Only within five minutes of showing a password or passkey.
+         */
+        post: operations["create_key"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/app/keys/choices": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Read what a key can hold
+         * @description List the permissions, and the accounts and rules for which some of them can be held. Role: `VIEWER`.
+         */
+        get: operations["list_key_choices"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/app/keys/{id}/revoke": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Revoke an API key
+         * @description Revoke a key: its next request is refused, in every process. Role: `ADMIN`. Only within five minutes of showing a password or passkey.
+         */
+        post: operations["revoke_key"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/app/keys/{id}/rate-limit": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /**
+         * Set a key's rate limit
+         * @description Let a key make more or fewer calls in a minute, from its next call on. Role: `ADMIN`. Only within five minutes of showing a password or passkey.
+         */
+        put: operations["set_key_rate_limit"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/app/runs": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List runs
+         * @description List runs of rules, newest first. A page may be short, or empty, where what is wanted is rare: go on. Role: `VIEWER`.
+         */
+        get: operations["list_runs"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/app/runs/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Read a run
+         * @description Read a run: the rule as it ran, the path it took, what it saw, and what it asked for, lost and moved. Role: `VIEWER`.
+         */
+        get: operations["get_run"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/app/runs/{id}/trace": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Read a run's trace
+         * @description Read the trace as it is kept, to take along. Role: `VIEWER`.
+         */
+        get: operations["get_run_trace"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/app/rules/{id}/runs": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Run a rule now
+         * @description Run an enabled rule now, with the amount given. What a writer's run moves waits for an admin. Role: `WRITER`.
+         */
+        post: operations["run_rule"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/app/sandbox": {
         parameters: {
             query?: never;
@@ -264,7 +548,7 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
-    "/app/keys": {
+    "/app/settings": {
         parameters: {
             query?: never;
             header?: never;
@@ -272,34 +556,10 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * List API keys
-         * @description List all API keys, newest first, with what each may do; revoked ones too. Role: `VIEWER`.
+         * Read how the organization is set up
+         * @description Read the organization's waits and limits, and whether everything is paused. Role: `VIEWER`.
          */
-        get: operations["list_api_keys"];
-        put?: never;
-        /**
-         * Make an API key
-         * @description Make an API key. Its secret is in this answer and nowhere else; its permissions never change. Role: `ADMIN`. Only within five minutes of showing a password or passkey.
-         */
-        post: operations["create_key"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/app/keys/choices": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /**
-         * Read what a key can hold
-         * @description List the permissions, and the accounts and rules for which some of them can be held. Role: `VIEWER`.
-         */
-        get: operations["list_key_choices"];
+        get: operations["get_settings"];
         put?: never;
         post?: never;
         delete?: never;
@@ -308,7 +568,7 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
-    "/app/keys/{id}/revoke": {
+    "/app/settings/pause": {
         parameters: {
             query?: never;
             header?: never;
@@ -318,17 +578,37 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Revoke an API key
-         * @description Revoke a key: its next request is refused, in every process. Role: `ADMIN`. Only within five minutes of showing a password or passkey.
+         * Pause everything
+         * @description Stop the automation: when this is answered, no rule moves anything until it is resumed. Role: `ADMIN`.
          */
-        post: operations["revoke_key"];
+        post: operations["pause_organization"];
         delete?: never;
         options?: never;
         head?: never;
         patch?: never;
         trace?: never;
     };
-    "/app/keys/{id}/rate-limit": {
+    "/app/settings/resume": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Go on
+         * @description Let the automation go on: what has waited runs, of each schedule the latest missed time. Role: `ADMIN`. Only within five minutes of showing a password or passkey.
+         */
+        post: operations["resume_organization"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/app/settings/waits": {
         parameters: {
             query?: never;
             header?: never;
@@ -337,11 +617,155 @@ export interface paths {
         };
         get?: never;
         /**
-         * Set a key's rate limit
-         * @description Let a key make more or fewer calls in a minute, from its next call on. Role: `ADMIN`. Only within five minutes of showing a password or passkey.
+         * Set the waits
+         * @description Set how long a transfer waits for a person, and how long a payment can be cancelled before it goes out. Role: `ADMIN`. Only within five minutes of showing a password or passkey.
          */
-        put: operations["set_key_rate_limit"];
+        put: operations["set_waits"];
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/app/settings/limits": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /**
+         * Set a limit
+         * @description Set how much may go to or come from other banks in a period. Role: `ADMIN`. Only within five minutes of showing a password or passkey.
+         */
+        put: operations["set_limit"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/app/simulations": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Try a rule
+         * @description Work out what a rule or a draft would do if something happened, told as a run is. Nothing moves or is kept. Role: `WRITER`.
+         */
+        post: operations["try_rule"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/app/backtests": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Try a rule on what happened
+         * @description Play a rule or a draft over the real events of the last days, beside what the rule it replaces really did. Role: `WRITER`.
+         */
+        post: operations["run_backtest"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/app/forecasts": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Look ahead
+         * @description Play the enabled rules forward, with the income and the bills that came regularly so far. Role: `WRITER`.
+         */
+        post: operations["run_forecast"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/app/transfers": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List transfers
+         * @description List transfers, newest first. A page may be short, or empty, where what is wanted is rare: go on. Role: `VIEWER`.
+         */
+        get: operations["list_transfers"];
+        put?: never;
+        /**
+         * Move money by hand
+         * @description Move money between two accounts. What a writer asks for waits for an admin. Role: `WRITER`.
+         */
+        post: operations["create_transfer"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/app/transfers/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Read a transfer
+         * @description Read a transfer: its way and legs, the node of the rule that made it, and which rules its arrival started. Role: `VIEWER`.
+         */
+        get: operations["get_transfer"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/app/transfers/{id}/cancel": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Call a transfer back
+         * @description Call a transfer back that has not been handed to a bank, or that waits for a person. Role: `WRITER`.
+         */
+        post: operations["cancel_transfer"];
         delete?: never;
         options?: never;
         head?: never;
@@ -492,146 +916,6 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
-    "/app/audit-log": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /**
-         * Read the audit log
-         * @description List what anybody did, newest first, by the real time. Role: `ADMIN`.
-         */
-        get: operations["list_audit_log"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/app/audit-log/export": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /**
-         * Take the audit log along
-         * @description Give what the filters leave as a file, newest first: at most the 50,000 newest entries. Role: `ADMIN`.
-         */
-        get: operations["export_audit_log"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/app/settings": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /**
-         * Read how the organization is set up
-         * @description Read the organization's waits and limits, and whether everything is paused. Role: `VIEWER`.
-         */
-        get: operations["get_settings"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/app/settings/pause": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        /**
-         * Pause everything
-         * @description Stop the automation: when this is answered, no rule moves anything until it is resumed. Role: `ADMIN`.
-         */
-        post: operations["pause_organization"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/app/settings/resume": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        /**
-         * Go on
-         * @description Let the automation go on: what has waited runs, of each schedule the latest missed time. Role: `ADMIN`. Only within five minutes of showing a password or passkey.
-         */
-        post: operations["resume_organization"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/app/settings/waits": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        /**
-         * Set the waits
-         * @description Set how long a transfer waits for a person, and how long a payment can be cancelled before it goes out. Role: `ADMIN`. Only within five minutes of showing a password or passkey.
-         */
-        put: operations["set_waits"];
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/app/settings/limits": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        /**
-         * Set a limit
-         * @description Set how much may go to or come from other banks in a period. Role: `ADMIN`. Only within five minutes of showing a password or passkey.
-         */
-        put: operations["set_limit"];
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
 }
 export type webhooks = Record<string, never>;
 export interface components {
@@ -754,6 +1038,443 @@ export interface components {
         Nothing: {
             /** @default null */
             data: null;
+        };
+        /**
+         * Page[ApprovalShown]
+         * @description An answer that is a part of a list, newest first. `nextCursor`: how to ask for what comes after, if anything.
+         */
+        PageOfApprovalShown: {
+            data: components["schemas"]["ApprovalShown"][];
+            nextCursor: string | null;
+        };
+        /**
+         * ApprovalShown
+         * @description A transfer that waits for a person. Who approves it signs the digest of what is shown here.
+         */
+        ApprovalShown: {
+            id: string;
+            title: string;
+            source: components["schemas"]["AccountEnd"];
+            destination: components["schemas"]["AccountEnd"];
+            /** @description Whole cents. */
+            amountInCents: number;
+            currency: string;
+            /** Format: date-time */
+            expiresAt: string;
+            /** Format: date-time */
+            createdAt: string;
+            digest: string;
+            approveEffect: string;
+            refuseEffect: string;
+            run: components["schemas"]["RunListed"] | null;
+            can: ("approve" | "cancel" | "refuse")[];
+        };
+        /**
+         * AccountEnd
+         * @description An account by its name; `id` null: somebody outside.
+         */
+        AccountEnd: {
+            id: string | null;
+            name: string;
+        };
+        /**
+         * RunListed
+         * @description A run in a list. `said`: how it ended, in a sentence.
+         */
+        RunListed: {
+            id: string;
+            rule: components["schemas"]["RuleEnd"];
+            isSimulation: boolean;
+            /** @enum {unknown} */
+            ending: "BLOCKED_BY_LIMIT" | "CANCELLED" | "CONDITIONS_NOT_MET" | "FAILED" | "MOVED" | "MOVED_IN_PART" | "NOTHING_TO_MOVE" | "SIMULATED" | "WAITING";
+            endingWord: string;
+            said: string;
+            /** Format: date-time */
+            createdAt: string;
+            moved: components["schemas"]["Sum"][];
+        };
+        /**
+         * RuleEnd
+         * @description A rule by its name; `id` null: a draft.
+         */
+        RuleEnd: {
+            id: string | null;
+            name: string;
+        };
+        /**
+         * Sum
+         * @description An amount with its currency.
+         */
+        Sum: {
+            /** @description Whole cents. */
+            amountInCents: number;
+            currency: string;
+        };
+        /**
+         * Approve
+         * @description Approve exactly what was shown.
+         */
+        Approve: {
+            digest: string;
+        };
+        /**
+         * Page[EntryShown]
+         * @description An answer that is a part of a list, newest first. `nextCursor`: how to ask for what comes after, if anything.
+         */
+        PageOfEntryShown: {
+            data: components["schemas"]["EntryShown"][];
+            nextCursor: string | null;
+        };
+        /**
+         * EntryShown
+         * @description An act and its end, by the real time. `actor`: in words. `errorCode`: why it failed.
+         */
+        EntryShown: {
+            id: string;
+            /** Format: date-time */
+            at: string;
+            /** @enum {unknown} */
+            actorKind: "ACCESS_TOKEN" | "API_KEY" | "OPERATOR" | "PERSON" | "RULE_SECRET";
+            actorId: string | null;
+            actor: string;
+            action: string;
+            actionLabel: string;
+            subjectId: string | null;
+            path: string | null;
+            requestId: string | null;
+            reason: string | null;
+            /** @enum {unknown} */
+            outcome: "FAILURE" | "SUCCESS";
+            errorCode: string | null;
+            isReplay: boolean;
+        };
+        /**
+         * Told
+         * @description What one event tells: of which kind something has changed, and which one; null: many of them.
+         */
+        Told: {
+            kind: string;
+            id: string | null;
+        };
+        /**
+         * Page[KeyShown]
+         * @description An answer that is a part of a list, newest first. `nextCursor`: how to ask for what comes after, if anything.
+         */
+        PageOfKeyShown: {
+            data: components["schemas"]["KeyShown"][];
+            nextCursor: string | null;
+        };
+        /**
+         * KeyShown
+         * @description A key; its secret is not kept. `can`: what whoever asks may do with it.
+         */
+        KeyShown: {
+            id: string;
+            name: string;
+            grants: components["schemas"]["Held"][];
+            approvalAboveInCents: number | null;
+            callsPerMinute: number | null;
+            /** Format: date-time */
+            createdAt: string;
+            revokedAt: string | null;
+            can: ("revoke" | "setRateLimit")[];
+        };
+        /**
+         * Held
+         * @description A permission that a key holds, in words: what, and for what.
+         */
+        Held: {
+            permission: string;
+            label: string;
+            details: string[];
+        };
+        /**
+         * Envelope[KeyChoices]
+         * @description An answer that is one thing.
+         */
+        EnvelopeOfKeyChoices: {
+            data: components["schemas"]["KeyChoices"];
+        };
+        /**
+         * KeyChoices
+         * @description What there is to choose from for a new key.
+         */
+        KeyChoices: {
+            permissions: components["schemas"]["PermissionShown"][];
+            accounts: components["schemas"]["Named"][];
+            rules: components["schemas"]["Named"][];
+        };
+        /**
+         * PermissionShown
+         * @description A permission that a key can hold. `scope`: as a whole, or for what.
+         */
+        PermissionShown: {
+            name: string;
+            label: string;
+            /** @enum {unknown} */
+            scope: "ACCOUNTS" | "PAIRS" | "RULES" | "WHOLE";
+        };
+        /**
+         * Named
+         * @description Something with its name.
+         */
+        Named: {
+            id: string;
+            name: string;
+        };
+        /**
+         * Envelope[MadeKey]
+         * @description An answer that is one thing.
+         */
+        EnvelopeOfMadeKey: {
+            data: components["schemas"]["MadeKey"];
+        };
+        /**
+         * MadeKey
+         * @description A key that was just made. `secret` is shown this once.
+         */
+        MadeKey: {
+            key: components["schemas"]["KeyShown"];
+            secret: string;
+        };
+        /**
+         * NewKey
+         * @description A key to be made. What it moves above `approvalAboveInCents` waits for a person (null: nothing does).
+         */
+        NewKey: {
+            name: string;
+            grants: components["schemas"]["NewGrant"][];
+            /** @default null */
+            approvalAboveInCents: number | null;
+            /** @default null */
+            callsPerMinute: number | null;
+        };
+        /**
+         * NewGrant
+         * @description A permission: for everything, unless some ids or pairs are listed.
+         */
+        NewGrant: {
+            permission: string;
+            /** @default [] */
+            resources: string[];
+            /** @default [] */
+            pairs: components["schemas"]["Pair"][];
+        };
+        /**
+         * Pair
+         * @description From where to where transfers may be made (`*`: any account), and how much at once (null: anything).
+         */
+        Pair: {
+            source: string;
+            target: string;
+            /** @default null */
+            maxAmountInCents: number | null;
+        };
+        /**
+         * Envelope[KeyShown]
+         * @description An answer that is one thing.
+         */
+        EnvelopeOfKeyShown: {
+            data: components["schemas"]["KeyShown"];
+        };
+        /**
+         * NewRateLimit
+         * @description How many calls a key may make in a minute; null: as many as it likes.
+         */
+        NewRateLimit: {
+            callsPerMinute: number | null;
+        };
+        /**
+         * Page[RunListed]
+         * @description An answer that is a part of a list, newest first. `nextCursor`: how to ask for what comes after, if anything.
+         */
+        PageOfRunListed: {
+            data: components["schemas"]["RunListed"][];
+            nextCursor: string | null;
+        };
+        /**
+         * Envelope[RunShown]
+         * @description An answer that is one thing.
+         */
+        EnvelopeOfRunShown: {
+            data: components["schemas"]["RunShown"];
+        };
+        /**
+         * RunShown
+         * @description A run with everything that is said of it. `id` null: it was only tried out, and is kept nowhere.
+         */
+        RunShown: {
+            id: string | null;
+            rule: components["schemas"]["RuleEnd"];
+            revision: number;
+            revisionNow: number | null;
+            isSimulation: boolean;
+            cause: string;
+            causeTransferId: string | null;
+            /** Format: date-time */
+            createdAt: string;
+            scheduledFor: string | null;
+            lateInSeconds: number | null;
+            finishedAt: string | null;
+            /** @enum {unknown} */
+            ending: "BLOCKED_BY_LIMIT" | "CANCELLED" | "CONDITIONS_NOT_MET" | "FAILED" | "MOVED" | "MOVED_IN_PART" | "NOTHING_TO_MOVE" | "SIMULATED" | "WAITING";
+            endingWord: string;
+            said: string;
+            waits: components["schemas"]["Wait"][];
+            changedSince: string | null;
+            trigger: string;
+            sentences: string[];
+            nodes: components["schemas"]["NodeShown"][];
+            ladders: components["schemas"]["LadderShown"][];
+            transfers: components["schemas"]["RunTransfer"][];
+            explanation: string[];
+            olderId: string | null;
+            newerId: string | null;
+            can: ("runAgain" | "tryToday")[];
+        };
+        /**
+         * Wait
+         * @description One thing that a run waits for.
+         */
+        Wait: {
+            /** @enum {unknown} */
+            kind: "APPROVAL" | "BANK" | "PAUSED" | "RETRY" | "TURN";
+            said: string;
+            until: string | null;
+        };
+        /**
+         * NodeShown
+         * @description A node of the rule as it ran. `result` of steps and conditions; `said` is empty where the run did not come.
+         */
+        NodeShown: {
+            path: string;
+            /** @enum {unknown} */
+            kind: "action" | "all" | "any" | "comparison" | "step";
+            depth: number;
+            words: string;
+            isReached: boolean;
+            result: ("false" | "true" | "unknown") | null;
+            said: string;
+            seen: components["schemas"]["Seen"][];
+            reportedAt: string | null;
+            ageInSeconds: number | null;
+            moves: components["schemas"]["MoveShown"][];
+        };
+        /**
+         * Seen
+         * @description A value that a run saw: cents where there is a currency, else a day; null: unknown.
+         */
+        Seen: {
+            fact: string;
+            value: number | null;
+            currency: string | null;
+            said: string;
+        };
+        /**
+         * MoveShown
+         * @description What an action did: asked, limited by, moved. A pay-down has one for each debt.
+         */
+        MoveShown: {
+            part: number;
+            source: components["schemas"]["AccountEnd"];
+            destination: components["schemas"]["AccountEnd"] | null;
+            currency: string;
+            /** @enum {unknown} */
+            result: "error" | "incomplete" | "moved" | "skipped";
+            askedInCents: number | null;
+            limits: components["schemas"]["sluiceway.web.wire.runs.LimitShown"][];
+            /** @description Whole cents. */
+            movedInCents: number;
+            availableInCents: number | null;
+            reason: string | null;
+            errorCode: string | null;
+            title: string;
+            said: string;
+            transferId: string | null;
+        };
+        /**
+         * LimitShown
+         * @description What lowered an amount, and to what.
+         */
+        "sluiceway.web.wire.runs.LimitShown": {
+            reason: string;
+            /** @description Whole cents. */
+            toInCents: number;
+            said: string;
+        };
+        /**
+         * LadderShown
+         * @description The running balance of one source through a run; null where it was unknown.
+         */
+        LadderShown: {
+            account: components["schemas"]["AccountEnd"];
+            currency: string;
+            startInCents: number | null;
+            rungs: components["schemas"]["RungShown"][];
+            remainderInCents: number | null;
+        };
+        /**
+         * RungShown
+         * @description One action on a ladder.
+         */
+        RungShown: {
+            path: string;
+            part: number;
+            title: string;
+            askedInCents: number | null;
+            /** @description Whole cents. */
+            movedInCents: number;
+            leftInCents: number | null;
+        };
+        /**
+         * RunTransfer
+         * @description A transfer that a run made, as it stands now.
+         */
+        RunTransfer: {
+            id: string;
+            source: components["schemas"]["AccountEnd"];
+            destination: components["schemas"]["AccountEnd"];
+            /** @description Whole cents. */
+            amountInCents: number;
+            currency: string;
+            status: string;
+            said: string;
+        };
+        /**
+         * TraceFile
+         * @description A run's trace as it is kept, with how it is told.
+         */
+        TraceFile: {
+            id: string;
+            ruleId: string;
+            revision: number;
+            /** Format: date-time */
+            createdAt: string;
+            said: string;
+            explanation: string[];
+            trace: Record<string, never> | null;
+        };
+        /**
+         * Envelope[Triggered]
+         * @description An answer that is one thing.
+         */
+        EnvelopeOfTriggered: {
+            data: components["schemas"]["Triggered"];
+        };
+        /**
+         * Triggered
+         * @description A run that has been asked for.
+         */
+        Triggered: {
+            id: string;
+        };
+        /**
+         * RunRule
+         * @description What a run is given: an amount, or nothing.
+         */
+        RunRule: {
+            /** @default null */
+            amountInCents: number | null;
         };
         /**
          * Envelope[SandboxShown]
@@ -894,132 +1615,394 @@ export interface components {
             times: number;
         };
         /**
-         * Page[KeyShown]
+         * Envelope[SettingsShown]
+         * @description An answer that is one thing.
+         */
+        EnvelopeOfSettingsShown: {
+            data: components["schemas"]["SettingsShown"];
+        };
+        /**
+         * SettingsShown
+         * @description How the organization is set up. `can`: what whoever asks may change.
+         */
+        SettingsShown: {
+            name: string;
+            isSandbox: boolean;
+            currency: string;
+            pausedAt: string | null;
+            minimumTransferInCents: number;
+            approvalLastsInSeconds: number;
+            handoverDelayInSeconds: number;
+            limits: components["schemas"]["sluiceway.web.wire.settings.LimitShown"][];
+            can: ("pause" | "resume" | "setLimits" | "setWaits")[];
+        };
+        /**
+         * LimitShown
+         * @description How much may go to or come from other banks in a period (null: as much as there is), and how much has.
+         */
+        "sluiceway.web.wire.settings.LimitShown": {
+            /** @enum {unknown} */
+            side: "CREDIT" | "DEBIT";
+            /** @enum {unknown} */
+            period: "DAY" | "MONTH";
+            label: string;
+            amountInCents: number | null;
+            transfers: number | null;
+            usedAmountInCents: number;
+            usedTransfers: number;
+        };
+        /**
+         * NewWaits
+         * @description How long a transfer waits for a person, and how long a payment can be cancelled before it goes out.
+         */
+        NewWaits: {
+            approvalLastsInSeconds: number;
+            handoverDelayInSeconds: number;
+        };
+        /**
+         * NewLimit
+         * @description How much may go to or come from other banks in a period; null: as much as there is.
+         */
+        NewLimit: {
+            /** @enum {unknown} */
+            side: "CREDIT" | "DEBIT";
+            /** @enum {unknown} */
+            period: "DAY" | "MONTH";
+            amountInCents: number | null;
+            transfers: number | null;
+        };
+        /**
+         * Envelope[ScenarioShown]
+         * @description An answer that is one thing.
+         */
+        EnvelopeOfScenarioShown: {
+            data: components["schemas"]["ScenarioShown"];
+        };
+        /**
+         * ScenarioShown
+         * @description What would happen. `setsOff`: the rules that its moves would start.
+         */
+        ScenarioShown: {
+            run: components["schemas"]["RunShown"];
+            changes: components["schemas"]["ChangeShown"][];
+            setsOff: components["schemas"]["RuleEnd"][];
+        };
+        /**
+         * ChangeShown
+         * @description What a run does to one account once everything has arrived; null where a balance is unknown.
+         */
+        ChangeShown: {
+            account: components["schemas"]["AccountEnd"];
+            currency: string;
+            isDebt: boolean;
+            beforeInCents: number | null;
+            /** @description Whole cents. */
+            comesInInCents: number;
+            /** @description Whole cents. */
+            goesOutInCents: number;
+            afterInCents: number | null;
+        };
+        /**
+         * TryScenario
+         * @description Suppose that this happens. What is not supposed is as it is.
+         */
+        TryScenario: {
+            /** @default null */
+            ruleId: string | null;
+            /** @default null */
+            rule: Record<string, never> | null;
+            /** @default null */
+            amountInCents: number | null;
+            /** @default null */
+            at: string | null;
+            /** @default null */
+            balances: components["schemas"]["SupposedBalance"][] | null;
+            /** @default null */
+            staleAccountIds: string[] | null;
+            /** @default null */
+            failingAccountIds: string[] | null;
+            /** @default null */
+            remoteAmountInCents: number | null;
+        };
+        /**
+         * SupposedBalance
+         * @description Suppose that so much is there (of a liability: owed), before what the scenario lets arrive.
+         */
+        SupposedBalance: {
+            accountId: string;
+            amountInCents: number;
+        };
+        /**
+         * Envelope[BacktestShown]
+         * @description An answer that is one thing.
+         */
+        EnvelopeOfBacktestShown: {
+            data: components["schemas"]["BacktestShown"];
+        };
+        /**
+         * BacktestShown
+         * @description What a rule would have done. `notes`: what has to be known to read it rightly.
+         */
+        BacktestShown: {
+            said: string;
+            /** Format: date-time */
+            fromAt: string;
+            /** Format: date-time */
+            toAt: string;
+            runCount: number;
+            compared: components["schemas"]["Compared"][];
+            runs: components["schemas"]["PlayedRun"][];
+            notes: string[];
+        };
+        /**
+         * Compared
+         * @description What would have come to an account, beside what really did by the rule that is replaced.
+         */
+        Compared: {
+            account: components["schemas"]["AccountEnd"];
+            currency: string;
+            /** @description Whole cents. */
+            wouldInCents: number;
+            didInCents: number | null;
+        };
+        /**
+         * PlayedRun
+         * @description A run that would have been.
+         */
+        PlayedRun: {
+            /** Format: date-time */
+            at: string;
+            moved: components["schemas"]["Sum"][];
+            failed: number;
+            isMatched: boolean;
+        };
+        /**
+         * RunBacktest
+         * @description Try a rule on what really happened in the last days.
+         */
+        RunBacktest: {
+            /** @default null */
+            ruleId: string | null;
+            /** @default null */
+            rule: Record<string, never> | null;
+            /** @default 30 */
+            days: number;
+            /** @default null */
+            remoteAmountInCents: number | null;
+        };
+        /**
+         * Envelope[ForecastShown]
+         * @description An answer that is one thing.
+         */
+        EnvelopeOfForecastShown: {
+            data: components["schemas"]["ForecastShown"];
+        };
+        /**
+         * ForecastShown
+         * @description What is to be expected. `blame`: the first rule that fails for lack of funds.
+         */
+        ForecastShown: {
+            said: string;
+            blame: string | null;
+            days: string[];
+            accounts: components["schemas"]["ForecastLine"][];
+            rules: components["schemas"]["RuleForecast"][];
+            expected: components["schemas"]["Expected"][];
+            notes: string[];
+        };
+        /**
+         * ForecastLine
+         * @description What becomes of one account: what is available at the end of each day, null where it is unknown.
+         */
+        ForecastLine: {
+            account: components["schemas"]["AccountEnd"];
+            currency: string;
+            todayInCents: number | null;
+            endInCents: number | null;
+            lowestInCents: number | null;
+            lowestAt: string | null;
+            /** @description Whole cents. */
+            floorInCents: number;
+            belowOn: string | null;
+            dailyInCents: (number | null)[];
+        };
+        /**
+         * RuleForecast
+         * @description What one rule does in all.
+         */
+        RuleForecast: {
+            rule: components["schemas"]["RuleEnd"];
+            runs: number;
+            failed: number;
+            moved: components["schemas"]["Sum"][];
+        };
+        /**
+         * Expected
+         * @description What is taken to come, or to go where negative.
+         */
+        Expected: {
+            account: components["schemas"]["AccountEnd"];
+            /** @description Whole cents. */
+            amountInCents: number;
+            currency: string;
+            said: string;
+        };
+        /**
+         * RunForecast
+         * @description Play the enabled rules forward. `detects`: what came and went regularly is taken to go on.
+         */
+        RunForecast: {
+            /** @default 90 */
+            days: number;
+            /** @default true */
+            detects: boolean;
+        };
+        /**
+         * Page[TransferListed]
          * @description An answer that is a part of a list, newest first. `nextCursor`: how to ask for what comes after, if anything.
          */
-        PageOfKeyShown: {
-            data: components["schemas"]["KeyShown"][];
+        PageOfTransferListed: {
+            data: components["schemas"]["TransferListed"][];
             nextCursor: string | null;
         };
         /**
-         * KeyShown
-         * @description A key; its secret is not kept. `can`: what whoever asks may do with it.
+         * TransferListed
+         * @description A transfer in a list.
          */
-        KeyShown: {
+        TransferListed: {
             id: string;
-            name: string;
-            grants: components["schemas"]["Held"][];
-            approvalAboveInCents: number | null;
-            callsPerMinute: number | null;
+            source: components["schemas"]["AccountEnd"];
+            destination: components["schemas"]["AccountEnd"];
+            /** @description Whole cents. */
+            amountInCents: number;
+            currency: string;
+            /** @enum {unknown} */
+            direction: "INTERNAL" | "MONEY_IN" | "MONEY_OUT";
+            /** @enum {unknown} */
+            status: "CANCELLED" | "COMPLETE" | "ERROR" | "INCOMPLETE" | "PENDING" | "PENDING_APPROVAL" | "PROCESSING";
+            statusWord: string;
+            why: string | null;
+            originWord: string;
+            isSimulation: boolean;
             /** Format: date-time */
             createdAt: string;
-            revokedAt: string | null;
-            can: ("revoke" | "setRateLimit")[];
+            runId: string | null;
         };
         /**
-         * Held
-         * @description A permission that a key holds, in words: what, and for what.
-         */
-        Held: {
-            permission: string;
-            label: string;
-            details: string[];
-        };
-        /**
-         * Envelope[KeyChoices]
+         * Envelope[TransferShown]
          * @description An answer that is one thing.
          */
-        EnvelopeOfKeyChoices: {
-            data: components["schemas"]["KeyChoices"];
+        EnvelopeOfTransferShown: {
+            data: components["schemas"]["TransferShown"];
         };
         /**
-         * KeyChoices
-         * @description What there is to choose from for a new key.
+         * TransferShown
+         * @description A transfer with its way, its legs, what made it and what it set off.
          */
-        KeyChoices: {
-            permissions: components["schemas"]["PermissionShown"][];
-            accounts: components["schemas"]["Named"][];
-            rules: components["schemas"]["Named"][];
-        };
-        /**
-         * PermissionShown
-         * @description A permission that a key can hold. `scope`: as a whole, or for what.
-         */
-        PermissionShown: {
-            name: string;
-            label: string;
-            /** @enum {unknown} */
-            scope: "ACCOUNTS" | "PAIRS" | "RULES" | "WHOLE";
-        };
-        /**
-         * Named
-         * @description Something with its name.
-         */
-        Named: {
+        TransferShown: {
             id: string;
-            name: string;
+            title: string;
+            said: string;
+            source: components["schemas"]["AccountEnd"];
+            destination: components["schemas"]["AccountEnd"];
+            /** @description Whole cents. */
+            amountInCents: number;
+            currency: string;
+            /** @enum {unknown} */
+            status: "CANCELLED" | "COMPLETE" | "ERROR" | "INCOMPLETE" | "PENDING" | "PENDING_APPROVAL" | "PROCESSING";
+            statusWord: string;
+            originWord: string;
+            isSimulation: boolean;
+            description: string | null;
+            /** Format: date-time */
+            createdAt: string;
+            completedAt: string | null;
+            returnedAt: string | null;
+            expiresAt: string | null;
+            way: components["schemas"]["StateShown"][];
+            legs: components["schemas"]["LegShown"][];
+            madeBy: components["schemas"]["MadeBy"] | null;
+            looks: components["schemas"]["LookShown"][];
+            can: components["schemas"]["Possible"][];
         };
         /**
-         * Envelope[MadeKey]
+         * StateShown
+         * @description One state of a transfer's way.
+         */
+        StateShown: {
+            /** @enum {unknown} */
+            status: "CANCELLED" | "COMPLETE" | "ERROR" | "INCOMPLETE" | "PENDING" | "PENDING_APPROVAL" | "PROCESSING";
+            word: string;
+            /** @enum {unknown} */
+            place: "ahead" | "done" | "here" | "not_taken";
+            at: string | null;
+        };
+        /**
+         * LegShown
+         * @description One payment that a bank carries. `reference`: the bank's idempotency key, by which it knows the payment.
+         */
+        LegShown: {
+            reference: string;
+            /** @enum {unknown} */
+            purpose: "PULL" | "PUSH" | "REVERSAL";
+            said: string;
+            account: components["schemas"]["AccountEnd"];
+            /** @description Whole cents. */
+            amountInCents: number;
+            /** @enum {unknown} */
+            status: "CANCELLED" | "PENDING" | "PROCESSING" | "REFUSED" | "RETURNED" | "SETTLED";
+            attempts: number;
+            returnCode: string | null;
+            expectedAt: string | null;
+            settledAt: string | null;
+        };
+        /**
+         * MadeBy
+         * @description The run that made a transfer, and the node of its rule.
+         */
+        MadeBy: {
+            runId: string;
+            ruleId: string;
+            path: string | null;
+            words: string | null;
+        };
+        /**
+         * LookShown
+         * @description A rule of the account at which money arrived, whether it ran because of it, and why or why not.
+         */
+        LookShown: {
+            ruleId: string;
+            ruleName: string;
+            reason: string;
+            said: string;
+            run: components["schemas"]["RunListed"] | null;
+        };
+        /**
+         * Possible
+         * @description What may be done with it now, and what that will have done.
+         */
+        Possible: {
+            /** @enum {unknown} */
+            do: "approve" | "cancel" | "refuse";
+            effect: string;
+        };
+        /**
+         * Envelope[TransferListed]
          * @description An answer that is one thing.
          */
-        EnvelopeOfMadeKey: {
-            data: components["schemas"]["MadeKey"];
+        EnvelopeOfTransferListed: {
+            data: components["schemas"]["TransferListed"];
         };
         /**
-         * MadeKey
-         * @description A key that was just made. `secret` is shown this once.
+         * NewTransfer
+         * @description Move money by hand.
          */
-        MadeKey: {
-            key: components["schemas"]["KeyShown"];
-            secret: string;
-        };
-        /**
-         * NewKey
-         * @description A key to be made. What it moves above `approvalAboveInCents` waits for a person (null: nothing does).
-         */
-        NewKey: {
-            name: string;
-            grants: components["schemas"]["NewGrant"][];
+        NewTransfer: {
+            sourceAccountId: string;
+            destinationAccountId: string;
+            amountInCents: number;
             /** @default null */
-            approvalAboveInCents: number | null;
-            /** @default null */
-            callsPerMinute: number | null;
-        };
-        /**
-         * NewGrant
-         * @description A permission: for everything, unless some ids or pairs are listed.
-         */
-        NewGrant: {
-            permission: string;
-            /** @default [] */
-            resources: string[];
-            /** @default [] */
-            pairs: components["schemas"]["Pair"][];
-        };
-        /**
-         * Pair
-         * @description From where to where transfers may be made (`*`: any account), and how much at once (null: anything).
-         */
-        Pair: {
-            source: string;
-            target: string;
-            /** @default null */
-            maxAmountInCents: number | null;
-        };
-        /**
-         * Envelope[KeyShown]
-         * @description An answer that is one thing.
-         */
-        EnvelopeOfKeyShown: {
-            data: components["schemas"]["KeyShown"];
-        };
-        /**
-         * NewRateLimit
-         * @description How many calls a key may make in a minute; null: as many as it likes.
-         */
-        NewRateLimit: {
-            callsPerMinute: number | null;
+            description: string | null;
         };
         /**
          * Envelope[Endpoints]
@@ -1142,94 +2125,6 @@ export interface components {
          */
         EnvelopeOfDeliveryShown: {
             data: components["schemas"]["DeliveryShown"];
-        };
-        /**
-         * Page[EntryShown]
-         * @description An answer that is a part of a list, newest first. `nextCursor`: how to ask for what comes after, if anything.
-         */
-        PageOfEntryShown: {
-            data: components["schemas"]["EntryShown"][];
-            nextCursor: string | null;
-        };
-        /**
-         * EntryShown
-         * @description An act and its end, by the real time. `actor`: in words. `errorCode`: why it failed.
-         */
-        EntryShown: {
-            id: string;
-            /** Format: date-time */
-            at: string;
-            /** @enum {unknown} */
-            actorKind: "ACCESS_TOKEN" | "API_KEY" | "OPERATOR" | "PERSON" | "RULE_SECRET";
-            actorId: string | null;
-            actor: string;
-            action: string;
-            actionLabel: string;
-            subjectId: string | null;
-            path: string | null;
-            requestId: string | null;
-            reason: string | null;
-            /** @enum {unknown} */
-            outcome: "FAILURE" | "SUCCESS";
-            errorCode: string | null;
-            isReplay: boolean;
-        };
-        /**
-         * Envelope[SettingsShown]
-         * @description An answer that is one thing.
-         */
-        EnvelopeOfSettingsShown: {
-            data: components["schemas"]["SettingsShown"];
-        };
-        /**
-         * SettingsShown
-         * @description How the organization is set up. `can`: what whoever asks may change.
-         */
-        SettingsShown: {
-            name: string;
-            isSandbox: boolean;
-            currency: string;
-            pausedAt: string | null;
-            minimumTransferInCents: number;
-            approvalLastsInSeconds: number;
-            handoverDelayInSeconds: number;
-            limits: components["schemas"]["LimitShown"][];
-            can: ("pause" | "resume" | "setLimits" | "setWaits")[];
-        };
-        /**
-         * LimitShown
-         * @description How much may go to or come from other banks in a period (null: as much as there is), and how much has.
-         */
-        LimitShown: {
-            /** @enum {unknown} */
-            side: "CREDIT" | "DEBIT";
-            /** @enum {unknown} */
-            period: "DAY" | "MONTH";
-            label: string;
-            amountInCents: number | null;
-            transfers: number | null;
-            usedAmountInCents: number;
-            usedTransfers: number;
-        };
-        /**
-         * NewWaits
-         * @description How long a transfer waits for a person, and how long a payment can be cancelled before it goes out.
-         */
-        NewWaits: {
-            approvalLastsInSeconds: number;
-            handoverDelayInSeconds: number;
-        };
-        /**
-         * NewLimit
-         * @description How much may go to or come from other banks in a period; null: as much as there is.
-         */
-        NewLimit: {
-            /** @enum {unknown} */
-            side: "CREDIT" | "DEBIT";
-            /** @enum {unknown} */
-            period: "DAY" | "MONTH";
-            amountInCents: number | null;
-            transfers: number | null;
         };
     };
     responses: never;
@@ -1740,6 +2635,1651 @@ export interface operations {
             };
             /** @description Forbidden */
             403: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description Too Many Requests */
+            429: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+        };
+    };
+    list_approvals: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description An id of your own for this request; it comes back in the answer. */
+                "X-Request-ID"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PageOfApprovalShown"];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description Too Many Requests */
+            429: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+        };
+    };
+    approve_transfer: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description An id of your own for this request; it comes back in the answer. */
+                "X-Request-ID"?: string;
+            };
+            path: {
+                /** @description The id, in any spelling. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Approve"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EnvelopeOfNothing"];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description Request Entity Too Large */
+            413: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description Unsupported Media Type */
+            415: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description Too Many Requests */
+            429: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+        };
+    };
+    refuse_transfer: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description An id of your own for this request; it comes back in the answer. */
+                "X-Request-ID"?: string;
+            };
+            path: {
+                /** @description The id, in any spelling. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EnvelopeOfNothing"];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description Too Many Requests */
+            429: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+        };
+    };
+    list_audit_log: {
+        parameters: {
+            query?: {
+                /** @description Only what this person, key or token did. */
+                actorId?: string;
+                /** @description Only this action, as in `CREATE_KEY`. */
+                action?: string;
+                /** @description Not before this moment, by the real time. */
+                from?: string;
+                /** @description Not after this moment, by the real time. */
+                to?: string;
+                /** @description Go on after this, the `nextCursor` of the answer before. */
+                cursor?: string;
+                /** @description How many entries to give at most. */
+                limit?: number;
+            };
+            header?: {
+                /** @description An id of your own for this request; it comes back in the answer. */
+                "X-Request-ID"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PageOfEntryShown"];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description Too Many Requests */
+            429: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+        };
+    };
+    export_audit_log: {
+        parameters: {
+            query?: {
+                /** @description Only what this person, key or token did. */
+                actorId?: string;
+                /** @description Only this action, as in `CREATE_KEY`. */
+                action?: string;
+                /** @description Not before this moment, by the real time. */
+                from?: string;
+                /** @description Not after this moment, by the real time. */
+                to?: string;
+                /** @description As a table or as lines of JSON; a table if not said. */
+                format?: "csv" | "jsonl";
+            };
+            header?: {
+                /** @description An id of your own for this request; it comes back in the answer. */
+                "X-Request-ID"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": string;
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description Too Many Requests */
+            429: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+        };
+    };
+    watch: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description An id of your own for this request; it comes back in the answer. */
+                "X-Request-ID"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Told"];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description Too Many Requests */
+            429: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+        };
+    };
+    list_api_keys: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description An id of your own for this request; it comes back in the answer. */
+                "X-Request-ID"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PageOfKeyShown"];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description Too Many Requests */
+            429: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+        };
+    };
+    create_key: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description An id of your own for this request; it comes back in the answer. */
+                "X-Request-ID"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewKey"];
+            };
+        };
+        responses: {
+            /** @description Created */
+            201: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EnvelopeOfMadeKey"];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description Request Entity Too Large */
+            413: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description Unsupported Media Type */
+            415: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description Too Many Requests */
+            429: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+        };
+    };
+    list_key_choices: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description An id of your own for this request; it comes back in the answer. */
+                "X-Request-ID"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EnvelopeOfKeyChoices"];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description Too Many Requests */
+            429: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+        };
+    };
+    revoke_key: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description An id of your own for this request; it comes back in the answer. */
+                "X-Request-ID"?: string;
+            };
+            path: {
+                /** @description The id, in any spelling. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EnvelopeOfKeyShown"];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description Too Many Requests */
+            429: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+        };
+    };
+    set_key_rate_limit: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description An id of your own for this request; it comes back in the answer. */
+                "X-Request-ID"?: string;
+            };
+            path: {
+                /** @description The id, in any spelling. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewRateLimit"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EnvelopeOfKeyShown"];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description Request Entity Too Large */
+            413: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description Unsupported Media Type */
+            415: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description Too Many Requests */
+            429: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+        };
+    };
+    list_runs: {
+        parameters: {
+            query?: {
+                /** @description Only runs of this rule. */
+                ruleId?: string;
+                /** @description Only runs of rules that name this account. */
+                accountId?: string;
+                /** @description Only runs that ended so. */
+                ending?: "MOVED" | "NOTHING_TO_MOVE" | "CONDITIONS_NOT_MET" | "WAITING" | "MOVED_IN_PART" | "BLOCKED_BY_LIMIT" | "CANCELLED" | "FAILED" | "SIMULATED";
+                /** @description Only real runs, or only simulations. Without it, both. */
+                mode?: "LIVE" | "SIMULATION";
+                /** @description Not before this moment, which may have any offset. */
+                from?: string;
+                /** @description Not after this moment, which may have any offset. */
+                to?: string;
+                /** @description Go on after this, the `nextCursor` of the answer before. */
+                cursor?: string;
+                /** @description How many entries to give at most. */
+                limit?: number;
+            };
+            header?: {
+                /** @description An id of your own for this request; it comes back in the answer. */
+                "X-Request-ID"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PageOfRunListed"];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description Too Many Requests */
+            429: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+        };
+    };
+    get_run: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description An id of your own for this request; it comes back in the answer. */
+                "X-Request-ID"?: string;
+            };
+            path: {
+                /** @description The id, in any spelling. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EnvelopeOfRunShown"];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description Too Many Requests */
+            429: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+        };
+    };
+    get_run_trace: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description An id of your own for this request; it comes back in the answer. */
+                "X-Request-ID"?: string;
+            };
+            path: {
+                /** @description The id, in any spelling. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TraceFile"];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description Too Many Requests */
+            429: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+        };
+    };
+    run_rule: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Repeating a request with its key gives the first answer again and does nothing else. */
+                "Idempotency-Key"?: string;
+                /** @description An id of your own for this request; it comes back in the answer. */
+                "X-Request-ID"?: string;
+            };
+            path: {
+                /** @description The id, in any spelling. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["RunRule"];
+            };
+        };
+        responses: {
+            /** @description Accepted */
+            202: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    /** @description `true` when the answer is that of the first request with this idempotency key. */
+                    "Idempotent-Replayed"?: "true";
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EnvelopeOfTriggered"];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description Request Entity Too Large */
+            413: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description Unsupported Media Type */
+            415: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
                 headers: {
                     /** @description The request's id. */
                     "X-Request-ID"?: string;
@@ -2700,7 +5240,7 @@ export interface operations {
             };
         };
     };
-    list_api_keys: {
+    get_settings: {
         parameters: {
             query?: never;
             header?: {
@@ -2720,7 +5260,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["PageOfKeyShown"];
+                    "application/json": components["schemas"]["EnvelopeOfSettingsShown"];
                 };
             };
             /** @description Bad Request */
@@ -2791,7 +5331,189 @@ export interface operations {
             };
         };
     };
-    create_key: {
+    pause_organization: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description An id of your own for this request; it comes back in the answer. */
+                "X-Request-ID"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EnvelopeOfSettingsShown"];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description Too Many Requests */
+            429: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+        };
+    };
+    resume_organization: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description An id of your own for this request; it comes back in the answer. */
+                "X-Request-ID"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EnvelopeOfSettingsShown"];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description Too Many Requests */
+            429: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+        };
+    };
+    set_waits: {
         parameters: {
             query?: never;
             header?: {
@@ -2803,7 +5525,724 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["NewKey"];
+                "application/json": components["schemas"]["NewWaits"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EnvelopeOfSettingsShown"];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description Request Entity Too Large */
+            413: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description Unsupported Media Type */
+            415: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description Too Many Requests */
+            429: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+        };
+    };
+    set_limit: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description An id of your own for this request; it comes back in the answer. */
+                "X-Request-ID"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewLimit"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EnvelopeOfSettingsShown"];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description Request Entity Too Large */
+            413: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description Unsupported Media Type */
+            415: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description Too Many Requests */
+            429: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+        };
+    };
+    try_rule: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description An id of your own for this request; it comes back in the answer. */
+                "X-Request-ID"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["TryScenario"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EnvelopeOfScenarioShown"];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description Request Entity Too Large */
+            413: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description Unsupported Media Type */
+            415: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description Too Many Requests */
+            429: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+        };
+    };
+    run_backtest: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description An id of your own for this request; it comes back in the answer. */
+                "X-Request-ID"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RunBacktest"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EnvelopeOfBacktestShown"];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description Request Entity Too Large */
+            413: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description Unsupported Media Type */
+            415: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description Too Many Requests */
+            429: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+        };
+    };
+    run_forecast: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description An id of your own for this request; it comes back in the answer. */
+                "X-Request-ID"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["RunForecast"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EnvelopeOfForecastShown"];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description Request Entity Too Large */
+            413: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description Unsupported Media Type */
+            415: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description Too Many Requests */
+            429: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+        };
+    };
+    list_transfers: {
+        parameters: {
+            query?: {
+                /** @description Only transfers from or to this account. */
+                accountId?: string;
+                /** @description Only transfers that stand so. */
+                status?: "PENDING_APPROVAL" | "PROCESSING" | "PENDING" | "COMPLETE" | "INCOMPLETE" | "ERROR" | "CANCELLED";
+                /** @description Only transfers that go this way. */
+                direction?: "MONEY_IN" | "MONEY_OUT" | "INTERNAL";
+                /** @description Real transfers, or simulated ones. Without it, real. */
+                mode?: "LIVE" | "SIMULATION";
+                /** @description Not before this moment, which may have any offset. */
+                from?: string;
+                /** @description Not after this moment, which may have any offset. */
+                to?: string;
+                /** @description Go on after this, the `nextCursor` of the answer before. */
+                cursor?: string;
+                /** @description How many entries to give at most. */
+                limit?: number;
+            };
+            header?: {
+                /** @description An id of your own for this request; it comes back in the answer. */
+                "X-Request-ID"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PageOfTransferListed"];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description Too Many Requests */
+            429: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+        };
+    };
+    create_transfer: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Repeating a request with its key gives the first answer again and does nothing else. */
+                "Idempotency-Key"?: string;
+                /** @description An id of your own for this request; it comes back in the answer. */
+                "X-Request-ID"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewTransfer"];
             };
         };
         responses: {
@@ -2812,10 +6251,12 @@ export interface operations {
                 headers: {
                     /** @description The request's id. */
                     "X-Request-ID"?: string;
+                    /** @description `true` when the answer is that of the first request with this idempotency key. */
+                    "Idempotent-Replayed"?: "true";
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["EnvelopeOfMadeKey"];
+                    "application/json": components["schemas"]["EnvelopeOfTransferListed"];
                 };
             };
             /** @description Bad Request */
@@ -2842,6 +6283,17 @@ export interface operations {
             };
             /** @description Forbidden */
             403: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description Conflict */
+            409: {
                 headers: {
                     /** @description The request's id. */
                     "X-Request-ID"?: string;
@@ -2873,88 +6325,8 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorEnvelope"];
                 };
             };
-            /** @description Too Many Requests */
-            429: {
-                headers: {
-                    /** @description The request's id. */
-                    "X-Request-ID"?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorEnvelope"];
-                };
-            };
-            /** @description Internal Server Error */
-            500: {
-                headers: {
-                    /** @description The request's id. */
-                    "X-Request-ID"?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorEnvelope"];
-                };
-            };
-            /** @description Service Unavailable */
-            503: {
-                headers: {
-                    /** @description The request's id. */
-                    "X-Request-ID"?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorEnvelope"];
-                };
-            };
-        };
-    };
-    list_key_choices: {
-        parameters: {
-            query?: never;
-            header?: {
-                /** @description An id of your own for this request; it comes back in the answer. */
-                "X-Request-ID"?: string;
-            };
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description OK */
-            200: {
-                headers: {
-                    /** @description The request's id. */
-                    "X-Request-ID"?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["EnvelopeOfKeyChoices"];
-                };
-            };
-            /** @description Bad Request */
-            400: {
-                headers: {
-                    /** @description The request's id. */
-                    "X-Request-ID"?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorEnvelope"];
-                };
-            };
-            /** @description Unauthorized */
-            401: {
-                headers: {
-                    /** @description The request's id. */
-                    "X-Request-ID"?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorEnvelope"];
-                };
-            };
-            /** @description Forbidden */
-            403: {
+            /** @description Unprocessable Entity */
+            422: {
                 headers: {
                     /** @description The request's id. */
                     "X-Request-ID"?: string;
@@ -2999,7 +6371,7 @@ export interface operations {
             };
         };
     };
-    revoke_key: {
+    get_transfer: {
         parameters: {
             query?: never;
             header?: {
@@ -3022,7 +6394,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["EnvelopeOfKeyShown"];
+                    "application/json": components["schemas"]["EnvelopeOfTransferShown"];
                 };
             };
             /** @description Bad Request */
@@ -3104,10 +6476,12 @@ export interface operations {
             };
         };
     };
-    set_key_rate_limit: {
+    cancel_transfer: {
         parameters: {
             query?: never;
             header?: {
+                /** @description Repeating a request with its key gives the first answer again and does nothing else. */
+                "Idempotency-Key"?: string;
                 /** @description An id of your own for this request; it comes back in the answer. */
                 "X-Request-ID"?: string;
             };
@@ -3117,21 +6491,19 @@ export interface operations {
             };
             cookie?: never;
         };
-        requestBody: {
-            content: {
-                "application/json": components["schemas"]["NewRateLimit"];
-            };
-        };
+        requestBody?: never;
         responses: {
             /** @description OK */
             200: {
                 headers: {
                     /** @description The request's id. */
                     "X-Request-ID"?: string;
+                    /** @description `true` when the answer is that of the first request with this idempotency key. */
+                    "Idempotent-Replayed"?: "true";
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["EnvelopeOfKeyShown"];
+                    "application/json": components["schemas"]["EnvelopeOfTransferListed"];
                 };
             };
             /** @description Bad Request */
@@ -3178,8 +6550,8 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorEnvelope"];
                 };
             };
-            /** @description Request Entity Too Large */
-            413: {
+            /** @description Conflict */
+            409: {
                 headers: {
                     /** @description The request's id. */
                     "X-Request-ID"?: string;
@@ -3189,8 +6561,8 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorEnvelope"];
                 };
             };
-            /** @description Unsupported Media Type */
-            415: {
+            /** @description Unprocessable Entity */
+            422: {
                 headers: {
                     /** @description The request's id. */
                     "X-Request-ID"?: string;
@@ -4050,719 +7422,6 @@ export interface operations {
             };
             /** @description Not Found */
             404: {
-                headers: {
-                    /** @description The request's id. */
-                    "X-Request-ID"?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorEnvelope"];
-                };
-            };
-            /** @description Too Many Requests */
-            429: {
-                headers: {
-                    /** @description The request's id. */
-                    "X-Request-ID"?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorEnvelope"];
-                };
-            };
-            /** @description Internal Server Error */
-            500: {
-                headers: {
-                    /** @description The request's id. */
-                    "X-Request-ID"?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorEnvelope"];
-                };
-            };
-            /** @description Service Unavailable */
-            503: {
-                headers: {
-                    /** @description The request's id. */
-                    "X-Request-ID"?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorEnvelope"];
-                };
-            };
-        };
-    };
-    list_audit_log: {
-        parameters: {
-            query?: {
-                /** @description Only what this person, key or token did. */
-                actorId?: string;
-                /** @description Only this action, as in `CREATE_KEY`. */
-                action?: string;
-                /** @description Not before this moment, by the real time. */
-                from?: string;
-                /** @description Not after this moment, by the real time. */
-                to?: string;
-                /** @description Go on after this, the `nextCursor` of the answer before. */
-                cursor?: string;
-                /** @description How many entries to give at most. */
-                limit?: number;
-            };
-            header?: {
-                /** @description An id of your own for this request; it comes back in the answer. */
-                "X-Request-ID"?: string;
-            };
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description OK */
-            200: {
-                headers: {
-                    /** @description The request's id. */
-                    "X-Request-ID"?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["PageOfEntryShown"];
-                };
-            };
-            /** @description Bad Request */
-            400: {
-                headers: {
-                    /** @description The request's id. */
-                    "X-Request-ID"?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorEnvelope"];
-                };
-            };
-            /** @description Unauthorized */
-            401: {
-                headers: {
-                    /** @description The request's id. */
-                    "X-Request-ID"?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorEnvelope"];
-                };
-            };
-            /** @description Forbidden */
-            403: {
-                headers: {
-                    /** @description The request's id. */
-                    "X-Request-ID"?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorEnvelope"];
-                };
-            };
-            /** @description Too Many Requests */
-            429: {
-                headers: {
-                    /** @description The request's id. */
-                    "X-Request-ID"?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorEnvelope"];
-                };
-            };
-            /** @description Internal Server Error */
-            500: {
-                headers: {
-                    /** @description The request's id. */
-                    "X-Request-ID"?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorEnvelope"];
-                };
-            };
-            /** @description Service Unavailable */
-            503: {
-                headers: {
-                    /** @description The request's id. */
-                    "X-Request-ID"?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorEnvelope"];
-                };
-            };
-        };
-    };
-    export_audit_log: {
-        parameters: {
-            query?: {
-                /** @description Only what this person, key or token did. */
-                actorId?: string;
-                /** @description Only this action, as in `CREATE_KEY`. */
-                action?: string;
-                /** @description Not before this moment, by the real time. */
-                from?: string;
-                /** @description Not after this moment, by the real time. */
-                to?: string;
-                /** @description As a table or as lines of JSON; a table if not said. */
-                format?: "csv" | "jsonl";
-            };
-            header?: {
-                /** @description An id of your own for this request; it comes back in the answer. */
-                "X-Request-ID"?: string;
-            };
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description OK */
-            200: {
-                headers: {
-                    /** @description The request's id. */
-                    "X-Request-ID"?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": string;
-                };
-            };
-            /** @description Bad Request */
-            400: {
-                headers: {
-                    /** @description The request's id. */
-                    "X-Request-ID"?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorEnvelope"];
-                };
-            };
-            /** @description Unauthorized */
-            401: {
-                headers: {
-                    /** @description The request's id. */
-                    "X-Request-ID"?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorEnvelope"];
-                };
-            };
-            /** @description Forbidden */
-            403: {
-                headers: {
-                    /** @description The request's id. */
-                    "X-Request-ID"?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorEnvelope"];
-                };
-            };
-            /** @description Too Many Requests */
-            429: {
-                headers: {
-                    /** @description The request's id. */
-                    "X-Request-ID"?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorEnvelope"];
-                };
-            };
-            /** @description Internal Server Error */
-            500: {
-                headers: {
-                    /** @description The request's id. */
-                    "X-Request-ID"?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorEnvelope"];
-                };
-            };
-            /** @description Service Unavailable */
-            503: {
-                headers: {
-                    /** @description The request's id. */
-                    "X-Request-ID"?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorEnvelope"];
-                };
-            };
-        };
-    };
-    get_settings: {
-        parameters: {
-            query?: never;
-            header?: {
-                /** @description An id of your own for this request; it comes back in the answer. */
-                "X-Request-ID"?: string;
-            };
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description OK */
-            200: {
-                headers: {
-                    /** @description The request's id. */
-                    "X-Request-ID"?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["EnvelopeOfSettingsShown"];
-                };
-            };
-            /** @description Bad Request */
-            400: {
-                headers: {
-                    /** @description The request's id. */
-                    "X-Request-ID"?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorEnvelope"];
-                };
-            };
-            /** @description Unauthorized */
-            401: {
-                headers: {
-                    /** @description The request's id. */
-                    "X-Request-ID"?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorEnvelope"];
-                };
-            };
-            /** @description Forbidden */
-            403: {
-                headers: {
-                    /** @description The request's id. */
-                    "X-Request-ID"?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorEnvelope"];
-                };
-            };
-            /** @description Too Many Requests */
-            429: {
-                headers: {
-                    /** @description The request's id. */
-                    "X-Request-ID"?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorEnvelope"];
-                };
-            };
-            /** @description Internal Server Error */
-            500: {
-                headers: {
-                    /** @description The request's id. */
-                    "X-Request-ID"?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorEnvelope"];
-                };
-            };
-            /** @description Service Unavailable */
-            503: {
-                headers: {
-                    /** @description The request's id. */
-                    "X-Request-ID"?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorEnvelope"];
-                };
-            };
-        };
-    };
-    pause_organization: {
-        parameters: {
-            query?: never;
-            header?: {
-                /** @description An id of your own for this request; it comes back in the answer. */
-                "X-Request-ID"?: string;
-            };
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description OK */
-            200: {
-                headers: {
-                    /** @description The request's id. */
-                    "X-Request-ID"?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["EnvelopeOfSettingsShown"];
-                };
-            };
-            /** @description Bad Request */
-            400: {
-                headers: {
-                    /** @description The request's id. */
-                    "X-Request-ID"?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorEnvelope"];
-                };
-            };
-            /** @description Unauthorized */
-            401: {
-                headers: {
-                    /** @description The request's id. */
-                    "X-Request-ID"?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorEnvelope"];
-                };
-            };
-            /** @description Forbidden */
-            403: {
-                headers: {
-                    /** @description The request's id. */
-                    "X-Request-ID"?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorEnvelope"];
-                };
-            };
-            /** @description Too Many Requests */
-            429: {
-                headers: {
-                    /** @description The request's id. */
-                    "X-Request-ID"?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorEnvelope"];
-                };
-            };
-            /** @description Internal Server Error */
-            500: {
-                headers: {
-                    /** @description The request's id. */
-                    "X-Request-ID"?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorEnvelope"];
-                };
-            };
-            /** @description Service Unavailable */
-            503: {
-                headers: {
-                    /** @description The request's id. */
-                    "X-Request-ID"?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorEnvelope"];
-                };
-            };
-        };
-    };
-    resume_organization: {
-        parameters: {
-            query?: never;
-            header?: {
-                /** @description An id of your own for this request; it comes back in the answer. */
-                "X-Request-ID"?: string;
-            };
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description OK */
-            200: {
-                headers: {
-                    /** @description The request's id. */
-                    "X-Request-ID"?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["EnvelopeOfSettingsShown"];
-                };
-            };
-            /** @description Bad Request */
-            400: {
-                headers: {
-                    /** @description The request's id. */
-                    "X-Request-ID"?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorEnvelope"];
-                };
-            };
-            /** @description Unauthorized */
-            401: {
-                headers: {
-                    /** @description The request's id. */
-                    "X-Request-ID"?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorEnvelope"];
-                };
-            };
-            /** @description Forbidden */
-            403: {
-                headers: {
-                    /** @description The request's id. */
-                    "X-Request-ID"?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorEnvelope"];
-                };
-            };
-            /** @description Too Many Requests */
-            429: {
-                headers: {
-                    /** @description The request's id. */
-                    "X-Request-ID"?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorEnvelope"];
-                };
-            };
-            /** @description Internal Server Error */
-            500: {
-                headers: {
-                    /** @description The request's id. */
-                    "X-Request-ID"?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorEnvelope"];
-                };
-            };
-            /** @description Service Unavailable */
-            503: {
-                headers: {
-                    /** @description The request's id. */
-                    "X-Request-ID"?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorEnvelope"];
-                };
-            };
-        };
-    };
-    set_waits: {
-        parameters: {
-            query?: never;
-            header?: {
-                /** @description An id of your own for this request; it comes back in the answer. */
-                "X-Request-ID"?: string;
-            };
-            path?: never;
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": components["schemas"]["NewWaits"];
-            };
-        };
-        responses: {
-            /** @description OK */
-            200: {
-                headers: {
-                    /** @description The request's id. */
-                    "X-Request-ID"?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["EnvelopeOfSettingsShown"];
-                };
-            };
-            /** @description Bad Request */
-            400: {
-                headers: {
-                    /** @description The request's id. */
-                    "X-Request-ID"?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorEnvelope"];
-                };
-            };
-            /** @description Unauthorized */
-            401: {
-                headers: {
-                    /** @description The request's id. */
-                    "X-Request-ID"?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorEnvelope"];
-                };
-            };
-            /** @description Forbidden */
-            403: {
-                headers: {
-                    /** @description The request's id. */
-                    "X-Request-ID"?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorEnvelope"];
-                };
-            };
-            /** @description Request Entity Too Large */
-            413: {
-                headers: {
-                    /** @description The request's id. */
-                    "X-Request-ID"?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorEnvelope"];
-                };
-            };
-            /** @description Unsupported Media Type */
-            415: {
-                headers: {
-                    /** @description The request's id. */
-                    "X-Request-ID"?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorEnvelope"];
-                };
-            };
-            /** @description Too Many Requests */
-            429: {
-                headers: {
-                    /** @description The request's id. */
-                    "X-Request-ID"?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorEnvelope"];
-                };
-            };
-            /** @description Internal Server Error */
-            500: {
-                headers: {
-                    /** @description The request's id. */
-                    "X-Request-ID"?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorEnvelope"];
-                };
-            };
-            /** @description Service Unavailable */
-            503: {
-                headers: {
-                    /** @description The request's id. */
-                    "X-Request-ID"?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorEnvelope"];
-                };
-            };
-        };
-    };
-    set_limit: {
-        parameters: {
-            query?: never;
-            header?: {
-                /** @description An id of your own for this request; it comes back in the answer. */
-                "X-Request-ID"?: string;
-            };
-            path?: never;
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": components["schemas"]["NewLimit"];
-            };
-        };
-        responses: {
-            /** @description OK */
-            200: {
-                headers: {
-                    /** @description The request's id. */
-                    "X-Request-ID"?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["EnvelopeOfSettingsShown"];
-                };
-            };
-            /** @description Bad Request */
-            400: {
-                headers: {
-                    /** @description The request's id. */
-                    "X-Request-ID"?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorEnvelope"];
-                };
-            };
-            /** @description Unauthorized */
-            401: {
-                headers: {
-                    /** @description The request's id. */
-                    "X-Request-ID"?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorEnvelope"];
-                };
-            };
-            /** @description Forbidden */
-            403: {
-                headers: {
-                    /** @description The request's id. */
-                    "X-Request-ID"?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorEnvelope"];
-                };
-            };
-            /** @description Request Entity Too Large */
-            413: {
-                headers: {
-                    /** @description The request's id. */
-                    "X-Request-ID"?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorEnvelope"];
-                };
-            };
-            /** @description Unsupported Media Type */
-            415: {
                 headers: {
                     /** @description The request's id. */
                     "X-Request-ID"?: string;

@@ -180,6 +180,8 @@ async def serve_until(
     watching = asyncio.create_task(connections.look_after())
     await asyncio.wait({serving, waiting}, return_when=asyncio.FIRST_COMPLETED)
     waiting.cancel()
+    # Streams of changes have no end of their own.
+    parts.edge.changes.end()
     if server.started:
         # Who connects from now on comes to another process, if there is one.
         for listener in server.servers:

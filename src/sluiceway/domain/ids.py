@@ -80,7 +80,7 @@ def parse_id(kind: IdKind, text: str) -> str | None:
     prefix, underscore, body = text.partition("_")
     if underscore:
         return from_base32(body) if prefix in kind.value else None
-    return _canonical_uuid(text)
+    return canonical_uuid(text)
 
 
 @lru_cache(maxsize=20_000)  # A list of transfers names the same few accounts and rules over and over.
@@ -159,7 +159,8 @@ def _bound(at: datetime | None, slack: timedelta) -> str | None:
         return None
 
 
-def _canonical_uuid(text: str) -> str | None:
+def canonical_uuid(text: str) -> str | None:
+    """Read UUID text in either case; None when it is malformed."""
     if len(text) != 36 or any(text[index] != "-" for index in _UUID_HYPHENS):  # noqa: PLR2004 -- UUID text
         return None
     digits = text.replace("-", "")

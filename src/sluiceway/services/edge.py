@@ -14,6 +14,7 @@ from sluiceway.services.audit_log import Recorder
 from sluiceway.services.backlog import MOST_DUE, Backlog
 from sluiceway.services.batching import Batcher
 from sluiceway.services.card_transactions import CardUse, use_cards
+from sluiceway.services.changes import Changes
 from sluiceway.services.deposits import Deposit, deposit
 from sluiceway.services.engine import Engine
 from sluiceway.services.idempotency import Answer, Idempotency
@@ -78,6 +79,7 @@ class Edge:
         )
         self.recorder = Recorder(engine)
         self.passwords = Passwords(engine)
+        self.changes = Changes(engine)
         self._reads = Turns(READS_AT_ONCE, FairQueue("reads", most_waiting))
         self._backlog = Backlog(engine, most_due)
         self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
@@ -167,5 +169,6 @@ class Edge:
             self._use_card,
         ):
             await batcher.close()
+        await self.changes.close()
         await self._backlog.close()
         await self.recorder.close()

@@ -100,7 +100,7 @@ def read_token(token: str, prefix: str = PREFIX) -> OrganizationId | None:
     return None if found is None else OrganizationId(found)
 
 
-async def find_session(engine: Engine, token: str) -> Session | None:
+async def find_session(engine: Engine, token: str, *, is_use: bool = True) -> Session | None:
     """Find whose session it is; None: nobody's, or it is over. Using it keeps it alive."""
     organization_id = read_token(token)
     if organization_id is None:
@@ -112,7 +112,7 @@ async def find_session(engine: Engine, token: str) -> Session | None:
         return None
     if not session.is_complete and now - session.created_at >= INCOMPLETE_FOR:
         return None
-    if now - session.seen_at >= SEEN_EVERY:
+    if is_use and now - session.seen_at >= SEEN_EVERY:
         found = session
 
         async def work(tx: WriteTx) -> None:

@@ -15,6 +15,7 @@ __all__ = [
     "end_pending",
     "events_between",
     "insert_events",
+    "newest_events",
     "pending_events",
 ]
 
@@ -58,4 +59,11 @@ async def events_between(
     """Give facts from one id on and before another, in order of id."""
     row = {"organization_id": organization_id, "from_id": from_id, "to_id": to_id, "limit": limit}
     rows = await fetch_all(tx, QUERIES["events_between"], row)
+    return [OutboxEvent(organization_id, row[0], EventKind(row[1]), *row[2:]) for row in rows]
+
+
+async def newest_events(tx: ReadTx, organization_id: OrganizationId, from_id: str, limit: int) -> list[OutboxEvent]:
+    """Give the newest facts from one id on, the newest first."""
+    row = {"organization_id": organization_id, "from_id": from_id, "limit": limit}
+    rows = await fetch_all(tx, QUERIES["newest_events"], row)
     return [OutboxEvent(organization_id, row[0], EventKind(row[1]), *row[2:]) for row in rows]

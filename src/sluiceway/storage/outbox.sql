@@ -29,3 +29,9 @@ WHERE organization_id = %(organization_id)s::uuid AND id = ANY (%(ids)s::uuid[])
 SELECT id, kind, subject_id, created_at FROM outbox
 WHERE organization_id = %(organization_id)s::uuid AND id >= %(from_id)s::uuid AND id < %(to_id)s::uuid
 ORDER BY id LIMIT %(limit)s;
+
+-- name: newest_events
+-- For who watches: the newest first, so that however much happens, no more than so many rows are read.
+SELECT id, kind, subject_id, created_at FROM outbox
+WHERE organization_id = %(organization_id)s::uuid AND id >= %(from_id)s::uuid
+ORDER BY id DESC LIMIT %(limit)s;

@@ -34,6 +34,8 @@ class Visit:
     """Which origin the page that asks is of, where the browser says so."""
     token: str | None
     """The session's token, if the browser has one."""
+    last_event_id: str | None = None
+    """Of a stream that was interrupted: what the browser heard last."""
 
     @property
     def own_origin(self) -> str:
@@ -62,6 +64,7 @@ def read_visit(scope: Scope) -> Visit:
         host=_text(headers.get(b"x-forwarded-host") or headers.get(b"host", b"")).lower(),
         origin=None if origin is None else _text(origin),
         token=_cookie(headers.get(b"cookie", b""), cookie_name(is_secure=is_secure)),
+        last_event_id=_text(headers[b"last-event-id"]) if b"last-event-id" in headers else None,
     )
 
 

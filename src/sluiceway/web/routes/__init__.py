@@ -6,6 +6,7 @@ from sluiceway.web.operations import AppOperation
 from sluiceway.web.routes import (
     approvals,
     audit_log,
+    events,
     keys,
     runs,
     sandbox,
@@ -18,13 +19,14 @@ from sluiceway.web.routes import (
 
 OPERATIONS: Final[tuple[AppOperation, ...]] = (
     *session.OPERATIONS,
-    *sandbox.OPERATIONS,
-    *keys.OPERATIONS,
-    *webhooks.OPERATIONS,
-    *audit_log.OPERATIONS,
-    *settings.OPERATIONS,
-    *runs.OPERATIONS,
-    *transfers.OPERATIONS,
     *approvals.OPERATIONS,
+    *audit_log.OPERATIONS,
+    *events.OPERATIONS,
+    *keys.OPERATIONS,
+    *runs.OPERATIONS,
+    *sandbox.OPERATIONS,
+    *settings.OPERATIONS,
     *simulate.OPERATIONS,
+    *transfers.OPERATIONS,
+    *webhooks.OPERATIONS,
 )
