@@ -368,26 +368,6 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
-    "/app/rules/{id}/runs": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        /**
-         * Run a rule now
-         * @description Run an enabled rule now, with the amount given. What a writer's run moves waits for an admin. Role: `WRITER`.
-         */
-        post: operations["run_rule"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
     "/app/sandbox": {
         parameters: {
             query?: never;
@@ -721,11 +701,7 @@ export interface paths {
          */
         get: operations["list_transfers"];
         put?: never;
-        /**
-         * Move money by hand
-         * @description Move money between two accounts. What a writer asks for waits for an admin. Role: `WRITER`.
-         */
-        post: operations["create_transfer"];
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -1455,28 +1431,6 @@ export interface components {
             trace: Record<string, never> | null;
         };
         /**
-         * Envelope[Triggered]
-         * @description An answer that is one thing.
-         */
-        EnvelopeOfTriggered: {
-            data: components["schemas"]["Triggered"];
-        };
-        /**
-         * Triggered
-         * @description A run that has been asked for.
-         */
-        Triggered: {
-            id: string;
-        };
-        /**
-         * RunRule
-         * @description What a run is given: an amount, or nothing.
-         */
-        RunRule: {
-            /** @default null */
-            amountInCents: number | null;
-        };
-        /**
          * Envelope[SandboxShown]
          * @description An answer that is one thing.
          */
@@ -1992,17 +1946,6 @@ export interface components {
          */
         EnvelopeOfTransferListed: {
             data: components["schemas"]["TransferListed"];
-        };
-        /**
-         * NewTransfer
-         * @description Move money by hand.
-         */
-        NewTransfer: {
-            sourceAccountId: string;
-            destinationAccountId: string;
-            amountInCents: number;
-            /** @default null */
-            description: string | null;
         };
         /**
          * Envelope[Endpoints]
@@ -4167,163 +4110,6 @@ export interface operations {
             };
         };
     };
-    run_rule: {
-        parameters: {
-            query?: never;
-            header?: {
-                /** @description Repeating a request with its key gives the first answer again and does nothing else. */
-                "Idempotency-Key"?: string;
-                /** @description An id of your own for this request; it comes back in the answer. */
-                "X-Request-ID"?: string;
-            };
-            path: {
-                /** @description The id, in any spelling. */
-                id: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: {
-            content: {
-                "application/json": components["schemas"]["RunRule"];
-            };
-        };
-        responses: {
-            /** @description Accepted */
-            202: {
-                headers: {
-                    /** @description The request's id. */
-                    "X-Request-ID"?: string;
-                    /** @description `true` when the answer is that of the first request with this idempotency key. */
-                    "Idempotent-Replayed"?: "true";
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["EnvelopeOfTriggered"];
-                };
-            };
-            /** @description Bad Request */
-            400: {
-                headers: {
-                    /** @description The request's id. */
-                    "X-Request-ID"?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorEnvelope"];
-                };
-            };
-            /** @description Unauthorized */
-            401: {
-                headers: {
-                    /** @description The request's id. */
-                    "X-Request-ID"?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorEnvelope"];
-                };
-            };
-            /** @description Forbidden */
-            403: {
-                headers: {
-                    /** @description The request's id. */
-                    "X-Request-ID"?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorEnvelope"];
-                };
-            };
-            /** @description Not Found */
-            404: {
-                headers: {
-                    /** @description The request's id. */
-                    "X-Request-ID"?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorEnvelope"];
-                };
-            };
-            /** @description Conflict */
-            409: {
-                headers: {
-                    /** @description The request's id. */
-                    "X-Request-ID"?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorEnvelope"];
-                };
-            };
-            /** @description Request Entity Too Large */
-            413: {
-                headers: {
-                    /** @description The request's id. */
-                    "X-Request-ID"?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorEnvelope"];
-                };
-            };
-            /** @description Unsupported Media Type */
-            415: {
-                headers: {
-                    /** @description The request's id. */
-                    "X-Request-ID"?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorEnvelope"];
-                };
-            };
-            /** @description Unprocessable Entity */
-            422: {
-                headers: {
-                    /** @description The request's id. */
-                    "X-Request-ID"?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorEnvelope"];
-                };
-            };
-            /** @description Too Many Requests */
-            429: {
-                headers: {
-                    /** @description The request's id. */
-                    "X-Request-ID"?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorEnvelope"];
-                };
-            };
-            /** @description Internal Server Error */
-            500: {
-                headers: {
-                    /** @description The request's id. */
-                    "X-Request-ID"?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorEnvelope"];
-                };
-            };
-            /** @description Service Unavailable */
-            503: {
-                headers: {
-                    /** @description The request's id. */
-                    "X-Request-ID"?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorEnvelope"];
-                };
-            };
-        };
-    };
     get_sandbox: {
         parameters: {
             query?: never;
@@ -6184,149 +5970,6 @@ export interface operations {
             };
             /** @description Forbidden */
             403: {
-                headers: {
-                    /** @description The request's id. */
-                    "X-Request-ID"?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorEnvelope"];
-                };
-            };
-            /** @description Too Many Requests */
-            429: {
-                headers: {
-                    /** @description The request's id. */
-                    "X-Request-ID"?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorEnvelope"];
-                };
-            };
-            /** @description Internal Server Error */
-            500: {
-                headers: {
-                    /** @description The request's id. */
-                    "X-Request-ID"?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorEnvelope"];
-                };
-            };
-            /** @description Service Unavailable */
-            503: {
-                headers: {
-                    /** @description The request's id. */
-                    "X-Request-ID"?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorEnvelope"];
-                };
-            };
-        };
-    };
-    create_transfer: {
-        parameters: {
-            query?: never;
-            header?: {
-                /** @description Repeating a request with its key gives the first answer again and does nothing else. */
-                "Idempotency-Key"?: string;
-                /** @description An id of your own for this request; it comes back in the answer. */
-                "X-Request-ID"?: string;
-            };
-            path?: never;
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": components["schemas"]["NewTransfer"];
-            };
-        };
-        responses: {
-            /** @description Created */
-            201: {
-                headers: {
-                    /** @description The request's id. */
-                    "X-Request-ID"?: string;
-                    /** @description `true` when the answer is that of the first request with this idempotency key. */
-                    "Idempotent-Replayed"?: "true";
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["EnvelopeOfTransferListed"];
-                };
-            };
-            /** @description Bad Request */
-            400: {
-                headers: {
-                    /** @description The request's id. */
-                    "X-Request-ID"?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorEnvelope"];
-                };
-            };
-            /** @description Unauthorized */
-            401: {
-                headers: {
-                    /** @description The request's id. */
-                    "X-Request-ID"?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorEnvelope"];
-                };
-            };
-            /** @description Forbidden */
-            403: {
-                headers: {
-                    /** @description The request's id. */
-                    "X-Request-ID"?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorEnvelope"];
-                };
-            };
-            /** @description Conflict */
-            409: {
-                headers: {
-                    /** @description The request's id. */
-                    "X-Request-ID"?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorEnvelope"];
-                };
-            };
-            /** @description Request Entity Too Large */
-            413: {
-                headers: {
-                    /** @description The request's id. */
-                    "X-Request-ID"?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorEnvelope"];
-                };
-            };
-            /** @description Unsupported Media Type */
-            415: {
-                headers: {
-                    /** @description The request's id. */
-                    "X-Request-ID"?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorEnvelope"];
-                };
-            };
-            /** @description Unprocessable Entity */
-            422: {
                 headers: {
                     /** @description The request's id. */
                     "X-Request-ID"?: string;

@@ -1,9 +1,15 @@
-"""Runs in the app: listed, told node by node, asked for again; money that arrived, and what it started."""
+"""Runs in the app: listed, told node by node, tried; transfers, approvals; money that arrived, and what it started."""
 
+from dataclasses import replace
 from typing import Any
 
+from sluiceway.domain.ids import IdKind, format_id
+from sluiceway.domain.money import Cents
 from sluiceway.domain.rules import write_rule
+from sluiceway.services.admission import admit
+from sluiceway.services.idempotency import Answer
 from sluiceway.services.rules import revise_rule
+from sluiceway.services.transfers import transfer as transfer_service
 from tests.api.app.client import Browser, assert_refused
 from tests.support import AUTO_SAVE
 
@@ -114,30 +120,6 @@ async def test_a_run_that_is_not_there_is_not_found(viewer: Browser):
     assert_refused(await viewer.get(f"/runs/{viewer.world.organization_id}/trace"), 404, "NOT_FOUND")
 
 
-async def test_a_rule_is_run_now_and_what_a_writer_moves_waits_for_an_admin(writer: Browser, admin: Browser):
-    await deposited(writer, 100_000)
-
-    by_admin = await admin.post(f"/rules/{admin.rule()}/runs", {"amountInCents": 10_000})
-    by_writer = await writer.post(f"/rules/{writer.rule()}/runs", {"amountInCents": 10_000})
-    await writer.world.settle()
-
-    assert (by_admin.status_code, by_writer.status_code) == (202, 202)
-    endings = {run["id"]: run["ending"] for run in (await runs(writer))["data"]}
-    assert endings[by_admin.json()["data"]["id"]] == "MOVED"
-    assert endings[by_writer.json()["data"]["id"]] == "WAITING"
-    assert_refused(await writer.post("/rules/rule_nothing/runs", {}), 404, "NOT_FOUND")
-
-
-async def test_a_rule_that_was_asked_to_run_twice_with_one_key_runs_once(admin: Browser):
-    answers = [
-        await admin.post(f"/rules/{admin.rule()}/runs", {"amountInCents": 10_000}, Idempotency_Key="once")
-        for _ in range(2)
-    ]
-
-    assert answers[0].json() == answers[1].json()
-    assert len((await runs(admin))["data"]) == 1
-
-
 # ----------------------------------------------------------------------------------------------------------- transfers
 
 
@@ -179,29 +161,35 @@ async def test_transfers_are_found_by_account_state_and_direction(viewer: Browse
     assert_refused(await viewer.get("/transfers/txr_nothing"), 404, "NOT_FOUND")
 
 
-async def asked_for(browser: Browser, amount: int) -> dict[str, Any]:
-    """Ask for a transfer from income to savings."""
-    body = {
-        "sourceAccountId": browser.account("income"),
-        "destinationAccountId": browser.account("savings"),
-        "amountInCents": amount,
-    }
-    answer = await browser.post("/transfers", body)
-    assert answer.status_code == 201, answer.text
-    return answer.json()["data"]
+async def asked_for(browser: Browser, amount: int) -> str:
+    """Ask, as a writer does, for a transfer from income to savings; give its id."""
+    world = browser.world
+    who = replace(world.principal(), approval_above=Cents(0))
+    [answer] = await transfer_service(
+        world.engine, [world.transfer_command("income", "savings", amount, principal=who)]
+    )
+    assert isinstance(answer, Answer)
+    return format_id(IdKind.TRANSFER, answer.body.decode())
+
+
+async def triggered(browser: Browser, amount: int) -> None:
+    """Run the rule, as a writer does."""
+    command = replace(browser.world.trigger_command("auto_save", amount), approval_above=Cents(0))
+    await admit(browser.world.engine, [command])
+    await browser.world.settle()
 
 
 async def test_what_a_writer_moves_by_hand_waits_and_can_be_called_back(writer: Browser, viewer: Browser):
     await deposited(writer, 100_000)
     asked = await asked_for(writer, 10_000)
-    assert asked["status"] == "PENDING_APPROVAL"
 
-    waiting = await transfer(writer, asked["id"])
+    waiting = await transfer(writer, asked)
+    assert waiting["status"] == "PENDING_APPROVAL"
     assert [each["do"] for each in waiting["can"]] == ["cancel"]
     assert waiting["can"][0]["effect"].startswith("The $100.00 that is held in income is free again")
-    assert (await transfer(viewer, asked["id"]))["can"] == []
-    assert (await writer.post(f"/transfers/{asked['id']}/cancel")).json()["data"]["status"] == "CANCELLED"
-    assert_refused(await writer.post(f"/transfers/{asked['id']}/cancel"), 409, "TRANSFER_NOT_CANCELLABLE")
+    assert (await transfer(viewer, asked))["can"] == []
+    assert (await writer.post(f"/transfers/{asked}/cancel")).json()["data"]["status"] == "CANCELLED"
+    assert_refused(await writer.post(f"/transfers/{asked}/cancel"), 409, "TRANSFER_NOT_CANCELLABLE")
 
 
 # ----------------------------------------------------------------------------------------------------------- approvals
@@ -218,7 +206,7 @@ async def test_an_admin_approves_exactly_what_was_shown(writer: Browser, admin: 
     asked = await asked_for(writer, 10_000)
     [card] = await waiting(admin)
 
-    assert (card["id"], card["amountInCents"], card["can"]) == (asked["id"], 10_000, ["approve", "refuse", "cancel"])
+    assert (card["id"], card["amountInCents"], card["can"]) == (asked, 10_000, ["approve", "refuse", "cancel"])
     assert card["approveEffect"] == "$100.00 goes from income to savings at once."
     assert [each["can"] for each in await waiting(writer)] == [["cancel"]]
     wrong = {"digest": "0" * 64}
@@ -235,7 +223,6 @@ async def test_an_admin_approves_exactly_what_was_shown(writer: Browser, admin: 
 
 async def test_approving_asks_for_a_password_shown_lately(admin: Browser):
     await deposited(admin, 100_000)
-    await admin.post(f"/rules/{admin.rule()}/runs", {})
     await admin.age(6)
     refused = await admin.post("/approvals/txr_nothing/refuse")
 
@@ -244,8 +231,7 @@ async def test_approving_asks_for_a_password_shown_lately(admin: Browser):
 
 async def test_an_admin_refuses_and_the_run_is_cancelled(writer: Browser, admin: Browser):
     await deposited(writer, 100_000)
-    await writer.post(f"/rules/{writer.rule()}/runs", {"amountInCents": 10_000})
-    await writer.world.settle()
+    await triggered(writer, 10_000)
     [card] = await waiting(admin)
     assert card["run"]["rule"]["name"] == "Auto-save on deposit"
 

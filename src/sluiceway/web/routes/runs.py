@@ -1,19 +1,14 @@
-"""Runs: found, told, and asked for again."""
+"""Runs: found, and told node by node."""
 
 from typing import Final
 
 from sluiceway.api.http import Reply
 from sluiceway.domain.access import Role
 from sluiceway.domain.ids import AccountId, ExecutionId, IdKind, RuleId, format_id
-from sluiceway.domain.money import Cents
-from sluiceway.domain.rules import TriggerType
 from sluiceway.services import runs as services
-from sluiceway.services.admission import TriggerRule
-from sluiceway.services.idempotency import Answer
-from sluiceway.services.rules import review_rule
 from sluiceway.web.operations import AppCall, AppOperation, operation
 from sluiceway.web.wire import runs as wire
-from sluiceway.web.wire.shapes import CURSOR, LIMIT, Envelope, Page, encode
+from sluiceway.web.wire.shapes import CURSOR, LIMIT, Envelope, Page
 
 
 @operation(
@@ -76,41 +71,4 @@ async def get_run_trace(call: AppCall) -> Reply:
     return call.reply(wire.show_trace(view), (b"content-disposition", name.encode()))
 
 
-@operation(
-    "POST",
-    "/rules/{id}/runs",
-    role=Role.WRITER,
-    summary="Run a rule now",
-    id_kind=IdKind.RULE,
-    body=wire.RunRule,
-    is_body_required=False,
-    answer=Envelope[wire.Triggered],
-    status=202,
-    refusals=(404, 409, 422),
-    takes_key=True,
-)
-async def run_rule(call: AppCall) -> Reply:
-    """Run an enabled rule now, with the amount given. What a writer's run moves waits for an admin."""
-    amount = wire.read_run_rule(call.body)
-    rule_id = None if call.id is None else RuleId(call.id)
-    organization_id = call.principal.organization_id
-    record = (await review_rule(call.edge.engine, organization_id, rule_id, call.spelling)).record
-
-    def show(execution_id: ExecutionId) -> Answer:
-        return Answer(202, encode(Envelope(wire.Triggered(format_id(IdKind.EXECUTION, execution_id)))))
-
-    command = TriggerRule(
-        organization_id=organization_id,
-        rule_id=record.id,
-        spelling=call.spelling,
-        trigger_type=TriggerType.MANUAL,
-        amount=None if amount is None else Cents(amount),
-        idempotency=call.idempotency,
-        show=show,
-        approval_above=call.principal.approval_above,
-        act=call.act,
-    )
-    return call.answer(await call.edge.trigger(command))
-
-
-OPERATIONS: Final[tuple[AppOperation, ...]] = (list_runs, get_run, get_run_trace, run_rule)
+OPERATIONS: Final[tuple[AppOperation, ...]] = (list_runs, get_run, get_run_trace)

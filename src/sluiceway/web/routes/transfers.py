@@ -1,4 +1,4 @@
-"""Transfers: found, told with their way, made by hand, and called back."""
+"""Transfers: found, told with their way, and called back."""
 
 from typing import Final
 
@@ -11,7 +11,6 @@ from sluiceway.services import transfers as services
 from sluiceway.services.approvals import CancelTransfer, cancel
 from sluiceway.services.idempotency import Answer
 from sluiceway.services.rules import accounts_of
-from sluiceway.services.transfers import CreateTransfer
 from sluiceway.web.operations import AppCall, AppOperation, operation
 from sluiceway.web.wire import transfers as wire
 from sluiceway.web.wire.runs import read_named
@@ -67,39 +66,6 @@ async def get_transfer(call: AppCall) -> Reply:
 
 @operation(
     "POST",
-    "/transfers",
-    role=Role.WRITER,
-    summary="Move money by hand",
-    body=wire.NewTransfer,
-    status=201,
-    answer=Envelope[wire.TransferListed],
-    takes_key=True,
-    refusals=(409, 422),
-)
-async def create_transfer(call: AppCall) -> Reply:
-    """Move money between two accounts. What a writer asks for waits for an admin."""
-    wanted = wire.read_new(call.body)
-
-    def show_it(transfer: Transfer) -> Answer:
-        return Answer(201, show(wire.show_made(transfer)))
-
-    command = CreateTransfer(
-        principal=call.principal,
-        source_id=wanted.source_id,
-        destination_id=wanted.destination_id,
-        source_spelling=wanted.source_spelling,
-        destination_spelling=wanted.destination_spelling,
-        amount=wanted.amount,
-        description=wanted.description,
-        idempotency=call.idempotency,
-        show=show_it,
-        act=call.act,
-    )
-    return call.answer(await call.edge.transfer(command))
-
-
-@operation(
-    "POST",
     "/transfers/{id}/cancel",
     role=Role.WRITER,
     summary="Call a transfer back",
@@ -125,4 +91,4 @@ async def cancel_transfer(call: AppCall) -> Reply:
     return call.answer(await cancel(call.edge.engine, command))
 
 
-OPERATIONS: Final[tuple[AppOperation, ...]] = (list_transfers, get_transfer, create_transfer, cancel_transfer)
+OPERATIONS: Final[tuple[AppOperation, ...]] = (list_transfers, get_transfer, cancel_transfer)

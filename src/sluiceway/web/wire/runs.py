@@ -2,9 +2,9 @@
 
 from collections.abc import Iterable, Mapping
 from datetime import timedelta
-from typing import Annotated, Any, Final, Literal
+from typing import Any, Final, Literal
 
-from msgspec import Meta, Struct
+from msgspec import Struct
 
 from sluiceway.api.http import Choice, Instant, Named
 from sluiceway.domain.access import Role
@@ -20,8 +20,7 @@ from sluiceway.domain.ids import (
     to_base32,
 )
 from sluiceway.domain.ledger import Account
-from sluiceway.domain.money import MAX_CENTS
-from sluiceway.domain.rules import Fields, Move, Node, Trace, visible
+from sluiceway.domain.rules import Move, Node, Trace, visible
 from sluiceway.domain.runs import Ladder, RunView
 from sluiceway.domain.transfer_stories import STATUS_WORDS
 from sluiceway.domain.transfers import Mode, Transfer
@@ -53,7 +52,6 @@ EndingWord = Literal[
     "FAILED",
     "SIMULATED",
 ]
-AtLeastOne = Annotated[int, Meta(ge=1, le=MAX_CENTS)]
 
 
 class Sum(Struct, rename="camel"):
@@ -225,18 +223,6 @@ class TraceFile(Struct, rename="camel"):
     trace: dict[str, Any] | None
 
 
-class Triggered(Struct, rename="camel"):
-    """A run that has been asked for."""
-
-    id: str
-
-
-class RunRule(Struct, rename="camel"):
-    """What a run is given: an amount, or nothing."""
-
-    amount_in_cents: AtLeastOne | None = None
-
-
 def read_named(query: Mapping[str, str], named: Named) -> str | None:
     """Read which thing is wanted, None: any. A malformed id names nothing, and not everything."""
     return named.read(query) or (NOBODY if named.name in query else None)
@@ -326,14 +312,6 @@ def _raw(trace: Trace) -> dict[str, Any]:
     steps = [{**step._asdict(), "nodes": [node._asdict() for node in step.nodes]} for step in trace.steps]
     actions = [{**action._asdict(), "cuts": [cut._asdict() for cut in action.cuts]} for action in trace.actions]
     return {"steps": steps, "actions": actions}
-
-
-def read_run_rule(body: object) -> int | None:
-    """Read what a run is given. Raises InvalidParameters."""
-    fields = Fields.of(body, "")
-    amount = fields.cents_or_none("amountInCents", low=1)
-    fields.end()
-    return amount
 
 
 def account_end(account_id: AccountId, accounts: Mapping[AccountId, Account]) -> AccountEnd:

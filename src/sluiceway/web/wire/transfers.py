@@ -1,17 +1,15 @@
 """Transfers as the app writes them: in lists, one by one with their way and legs, and waiting for a person."""
 
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, Final, Literal, NamedTuple
+from typing import Annotated, Any, Final, Literal
 
 from msgspec import Meta, Struct
 
 from sluiceway.api.http import Choice, Instant, Named
 from sluiceway.domain.access import Role
-from sluiceway.domain.ids import AccountId, IdKind, format_id, parse_id, to_base32
+from sluiceway.domain.ids import AccountId, IdKind, format_id, to_base32
 from sluiceway.domain.ledger import Account
-from sluiceway.domain.money import MAX_CENTS
-from sluiceway.domain.money import Cents as Minor
-from sluiceway.domain.rules import Fields, visible
+from sluiceway.domain.rules import visible
 from sluiceway.domain.transfer_stories import (
     ORIGIN_WORDS,
     STATUS_WORDS,
@@ -42,7 +40,6 @@ TO: Final = Instant("to", "Not after this moment, which may have any offset.", i
 
 StatusWord = Literal["PENDING_APPROVAL", "PROCESSING", "PENDING", "COMPLETE", "INCOMPLETE", "ERROR", "CANCELLED"]
 DoingWord = Literal["approve", "refuse", "cancel"]
-MAX_DESCRIPTION: Final = 200
 _ROLES: Final = {Doing.APPROVE: Role.ADMIN, Doing.REFUSE: Role.ADMIN, Doing.CANCEL: Role.WRITER}
 
 
@@ -164,26 +161,6 @@ class Approve(Struct, rename="camel"):
     digest: Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]
 
 
-class NewTransfer(Struct, rename="camel"):
-    """Move money by hand."""
-
-    source_account_id: str
-    destination_account_id: str
-    amount_in_cents: Annotated[int, Meta(ge=1, le=MAX_CENTS)]
-    description: str | None = None
-
-
-class ByHand(NamedTuple):
-    """A transfer that somebody asks for, as it was read."""
-
-    source_spelling: str
-    destination_spelling: str
-    source_id: AccountId | None
-    destination_id: AccountId | None
-    amount: Minor
-    description: str | None
-
-
 def show_transfers(page: TransferPage) -> bytes:
     """Write a page of transfers."""
     cursor = None if page.next_id is None else to_base32(page.next_id)
@@ -205,18 +182,6 @@ def show_made(transfer: Transfer) -> TransferListed:
 def show_approvals(waiting: Sequence[tuple[WaitingTransfer, RunListed | None]], role: Role) -> bytes:
     """Write what waits for a person."""
     return show_page([_approval(one, run, role) for one, run in waiting], None)
-
-
-def read_new(body: object) -> ByHand:
-    """Read a transfer that somebody asks for. Raises InvalidParameters."""
-    fields = Fields.of(body, "")
-    source, destination = fields.text("sourceAccountId", 100), fields.text("destinationAccountId", 100)
-    amount = fields.cents("amountInCents", low=1)
-    description = fields.text_or_none("description", MAX_DESCRIPTION)
-    fields.end()
-    ids = [parse_id(IdKind.ACCOUNT, spelling) for spelling in (source, destination)]
-    source_id, destination_id = (None if found is None else AccountId(found) for found in ids)
-    return ByHand(source, destination, source_id, destination_id, amount, description)
 
 
 def _listed(transfer: Transfer) -> TransferListed:
