@@ -308,6 +308,258 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/app/rule-vocabulary": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Read the vocabulary of rules
+         * @description Read the triggers, facts, operators and actions that there are, with their fields, and the accounts to choose. Role: `VIEWER`.
+         */
+        get: operations["get_rule_vocabulary"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/app/rules": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List rules
+         * @description List rules, newest first, each with its sentence, its newest run and what it has moved this month. Role: `VIEWER`.
+         */
+        get: operations["list_rules"];
+        put?: never;
+        /**
+         * Save a new rule
+         * @description Save a new rule. It is disabled until somebody has reviewed and enabled it. Role: `WRITER`.
+         */
+        post: operations["create_rule"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/app/rules/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Read a rule
+         * @description Read a rule: its definition, its words line by line, and what is wrong or odd with it. Role: `VIEWER`.
+         */
+        get: operations["get_rule"];
+        /**
+         * Save a rule
+         * @description Save an edit as a new revision, which disables the rule. 409 `RULE_CHANGED` if somebody else has saved before. Role: `WRITER`.
+         */
+        put: operations["save_rule"];
+        post?: never;
+        /**
+         * Delete a rule
+         * @description Disable a rule and take it off the list. Its runs and versions are kept. Role: `WRITER`.
+         */
+        delete: operations["delete_rule"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/app/rules/{id}/versions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List a rule's versions
+         * @description List the revisions of a rule, newest first: what each has changed, and who enabled it. Role: `VIEWER`.
+         */
+        get: operations["list_rule_versions"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/app/rules/{id}/review": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Review a rule
+         * @description Read all that is to be known before a rule is enabled, and the fingerprint of exactly that. Role: `VIEWER`.
+         */
+        get: operations["review_rule"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/app/rules/{id}/enable": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Enable a rule
+         * @description Enable exactly the revision that was reviewed. 409 `RULE_CHANGED` if it is no longer the present one. Role: `ADMIN`. Only within five minutes of showing a password or passkey.
+         */
+        post: operations["enable_rule"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/app/rules/{id}/disable": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Disable a rule
+         * @description Disable a rule. When this has been answered, it moves nothing more. Role: `WRITER`.
+         */
+        post: operations["disable_rule"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/app/rules/{id}/trigger": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Run a rule now
+         * @description Run an enabled rule now, once for each Idempotency-Key. Role: `WRITER`.
+         */
+        post: operations["trigger_rule"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/app/rule-drafts/check": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Check a draft
+         * @description Look at a draft without saving it: its words, what is wrong with it, and how each condition stands now. Role: `WRITER`.
+         */
+        post: operations["check_rule_draft"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/app/rule-drafts/try": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Try a draft
+         * @description Work out what a draft would do now, by the engine that runs use. Nothing is saved and nothing is moved. Role: `WRITER`.
+         */
+        post: operations["try_rule_draft"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/app/recipes": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List recipes
+         * @description List the recipes with what each asks, and the accounts to choose from. Role: `VIEWER`.
+         */
+        get: operations["list_recipes"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/app/recipes/prepare": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Prepare a recipe
+         * @description Make the rule of a recipe, look at it and try it. It is not saved: as a new rule it is. Role: `WRITER`.
+         */
+        post: operations["prepare_recipe"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/app/runs": {
         parameters: {
             query?: never;
@@ -1067,7 +1319,7 @@ export interface components {
             said: string;
             /** Format: date-time */
             createdAt: string;
-            moved: components["schemas"]["Sum"][];
+            moved: components["schemas"]["sluiceway.web.wire.runs.Sum"][];
         };
         /**
          * RuleEnd
@@ -1081,7 +1333,7 @@ export interface components {
          * Sum
          * @description An amount with its currency.
          */
-        Sum: {
+        "sluiceway.web.wire.runs.Sum": {
             /** @description Whole cents. */
             amountInCents: number;
             currency: string;
@@ -1259,6 +1511,485 @@ export interface components {
          */
         NewRateLimit: {
             callsPerMinute: number | null;
+        };
+        /**
+         * Envelope[VocabularyShown]
+         * @description An answer that is one thing.
+         */
+        EnvelopeOfVocabularyShown: {
+            data: components["schemas"]["VocabularyShown"];
+        };
+        /**
+         * VocabularyShown
+         * @description Everything that an editor of rules offers.
+         */
+        VocabularyShown: {
+            triggers: components["schemas"]["FormShown"][];
+            facts: components["schemas"]["FactShown"][];
+            operators: components["schemas"]["ChoiceShown"][];
+            groups: components["schemas"]["GroupShown"][];
+            actions: components["schemas"]["FormShown"][];
+            settings: components["schemas"]["FieldShown"][];
+            accounts: components["schemas"]["AccountChoice"][];
+            zones: string[];
+            maxSteps: number;
+            maxActions: number;
+            maxChildren: number;
+            maxDepth: number;
+        };
+        /**
+         * FormShown
+         * @description A kind of trigger or action, with what it asks.
+         */
+        FormShown: {
+            type: string;
+            label: string;
+            help: string;
+            fields: components["schemas"]["FieldShown"][];
+        };
+        /**
+         * FieldShown
+         * @description One thing to fill in. `either` has `options`, of which one is filled in; `object` and `list` have `fields`.
+         */
+        FieldShown: {
+            key: string;
+            label: string;
+            kind: string;
+            help: string;
+            isRequired: boolean;
+            role: string | null;
+            choices: components["schemas"]["ChoiceShown"][];
+            low: number | null;
+            high: number | null;
+            default: string | number | boolean | null;
+            fields: components["schemas"]["FieldShown"][];
+            options: components["schemas"]["FormShown"][];
+        };
+        /**
+         * ChoiceShown
+         * @description One value that can be chosen.
+         */
+        ChoiceShown: {
+            value: string;
+            label: string;
+        };
+        /**
+         * FactShown
+         * @description A fact that can stand on the left.
+         */
+        FactShown: {
+            fact: string;
+            label: string;
+            help: string;
+            kind: string;
+            takesAccount: boolean;
+            rights: components["schemas"]["RightShown"][];
+        };
+        /**
+         * RightShown
+         * @description A fact that can stand on the right of a comparison.
+         */
+        RightShown: {
+            fact: string;
+            label: string;
+            takesAccount: boolean;
+        };
+        /**
+         * GroupShown
+         * @description A way to join conditions.
+         */
+        GroupShown: {
+            key: string;
+            label: string;
+            help: string;
+        };
+        /**
+         * AccountChoice
+         * @description An account, what it can be chosen for, and what is available there now.
+         */
+        AccountChoice: {
+            id: string;
+            name: string;
+            kind: string;
+            currency: string;
+            roles: string[];
+            availableInCents: number | null;
+        };
+        /**
+         * Page[RuleListed]
+         * @description An answer that is a part of a list, newest first. `nextCursor`: how to ask for what comes after, if anything.
+         */
+        PageOfRuleListed: {
+            data: components["schemas"]["RuleListed"][];
+            nextCursor: string | null;
+        };
+        /**
+         * RuleListed
+         * @description A rule in a list. `startsWhen`: its trigger in words. `can`: what this person may do with it now.
+         */
+        RuleListed: {
+            id: string;
+            name: string;
+            state: string;
+            revision: number;
+            sentence: string;
+            startsWhen: string;
+            latestRun: components["schemas"]["LatestRun"] | null;
+            movedThisMonth: components["schemas"]["sluiceway.web.wire.rules.Sum"][];
+            /** Format: date-time */
+            updatedAt: string;
+            can: string[];
+        };
+        /**
+         * LatestRun
+         * @description A rule's newest run.
+         */
+        LatestRun: {
+            id: string;
+            ending: string;
+            said: string;
+            /** Format: date-time */
+            at: string;
+        };
+        /**
+         * Sum
+         * @description An amount of one currency.
+         */
+        "sluiceway.web.wire.rules.Sum": {
+            /** @description Whole cents. */
+            amountInCents: number;
+            currency: string;
+        };
+        /**
+         * Envelope[RuleShown]
+         * @description An answer that is one thing.
+         */
+        EnvelopeOfRuleShown: {
+            data: components["schemas"]["RuleShown"];
+        };
+        /**
+         * RuleShown
+         * @description A rule with its definition and its words.
+         */
+        RuleShown: {
+            id: string;
+            name: string;
+            state: string;
+            revision: number;
+            sentence: string;
+            startsWhen: string;
+            latestRun: components["schemas"]["LatestRun"] | null;
+            movedThisMonth: components["schemas"]["sluiceway.web.wire.rules.Sum"][];
+            /** Format: date-time */
+            updatedAt: string;
+            can: string[];
+            description: string | null;
+            /** @description A rule in the notation of rule files. */
+            definition: Record<string, never>;
+            fingerprint: string;
+            lines: components["schemas"]["RuleLine"][];
+            findings: components["schemas"]["FindingShown"][];
+            oddities: components["schemas"]["OddityShown"][];
+            /** Format: date-time */
+            createdAt: string;
+        };
+        /**
+         * RuleLine
+         * @description A line of a rule in words, with the path of the node that it says.
+         */
+        RuleLine: {
+            path: string;
+            kind: string;
+            depth: number;
+            text: string;
+        };
+        /**
+         * FindingShown
+         * @description Something that is wrong (`error`), or worth knowing (`warning`), at a node.
+         */
+        FindingShown: {
+            severity: string;
+            code: string;
+            path: string;
+            message: string;
+        };
+        /**
+         * OddityShown
+         * @description A name or text that could pretend to be another.
+         */
+        OddityShown: {
+            accountId: string | null;
+            kind: string;
+            message: string;
+        };
+        /**
+         * NewRule
+         * @description A rule to save.
+         */
+        NewRule: {
+            /** @description A rule in the notation of rule files. */
+            definition: Record<string, never>;
+        };
+        /**
+         * SaveRule
+         * @description What to replace a rule by. `revision`: the one that the edit began with.
+         */
+        SaveRule: {
+            /** @description A rule in the notation of rule files. */
+            definition: Record<string, never>;
+            revision: number;
+        };
+        /**
+         * Page[VersionShown]
+         * @description An answer that is a part of a list, newest first. `nextCursor`: how to ask for what comes after, if anything.
+         */
+        PageOfVersionShown: {
+            data: components["schemas"]["VersionShown"][];
+            nextCursor: string | null;
+        };
+        /**
+         * VersionShown
+         * @description One revision.
+         */
+        VersionShown: {
+            revision: number;
+            sentence: string;
+            changes: components["schemas"]["sluiceway.web.wire.rules.ChangeShown"][];
+            signatures: components["schemas"]["SignatureShown"][];
+            /** Format: date-time */
+            createdAt: string;
+        };
+        /**
+         * ChangeShown
+         * @description What an edit did to a node.
+         */
+        "sluiceway.web.wire.rules.ChangeShown": {
+            kind: string;
+            path: string;
+            before: string | null;
+            after: string | null;
+        };
+        /**
+         * SignatureShown
+         * @description Who enabled a revision, when, and when that ended.
+         */
+        SignatureShown: {
+            by: string;
+            /** Format: date-time */
+            at: string;
+            endedAt: string | null;
+        };
+        /**
+         * Envelope[ReviewShown]
+         * @description An answer that is one thing.
+         */
+        EnvelopeOfReviewShown: {
+            data: components["schemas"]["ReviewShown"];
+        };
+        /**
+         * ReviewShown
+         * @description All that is to be known before enabling. `enabledBefore`: the revision that was enabled last, if any was.
+         */
+        ReviewShown: {
+            rule: components["schemas"]["RuleShown"];
+            enabledBefore: number | null;
+            changes: components["schemas"]["sluiceway.web.wire.rules.ChangeShown"][];
+            tried: components["schemas"]["Tried"] | null;
+            touches: components["schemas"]["Touched"][];
+            ceilings: string[];
+        };
+        /**
+         * Tried
+         * @description What a rule would do now. Nothing was moved. `explanation`: the whole of it, line by line.
+         */
+        Tried: {
+            startedBy: string;
+            amountInCents: number | null;
+            currency: string;
+            endingSaid: string;
+            explanation: string[];
+            moves: components["schemas"]["MoveTried"][];
+            effects: components["schemas"]["Effect"][];
+            setsOff: components["schemas"]["SetOff"][];
+        };
+        /**
+         * MoveTried
+         * @description An action of the step that matched, and what it would do.
+         */
+        MoveTried: {
+            path: string;
+            title: string;
+            said: string;
+            askedInCents: number | null;
+            /** @description Whole cents. */
+            movedInCents: number;
+            currency: string;
+        };
+        /**
+         * Effect
+         * @description What a run would do to an account; without a balance where that is not known.
+         */
+        Effect: {
+            accountId: string;
+            name: string;
+            currency: string;
+            isDebt: boolean;
+            beforeInCents: number | null;
+            afterInCents: number | null;
+        };
+        /**
+         * SetOff
+         * @description A rule that the moves would start.
+         */
+        SetOff: {
+            id: string;
+            name: string;
+        };
+        /**
+         * Touched
+         * @description An account that a rule names, and what it does there: `takes`, `gives`, `looks`.
+         */
+        Touched: {
+            id: string;
+            name: string;
+            uses: string[];
+        };
+        /**
+         * EnableRule
+         * @description The fingerprint of the revision that the review showed.
+         */
+        EnableRule: {
+            fingerprint: string;
+        };
+        /**
+         * Envelope[Started]
+         * @description An answer that is one thing.
+         */
+        EnvelopeOfStarted: {
+            data: components["schemas"]["Started"];
+        };
+        /**
+         * Started
+         * @description The run that was started.
+         */
+        Started: {
+            runId: string;
+        };
+        /**
+         * TriggerRule
+         * @description An amount that stands in for what is there, if one is given.
+         */
+        TriggerRule: {
+            /** @default null */
+            amountInCents: number | null;
+        };
+        /**
+         * Envelope[CheckedShown]
+         * @description An answer that is one thing.
+         */
+        EnvelopeOfCheckedShown: {
+            data: components["schemas"]["CheckedShown"];
+        };
+        /**
+         * CheckedShown
+         * @description A draft as far as it goes: without a sentence until all of it can be read.
+         */
+        CheckedShown: {
+            canBeSaved: boolean;
+            sentence: string | null;
+            lines: components["schemas"]["RuleLine"][];
+            findings: components["schemas"]["FindingShown"][];
+            oddities: components["schemas"]["OddityShown"][];
+            standings: components["schemas"]["StandingShown"][];
+        };
+        /**
+         * StandingShown
+         * @description How a condition stands now: `passes`, `fails`, `unknown` or `invalid`.
+         */
+        StandingShown: {
+            path: string;
+            state: string;
+            words: string;
+        };
+        /**
+         * CheckDraft
+         * @description A draft, and the rule that it is a draft of.
+         */
+        CheckDraft: {
+            /** @description A rule in the notation of rule files. */
+            definition: Record<string, never>;
+            /** @default null */
+            ruleId: string | null;
+        };
+        /**
+         * Envelope[Tried]
+         * @description An answer that is one thing.
+         */
+        EnvelopeOfTried: {
+            data: components["schemas"]["Tried"];
+        };
+        /**
+         * TryDraft
+         * @description A draft to try, and on what amount; without one, on what arrived last.
+         */
+        TryDraft: {
+            /** @description A rule in the notation of rule files. */
+            definition: Record<string, never>;
+            /** @default null */
+            ruleId: string | null;
+            /** @default null */
+            amountInCents: number | null;
+        };
+        /**
+         * Envelope[RecipesShown]
+         * @description An answer that is one thing.
+         */
+        EnvelopeOfRecipesShown: {
+            data: components["schemas"]["RecipesShown"];
+        };
+        /**
+         * RecipesShown
+         * @description All recipes, and the accounts to choose from.
+         */
+        RecipesShown: {
+            recipes: components["schemas"]["RecipeShown"][];
+            accounts: components["schemas"]["AccountChoice"][];
+            zones: string[];
+        };
+        /**
+         * RecipeShown
+         * @description A recipe: what it does, and what it asks.
+         */
+        RecipeShown: {
+            key: string;
+            title: string;
+            summary: string;
+            fields: components["schemas"]["FieldShown"][];
+        };
+        /**
+         * Envelope[PreparedShown]
+         * @description An answer that is one thing.
+         */
+        EnvelopeOfPreparedShown: {
+            data: components["schemas"]["PreparedShown"];
+        };
+        /**
+         * PreparedShown
+         * @description The rule that a recipe makes of them. It is not saved.
+         */
+        PreparedShown: {
+            /** @description A rule in the notation of rule files. */
+            definition: Record<string, never>;
+            checked: components["schemas"]["CheckedShown"];
+            tried: components["schemas"]["Tried"] | null;
+        };
+        /**
+         * AnswerRecipe
+         * @description Answers to what a recipe asks, by the keys of its fields.
+         */
+        AnswerRecipe: {
+            recipe: string;
+            answers: Record<string, never>;
         };
         /**
          * Page[RunListed]
@@ -1638,14 +2369,14 @@ export interface components {
          */
         ScenarioShown: {
             run: components["schemas"]["RunShown"];
-            changes: components["schemas"]["ChangeShown"][];
+            changes: components["schemas"]["sluiceway.web.wire.simulate.ChangeShown"][];
             setsOff: components["schemas"]["RuleEnd"][];
         };
         /**
          * ChangeShown
          * @description What a run does to one account once everything has arrived; null where a balance is unknown.
          */
-        ChangeShown: {
+        "sluiceway.web.wire.simulate.ChangeShown": {
             account: components["schemas"]["AccountEnd"];
             currency: string;
             isDebt: boolean;
@@ -1726,7 +2457,7 @@ export interface components {
         PlayedRun: {
             /** Format: date-time */
             at: string;
-            moved: components["schemas"]["Sum"][];
+            moved: components["schemas"]["sluiceway.web.wire.runs.Sum"][];
             failed: number;
             isMatched: boolean;
         };
@@ -1788,7 +2519,7 @@ export interface components {
             rule: components["schemas"]["RuleEnd"];
             runs: number;
             failed: number;
-            moved: components["schemas"]["Sum"][];
+            moved: components["schemas"]["sluiceway.web.wire.runs.Sum"][];
         };
         /**
          * Expected
@@ -3726,6 +4457,1723 @@ export interface operations {
             };
             /** @description Not Found */
             404: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description Request Entity Too Large */
+            413: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description Unsupported Media Type */
+            415: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description Too Many Requests */
+            429: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+        };
+    };
+    get_rule_vocabulary: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description An id of your own for this request; it comes back in the answer. */
+                "X-Request-ID"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EnvelopeOfVocabularyShown"];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description Too Many Requests */
+            429: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+        };
+    };
+    list_rules: {
+        parameters: {
+            query?: {
+                /** @description Go on after this, the `nextCursor` of the answer before. */
+                cursor?: string;
+                /** @description How many entries to give at most. */
+                limit?: number;
+            };
+            header?: {
+                /** @description An id of your own for this request; it comes back in the answer. */
+                "X-Request-ID"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PageOfRuleListed"];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description Too Many Requests */
+            429: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+        };
+    };
+    create_rule: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description An id of your own for this request; it comes back in the answer. */
+                "X-Request-ID"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewRule"];
+            };
+        };
+        responses: {
+            /** @description Created */
+            201: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EnvelopeOfRuleShown"];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description Request Entity Too Large */
+            413: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description Unsupported Media Type */
+            415: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description Too Many Requests */
+            429: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+        };
+    };
+    get_rule: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description An id of your own for this request; it comes back in the answer. */
+                "X-Request-ID"?: string;
+            };
+            path: {
+                /** @description The id, in any spelling. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EnvelopeOfRuleShown"];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description Too Many Requests */
+            429: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+        };
+    };
+    save_rule: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description An id of your own for this request; it comes back in the answer. */
+                "X-Request-ID"?: string;
+            };
+            path: {
+                /** @description The id, in any spelling. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SaveRule"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EnvelopeOfRuleShown"];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description Request Entity Too Large */
+            413: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description Unsupported Media Type */
+            415: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description Too Many Requests */
+            429: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+        };
+    };
+    delete_rule: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description An id of your own for this request; it comes back in the answer. */
+                "X-Request-ID"?: string;
+            };
+            path: {
+                /** @description The id, in any spelling. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EnvelopeOfNothing"];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description Too Many Requests */
+            429: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+        };
+    };
+    list_rule_versions: {
+        parameters: {
+            query?: {
+                /** @description Go on after this, the `nextCursor` of the answer before. */
+                cursor?: string;
+                /** @description How many entries to give at most. */
+                limit?: number;
+            };
+            header?: {
+                /** @description An id of your own for this request; it comes back in the answer. */
+                "X-Request-ID"?: string;
+            };
+            path: {
+                /** @description The id, in any spelling. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PageOfVersionShown"];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description Too Many Requests */
+            429: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+        };
+    };
+    review_rule: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description An id of your own for this request; it comes back in the answer. */
+                "X-Request-ID"?: string;
+            };
+            path: {
+                /** @description The id, in any spelling. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EnvelopeOfReviewShown"];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description Too Many Requests */
+            429: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+        };
+    };
+    enable_rule: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description An id of your own for this request; it comes back in the answer. */
+                "X-Request-ID"?: string;
+            };
+            path: {
+                /** @description The id, in any spelling. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["EnableRule"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EnvelopeOfRuleShown"];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description Request Entity Too Large */
+            413: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description Unsupported Media Type */
+            415: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description Too Many Requests */
+            429: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+        };
+    };
+    disable_rule: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description An id of your own for this request; it comes back in the answer. */
+                "X-Request-ID"?: string;
+            };
+            path: {
+                /** @description The id, in any spelling. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EnvelopeOfRuleShown"];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description Too Many Requests */
+            429: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+        };
+    };
+    trigger_rule: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Repeating a request with its key gives the first answer again and does nothing else. */
+                "Idempotency-Key"?: string;
+                /** @description An id of your own for this request; it comes back in the answer. */
+                "X-Request-ID"?: string;
+            };
+            path: {
+                /** @description The id, in any spelling. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["TriggerRule"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    /** @description `true` when the answer is that of the first request with this idempotency key. */
+                    "Idempotent-Replayed"?: "true";
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EnvelopeOfStarted"];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description Request Entity Too Large */
+            413: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description Unsupported Media Type */
+            415: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description Too Many Requests */
+            429: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+        };
+    };
+    check_rule_draft: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description An id of your own for this request; it comes back in the answer. */
+                "X-Request-ID"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CheckDraft"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EnvelopeOfCheckedShown"];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description Request Entity Too Large */
+            413: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description Unsupported Media Type */
+            415: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description Too Many Requests */
+            429: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+        };
+    };
+    try_rule_draft: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description An id of your own for this request; it comes back in the answer. */
+                "X-Request-ID"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["TryDraft"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EnvelopeOfTried"];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description Request Entity Too Large */
+            413: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description Unsupported Media Type */
+            415: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description Too Many Requests */
+            429: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+        };
+    };
+    list_recipes: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description An id of your own for this request; it comes back in the answer. */
+                "X-Request-ID"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EnvelopeOfRecipesShown"];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description Too Many Requests */
+            429: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+        };
+    };
+    prepare_recipe: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description An id of your own for this request; it comes back in the answer. */
+                "X-Request-ID"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["AnswerRecipe"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EnvelopeOfPreparedShown"];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
                 headers: {
                     /** @description The request's id. */
                     "X-Request-ID"?: string;

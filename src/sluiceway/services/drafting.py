@@ -6,6 +6,7 @@ from typing import Any
 
 from sluiceway.domain.errors import InvalidParameters, Problem
 from sluiceway.domain.ids import OrganizationId, RuleId
+from sluiceway.domain.money import Cents
 from sluiceway.domain.rules import (
     RECIPES_BY_KEY,
     Event,
@@ -85,6 +86,20 @@ async def checked(engine: Engine, tx: ReadTx, at: Standpoint, definition: object
         [] if rule is None else oddities(rule, at.names),
         stand(draft, event, at.snapshot(), at.names, at.currencies),
     )
+
+
+async def try_draft(
+    engine: Engine,
+    organization_id: OrganizationId,
+    definition: object,
+    rule_id: RuleId | None = None,
+    amount: Cents | None = None,
+) -> ScenarioResult:
+    """Try a draft now. Raises InvalidParameters for all that keeps it from being saved, or where it has no amount."""
+    draft = read_draft(definition)
+    if draft.rule is None:
+        raise InvalidParameters(draft.problems)
+    return await try_scenario(engine, Scenario(organization_id, draft.rule, rule_id, amount=amount))
 
 
 @dataclass(frozen=True, slots=True)

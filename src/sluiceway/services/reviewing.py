@@ -18,6 +18,7 @@ from sluiceway.domain.rules import (
     oddities,
     outline,
     sentence,
+    trigger_in_words,
 )
 from sluiceway.services.drafting import try_now
 from sluiceway.services.engine import Engine
@@ -38,6 +39,7 @@ class RuleRow:
 
     record: RuleRecord
     sentence: str
+    starts_when: str
     latest: RunSummary | None
     moved_this_month: Mapping[str, int]
 
@@ -166,6 +168,7 @@ async def _rows(tx: ReadTx, at: Standpoint, records: Sequence[RuleRecord]) -> li
         RuleRow(
             record,
             sentence(record.rule, at.names, at.currencies),
+            trigger_in_words(record.rule, at.names),
             latest.get(record.id),
             {each.currency: each.amount for each in moved if each.rule_id == record.id},
         )

@@ -84,15 +84,20 @@ async def revise_rule(
     rule: Rule,
     typed_accounts: Sequence[TypedAccount] = (),
     *,
+    based_on: int | None = None,
     act: Act | None = None,
 ) -> tuple[RuleRecord, dict[AccountId, Account]]:
     """Replace a rule by a new, disabled revision; give it with the organization's accounts.
 
-    Raises NotFound and InvalidParameters.
+    Raises NotFound, InvalidParameters, and RuleChanged where the present revision is not the one that it is `based_on`.
 
     Executions that were admitted under the former revision and have not run yet end without moving anything.
     """
-    return await amend_rule(engine, organization_id, rule_id, spelling, lambda _: (rule, typed_accounts), act=act)
+
+    def replace(_: Rule) -> tuple[Rule, Sequence[TypedAccount]]:
+        return rule, typed_accounts
+
+    return await amend_rule(engine, organization_id, rule_id, spelling, replace, based_on=based_on, act=act)
 
 
 async def amend_rule(
@@ -102,17 +107,20 @@ async def amend_rule(
     spelling: str,
     amend: Callable[[Rule], tuple[Rule, Sequence[TypedAccount]]],
     *,
+    based_on: int | None = None,
     act: Act | None = None,
 ) -> tuple[RuleRecord, dict[AccountId, Account]]:
     """Make a new, disabled revision of what the rule says now; give it with the organization's accounts.
 
     `amend` is called inside the gate, so that nobody's change gets lost. What it raises is passed on and changes
-    nothing. Raises NotFound and InvalidParameters.
+    nothing. Raises NotFound, InvalidParameters, and RuleChanged where the present revision is not `based_on`.
     """
 
     async def work(tx: WriteTx) -> tuple[RuleRecord, dict[AccountId, Account]]:
         at = (await lock_organization(tx, organization_id)).clock.read(engine.now())
         record = await _get(tx, organization_id, rule_id, spelling)
+        if based_on not in (None, record.revision):
+            raise RuleChanged
         accounts = await accounts_of(tx, organization_id)
         rule, typed_accounts = amend(record.rule)
         if problems := problems_of(engine, rule, accounts, typed_accounts, at):
@@ -149,7 +157,7 @@ async def delete_rule(
 
 
 async def disable_rule(
-    engine: Engine, organization_id: OrganizationId, rule_id: RuleId | None, spelling: str
+    engine: Engine, organization_id: OrganizationId, rule_id: RuleId | None, spelling: str, *, act: Act | None = None
 ) -> RuleRecord:
     """Disable a rule: when this returns, it moves nothing more. Raises NotFound."""
 
@@ -161,7 +169,7 @@ async def disable_rule(
             await _tell(engine, tx, record, EventKind.RULE_DISABLED, at)
         return await _get(tx, organization_id, record.id, spelling)
 
-    return await do(engine, operators_act(organization_id, "DISABLE_RULE", rule_id), work)
+    return await do(engine, act or operators_act(organization_id, "DISABLE_RULE", rule_id), work)
 
 
 @dataclass(frozen=True, slots=True)

@@ -60,3 +60,9 @@ async def stand_in(tx: ReadTx, engine: Engine, organization_id: OrganizationId) 
         {record.account.id: record for record in records},
         await stored_rules.list_rules(tx, organization_id),
     )
+
+
+async def read_standpoint(engine: Engine, organization_id: OrganizationId) -> Standpoint:
+    """Read how an organization stands, for whoever reads nothing else."""
+    async with engine.database.read() as tx:
+        return await stand_in(tx, engine, organization_id)

@@ -50,9 +50,10 @@ from sluiceway.domain.rules.model import (
     TotalAmountDue,
     Trigger,
     TriggerType,
+    destinations_of,
 )
 from sluiceway.domain.rules.notation import canonical, fingerprint, read_rule, write_rule
-from sluiceway.domain.rules.outline import Line, LineKind, outline, sentence
+from sluiceway.domain.rules.outlining import Line, LineKind, outline, sentence, trigger_in_words
 from sluiceway.domain.rules.planning import period_start, plan
 from sluiceway.domain.rules.plans import (
     DEFAULT_MINIMUM,
@@ -68,7 +69,7 @@ from sluiceway.domain.rules.plans import (
 from sluiceway.domain.rules.recipes import RECIPES, RECIPES_BY_KEY, Recipe, recipe
 from sluiceway.domain.rules.telling import Limit, Move, Node, NodeKind, Observed, explain_trace, moves_of, nodes_of
 from sluiceway.domain.rules.trace import ActionResult, ActionTrace, Cut, NodeTrace, StepTrace, Trace, Why
-from sluiceway.domain.rules.vocabulary import VOCABULARY, FieldKind, Form, Role, Vocabulary, roles_of
+from sluiceway.domain.rules.vocabulary import VOCABULARY, Field, FieldKind, Form, Role, Vocabulary, roles_of
 from sluiceway.domain.rules.ways import Way, looks_at, ways_of
 from sluiceway.domain.rules.words import describe, format_money, schedule_in_words, visible
 
@@ -97,6 +98,7 @@ __all__ = [
     "ErrorCode",
     "Event",
     "Fact",
+    "Field",
     "FieldKind",
     "Fields",
     "Finding",
@@ -154,6 +156,7 @@ __all__ = [
     "ceilings_in_words",
     "check",
     "describe",
+    "destinations_of",
     "diff",
     "error",
     "explain_trace",
@@ -177,6 +180,7 @@ __all__ = [
     "schedule_in_words",
     "sentence",
     "stand",
+    "trigger_in_words",
     "visible",
     "ways_of",
     "whole",

@@ -6,7 +6,7 @@ from enum import StrEnum
 from typing import NamedTuple, assert_never
 
 from sluiceway.domain.rules import model as m
-from sluiceway.domain.rules.outline import ALL_OF, ANY_OF, ordered_actions
+from sluiceway.domain.rules.outlining import ALL_OF, ANY_OF, ordered_actions
 from sluiceway.domain.rules.words import Currencies, Names, Words, group_in_words, quoted
 
 

@@ -51,6 +51,11 @@ def sentence(rule: m.Rule, names: Names, currencies: Currencies | None = None) -
     return " ".join([f"{'; otherwise '.join(said)}.", *words.settings()])
 
 
+def trigger_in_words(rule: m.Rule, names: Names) -> str:
+    """Say what starts a rule."""
+    return Words(rule, names, None).trigger()
+
+
 def outline(rule: m.Rule, names: Names, currencies: Currencies | None = None) -> list[Line]:
     """Say the rule line by line: name, description, what starts it, its steps in their order, its settings."""
     words = Words(rule, names, currencies)
