@@ -43,6 +43,9 @@ SETTINGS: Final[Mapping[str, str]] = {
     # Statistics of young tables soon, not after the default minute: until then the planner thinks that they are tiny,
     # and a plan it keeps may read all executions of an organization where it should look 500 of them up.
     "autovacuum_naptime": "5s",
+    # Of 3,000 rows instead of 30,000: ours are found by key, whatever the shape of a table, and while one grows from
+    # nothing, gathering the finer statistics every few seconds took a tenth of PostgreSQL's time.
+    "default_statistics_target": "10",
     "wal_compression": "pglz",  # The wheel is built without lz4 and zstd.
     "timezone": "UTC",
     "log_timezone": "UTC",
