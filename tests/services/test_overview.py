@@ -119,4 +119,4 @@ async def test_the_last_runs_are_the_newest_ones(home: Town):
     await home.deposit("income", 2_000)
     await home.work()
 
-    assert [run.transfer_amount for run in (await look(home)).runs] == [2_000, 1_000]
+    assert [run.execution.transfer_amount for run in (await look(home)).runs] == [2_000, 1_000]

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
+from typing import Final
 
 from sluiceway.domain.ids import AccountId
 from sluiceway.domain.ledger import Account
@@ -71,3 +72,38 @@ def blocked_feeds(
             if account is not None and problem is not None:
                 found.setdefault(account_id, (account, problem, []))[2].append(record)
     return list(found.values())
+
+
+class Freshness(StrEnum):
+    """How well the balance of an account is known."""
+
+    KEPT = "KEPT"
+    """By ourselves, to the cent, at every moment."""
+    FRESH = "FRESH"
+    OLD = "OLD"
+    UNKNOWN = "UNKNOWN"
+    """The bank could not be asked, or has never said."""
+    DISCONNECTED = "DISCONNECTED"
+
+
+OLD_AFTER: Final = timedelta(days=2)
+"""Banks are asked several times a day: what has not been heard for so long has a reason."""
+FRESHNESS_WORDS: Final = {
+    Freshness.KEPT: "Kept here, always exact",
+    Freshness.FRESH: "As its bank reports it",
+    Freshness.OLD: "Its bank has not reported for days",
+    Freshness.UNKNOWN: "Its bank could not be asked",
+    Freshness.DISCONNECTED: "Disconnected from its bank",
+}
+
+
+def freshness(account: Account, now: datetime) -> Freshness:
+    """Tell how well the balance of an account is known."""
+    if account.is_kept:
+        return Freshness.KEPT
+    reported = account.reported
+    if reported.error == ErrorCode.DISCONNECTED_ACCOUNT:
+        return Freshness.DISCONNECTED
+    if reported.error is not None or reported.updated_at is None:
+        return Freshness.UNKNOWN
+    return Freshness.OLD if now - reported.updated_at > OLD_AFTER else Freshness.FRESH

@@ -1,12 +1,13 @@
 """An account's page: how its days ended, what moved in and out with the rule and run of each, the rules around it."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from enum import StrEnum
 from typing import Final
 
 from sluiceway.domain.accounts import AccountRecord
+from sluiceway.domain.attention import title_of
 from sluiceway.domain.errors import NotFound
 from sluiceway.domain.ids import AccountId, ExecutionId, IdKind, OrganizationId, RuleId
 from sluiceway.domain.money import Cents
@@ -249,3 +250,16 @@ async def movements(
         for use in cards
     ]
     return sorted(found, key=lambda each: each.id, reverse=True)[:limit]
+
+
+async def is_sandbox(engine: Engine, organization_id: OrganizationId) -> bool:
+    """Tell whether an organization's bank is the sandbox's."""
+    async with engine.database.read() as tx:
+        return (await organization_of(tx, organization_id)).is_sandbox
+
+
+async def titles_of(engine: Engine, organization_id: OrganizationId, rule_ids: Collection[RuleId]) -> dict[RuleId, str]:
+    """Tell what rules are called."""
+    async with engine.database.read() as tx:
+        found = await rule_names(tx, organization_id, rule_ids)
+    return {rule_id: title_of(named.name) for rule_id, named in found.items()}

@@ -24,7 +24,7 @@ from sluiceway.storage.attention import FailedRun
 from sluiceway.storage.days import NOTHING_MOVED, Moved, moved_by_rules
 from sluiceway.storage.executions import find_execution
 from sluiceway.storage.targets import list_targets
-from sluiceway.storage.transfers import find_transfer
+from sluiceway.storage.transfers import find_transfers
 
 
 class Layer(StrEnum):
@@ -194,8 +194,8 @@ async def run_on_map(
         execution = None if execution_id is None else await find_execution(tx, organization_id, execution_id)
         if execution is None:
             raise NotFound(IdKind.EXECUTION, spelling)
-        found = [await find_transfer(tx, organization_id, transfer_id) for transfer_id in execution.transfer_ids]
-    return RunOnMap(execution, [transfer for transfer in found if transfer is not None])
+        transfers = await find_transfers(tx, organization_id, execution.transfer_ids)
+    return RunOnMap(execution, transfers)
 
 
 def name_of(record: RuleRecord) -> str:

@@ -8,7 +8,6 @@ from typing import Final
 from sluiceway.domain.accounts import AccountRecord
 from sluiceway.domain.attention import Need
 from sluiceway.domain.errors import NotFound
-from sluiceway.domain.executions import Execution
 from sluiceway.domain.ids import AccountId, IdKind, OrganizationId, RuleId, TransferId
 from sluiceway.domain.ledger import AccountKind
 from sluiceway.domain.money import Cents
@@ -19,11 +18,11 @@ from sluiceway.domain.transfers import LegPurpose, Mode
 from sluiceway.domain.unassigned import Unassigned, unassigned
 from sluiceway.services.attention import what_needs_you
 from sluiceway.services.engine import Engine
+from sluiceway.services.runs import RunSummary, list_runs
 from sluiceway.storage import accounts as stored_accounts
 from sluiceway.storage import attention as stored
 from sluiceway.storage import rules as stored_rules
 from sluiceway.storage.database import ReadTx
-from sluiceway.storage.executions import latest_executions
 from sluiceway.storage.organizations import Organization, find_organizations
 
 MOST: Final = 1_000
@@ -79,7 +78,7 @@ class Overview:
     fires: Sequence[Fires]
     settles: Sequence[Settles]
     falls_due: Sequence[FallsDue]
-    runs: Sequence[Execution]
+    runs: Sequence[RunSummary]
     accounts: int
     income_sources: int
     rules: int
@@ -90,6 +89,7 @@ class Overview:
 async def overview(engine: Engine, organization_id: OrganizationId) -> Overview:
     """Read everything that the first page shows."""
     real_now = engine.now()
+    runs = (await list_runs(engine, organization_id, mode=Mode.LIVE, limit=LAST_RUNS)).runs
     async with engine.database.read() as tx:
         organization = await organization_of(tx, organization_id)
         records = await stored_accounts.list_accounts(tx, organization_id, limit=MOST)
@@ -105,7 +105,7 @@ async def overview(engine: Engine, organization_id: OrganizationId) -> Overview:
             fires=[] if organization.paused_at is not None else _fires(rules, now),
             settles=await _settles(tx, organization_id, records, now),
             falls_due=_falls_due(records, now),
-            runs=await latest_executions(tx, organization_id, mode=Mode.LIVE, limit=LAST_RUNS),
+            runs=runs,
             accounts=len(records),
             income_sources=sum(record.account.kind is AccountKind.INCOME_SOURCE for record in records),
             rules=len(rules),

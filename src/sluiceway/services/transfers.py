@@ -15,7 +15,7 @@ from sluiceway.domain.errors import (
     Refusal,
     TransferAccountNotFound,
 )
-from sluiceway.domain.ids import AccountId, ExecutionId, IdKind, OrganizationId, TransferId
+from sluiceway.domain.ids import AccountId, ExecutionId, IdKind, OrganizationId, RuleId, TransferId
 from sluiceway.domain.ledger import Account, Book
 from sluiceway.domain.money import Cents
 from sluiceway.domain.rules import ErrorCode
@@ -87,22 +87,80 @@ async def transfer(engine: Engine, commands: Sequence[CreateTransfer]) -> list[A
 
 
 async def _transfer(engine: Engine, tx: WriteTx, commands: Sequence[CreateTransfer]) -> list[Answer | Refusal]:
-    organizations = await find_organizations(tx, {command.organization_id for command in commands})
-    ends = {(c.organization_id, end) for c in commands for end in (c.source_id, c.destination_id) if end is not None}
-    books = await lock_accounts(tx, ends)
-    pods = {(key, pod) for key, book in books.items() for pod in book.holding_pods.values()}
-    fired = await fired_rules(tx, ends | pods)
-    movements = Movements(engine, organizations, books, fired, engine.now())
+    movements = await _open(engine, tx, commands)
     rooms = await load_rooms(tx, movements)
     answers: list[Answer | Refusal] = []
     for command in commands:
-        book = books.get(command.organization_id, NO_ACCOUNTS)
-        checked = _check(command, book, organizations[command.organization_id])
+        book = movements.books.get(command.organization_id, NO_ACCOUNTS)
+        checked = _check(command, book, movements.organizations[command.organization_id])
         answers.append(
             checked if isinstance(checked, Refusal) else command.show(_move(movements, rooms, book, command, *checked))
         )
     await movements.write(tx)
     return answers
+
+
+async def _open(engine: Engine, tx: WriteTx, commands: Sequence[CreateTransfer]) -> Movements:
+    """Lock the accounts at hand, and find the rules that money arriving there fires."""
+    organizations = await find_organizations(tx, {command.organization_id for command in commands})
+    ends = {(c.organization_id, end) for c in commands for end in (c.source_id, c.destination_id) if end is not None}
+    books = await lock_accounts(tx, ends)
+    pods = {(key, pod) for key, book in books.items() for pod in book.holding_pods.values()}
+    return Movements(engine, organizations, books, await fired_rules(tx, ends | pods), engine.now())
+
+
+@dataclass(frozen=True, slots=True)
+class EndAfter:
+    """What can be spent at one end, before and after (None: unknown), and what is on its way there then."""
+
+    account: Account
+    before: Cents | None
+    after: Cents | None
+    expected: Cents
+
+
+@dataclass(frozen=True, slots=True)
+class TransferPreview:
+    """What a transfer would do. `fires`: the rules that the money would start where it arrives, by their ids."""
+
+    transfer: Transfer
+    source: EndAfter
+    destination: EndAfter
+    fires: tuple[RuleId, ...]
+
+
+async def preview_transfer(engine: Engine, command: CreateTransfer) -> TransferPreview:
+    """Tell what a transfer would do now: it is decided as it would be, and nothing of it is written.
+
+    Raises what `transfer` refuses. Lack of funds is told by the transfer's status and error code.
+    """
+    require_transfer(command.principal, command.source_id, command.destination_id, command.amount)
+
+    async def work(tx: WriteTx) -> TransferPreview:
+        movements = await _open(engine, tx, [command])
+        rooms = await load_rooms(tx, movements)
+        book = movements.books.get(command.organization_id, NO_ACCOUNTS)
+        checked = _check(command, book, movements.organizations[command.organization_id])
+        if isinstance(checked, Refusal):
+            raise checked
+        source, destination = checked
+        before = {end.id: end.available(book.balances[end.id]) for end in checked}
+        made = _move(movements, rooms, book, command, source, destination)
+        arrival = arrival_of(book, source.id, destination.id)
+        fires = movements.fired.get((command.organization_id, arrival), ())
+        return TransferPreview(
+            made,
+            _end(source, before[source.id], book),
+            _end(destination, before[destination.id], book),
+            tuple(state.rule_id for state in fires) if made.error_code is None else (),
+        )
+
+    return await engine.database.write(work)
+
+
+def _end(account: Account, before: Cents | None, book: Book) -> EndAfter:
+    after = book.balances[account.id]
+    return EndAfter(account, before, account.available(after), Cents(after.expected_in))
 
 
 def _check(command: CreateTransfer, book: Book, organization: Organization) -> Refusal | tuple[Account, Account]:

@@ -4,10 +4,14 @@ from typing import Final
 
 from sluiceway.web.operations import AppOperation
 from sluiceway.web.routes import (
+    accounts,
     approvals,
     audit_log,
     events,
     keys,
+    money_map,
+    moving,
+    overview,
     rules,
     runs,
     sandbox,
@@ -20,6 +24,17 @@ from sluiceway.web.routes import (
 
 OPERATIONS: Final[tuple[AppOperation, ...]] = (
     *session.OPERATIONS,
+    *overview.OPERATIONS,
+    *money_map.OPERATIONS,
+    *accounts.OPERATIONS,
+    *moving.OPERATIONS,
+    *sandbox.OPERATIONS,
+    *keys.OPERATIONS,
+    *webhooks.OPERATIONS,
+    *audit_log.OPERATIONS,
+    *settings.OPERATIONS,
+    *runs.OPERATIONS,
+    *transfers.OPERATIONS,
     *approvals.OPERATIONS,
     *audit_log.OPERATIONS,
     *events.OPERATIONS,
