@@ -16,7 +16,7 @@ BIN := .venv/bin
 SYNC = env -u VIRTUAL_ENV UV_PROJECT_ENVIRONMENT=.venv UV_PYTHON_DOWNLOADS=never .bootstrap/bin/uv
 
 .DEFAULT_GOAL := help
-.PHONY: help setup app api demo test fuzz lint types contracts check bench bench-quick fmt lock clean
+.PHONY: help setup app api demo test fuzz screenshots lint types contracts check bench bench-quick fmt lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -60,6 +60,9 @@ test: setup app ## Run every test, the checks below among them (ARGS="-k name" n
 fuzz: setup ## Ask what the documents allow and forbid, EXAMPLES (300) of each a time, from a SEED
 	@echo 'EXAMPLES=$(EXAMPLES) SEED=$(SEED)'
 	@SLUICEWAY_FUZZ_EXAMPLES=$(EXAMPLES) SLUICEWAY_FUZZ_SEED=$(SEED) $(BIN)/pytest tests/fuzz -n $(JOBS) --timeout 3600 $(ARGS)
+
+screenshots: setup app ## Take the pictures of README and docs anew, from a demo (ARGS="--to FOLDER /rules" for others)
+	@$(BIN)/python -m tests.e2e.app.screenshots $(ARGS)
 
 lint: setup ## Ruff: rules and format
 	@$(BIN)/ruff check

@@ -1,4 +1,3 @@
-import "./base.css"; // First, so that what parts say of themselves comes after it.
 import { QueryClientProvider } from "@tanstack/react-query";
 import { StrictMode } from "react";
 import { createRoot } from "react-dom/client";
@@ -6,6 +5,7 @@ import { RouterProvider } from "react-router";
 import { whenAsked } from "@/api/client";
 import { queries, SESSION } from "@/api/session";
 import { router } from "./routes";
+import "./base.css";
 
 whenAsked({ onSignedOut: () => void queries.invalidateQueries({ queryKey: SESSION }) });
 

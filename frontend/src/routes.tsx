@@ -17,9 +17,11 @@ const SCREENS: RouteObject[] = [
   // Ruling: rules, editor, review, recipes.
   // Moving: runs, transfers, approvals, simulate.
   // Running: developers, sandbox, settings.
+  screen("/sandbox", () => import("@/screens/sandbox/Sandbox")),
+  screen("/settings", () => import("@/screens/settings/Organization")),
 ];
 
-export function screen(path: string, load: () => Promise<{ default: ComponentType }>): RouteObject {
+function screen(path: string, load: () => Promise<{ default: ComponentType }>): RouteObject {
   const Screen = lazy(load);
   return { path, element: <Screen /> };
 }

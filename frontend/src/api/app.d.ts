@@ -1461,7 +1461,7 @@ export interface components {
          */
         Nothing: {
             /** @default null */
-            data: null;
+            data?: null;
         };
         /**
          * Envelope[OverviewShown]
@@ -1555,11 +1555,11 @@ export interface components {
             amountInCents: number | null;
             currency: string | null;
             /** @default null */
-            ruleId: string | null;
+            ruleId?: string | null;
             /** @default null */
-            transferId: string | null;
+            transferId?: string | null;
             /** @default null */
-            accountId: string | null;
+            accountId?: string | null;
         };
         /**
          * LastRun
@@ -1899,7 +1899,7 @@ export interface components {
         TargetAsked: {
             amountInCents: number;
             /** @default null */
-            by: string | null;
+            by?: string | null;
         };
         /**
          * Envelope[PreviewShown]
@@ -1943,7 +1943,7 @@ export interface components {
             destinationAccountId: string;
             amountInCents: number;
             /** @default null */
-            description: string | null;
+            description?: string | null;
         };
         /**
          * Envelope[TransferListed]
@@ -2059,11 +2059,11 @@ export interface components {
          */
         NewTime: {
             /** @default null */
-            days: number | null;
+            days?: number | null;
             /** @default null */
-            to: string | null;
+            to?: string | null;
             /** @default false */
-            toNext: boolean;
+            toNext?: boolean;
         };
         /**
          * Envelope[Happened]
@@ -2089,7 +2089,7 @@ export interface components {
             accountId: string;
             amountInCents: number;
             /** @default  */
-            description: string;
+            description?: string;
         };
         /**
          * NewWithdrawal
@@ -2099,7 +2099,7 @@ export interface components {
             accountId: string;
             amountInCents: number;
             /** @default  */
-            description: string;
+            description?: string;
         };
         /**
          * NewPurchase
@@ -2119,7 +2119,7 @@ export interface components {
             /** @enum {unknown} */
             fault: "LOST_REPLY" | "REFUSED" | "TWICE" | "UNAVAILABLE";
             /** @default 1 */
-            times: number;
+            times?: number;
         };
         /**
          * Page[KeyShown]
@@ -2210,9 +2210,9 @@ export interface components {
             name: string;
             grants: components["schemas"]["NewGrant"][];
             /** @default null */
-            approvalAboveInCents: number | null;
+            approvalAboveInCents?: number | null;
             /** @default null */
-            callsPerMinute: number | null;
+            callsPerMinute?: number | null;
         };
         /**
          * NewGrant
@@ -2221,9 +2221,9 @@ export interface components {
         NewGrant: {
             permission: string;
             /** @default [] */
-            resources: string[];
+            resources?: string[];
             /** @default [] */
-            pairs: components["schemas"]["Pair"][];
+            pairs?: components["schemas"]["Pair"][];
         };
         /**
          * Pair
@@ -2233,7 +2233,7 @@ export interface components {
             source: string;
             target: string;
             /** @default null */
-            maxAmountInCents: number | null;
+            maxAmountInCents?: number | null;
         };
         /**
          * Envelope[KeyShown]
@@ -3182,7 +3182,7 @@ export interface components {
          */
         TriggerRule: {
             /** @default null */
-            amountInCents: number | null;
+            amountInCents?: number | null;
         };
         /**
          * Envelope[CheckedShown]
@@ -3220,7 +3220,7 @@ export interface components {
             /** @description A rule in the notation of rule files. */
             definition: Record<string, never>;
             /** @default null */
-            ruleId: string | null;
+            ruleId?: string | null;
         };
         /**
          * Envelope[Tried]
@@ -3237,9 +3237,9 @@ export interface components {
             /** @description A rule in the notation of rule files. */
             definition: Record<string, never>;
             /** @default null */
-            ruleId: string | null;
+            ruleId?: string | null;
             /** @default null */
-            amountInCents: number | null;
+            amountInCents?: number | null;
         };
         /**
          * Envelope[RecipesShown]
@@ -3329,21 +3329,21 @@ export interface components {
          */
         TryScenario: {
             /** @default null */
-            ruleId: string | null;
+            ruleId?: string | null;
             /** @default null */
-            rule: Record<string, never> | null;
+            rule?: Record<string, never> | null;
             /** @default null */
-            amountInCents: number | null;
+            amountInCents?: number | null;
             /** @default null */
-            at: string | null;
+            at?: string | null;
             /** @default null */
-            balances: components["schemas"]["SupposedBalance"][] | null;
+            balances?: components["schemas"]["SupposedBalance"][] | null;
             /** @default null */
-            staleAccountIds: string[] | null;
+            staleAccountIds?: string[] | null;
             /** @default null */
-            failingAccountIds: string[] | null;
+            failingAccountIds?: string[] | null;
             /** @default null */
-            remoteAmountInCents: number | null;
+            remoteAmountInCents?: number | null;
         };
         /**
          * SupposedBalance
@@ -3403,13 +3403,13 @@ export interface components {
          */
         RunBacktest: {
             /** @default null */
-            ruleId: string | null;
+            ruleId?: string | null;
             /** @default null */
-            rule: Record<string, never> | null;
+            rule?: Record<string, never> | null;
             /** @default 30 */
-            days: number;
+            days?: number;
             /** @default null */
-            remoteAmountInCents: number | null;
+            remoteAmountInCents?: number | null;
         };
         /**
          * Envelope[ForecastShown]
@@ -3474,9 +3474,9 @@ export interface components {
          */
         RunForecast: {
             /** @default 90 */
-            days: number;
+            days?: number;
             /** @default true */
-            detects: boolean;
+            detects?: boolean;
         };
     };
     responses: never;

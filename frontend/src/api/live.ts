@@ -10,13 +10,14 @@ const TOUCHES: Record<string, readonly string[]> = {
   approval: ["approvals", "transfers", "overview"],
   card: ["accounts", "cards"],
   clock: ["session", "sandbox", "overview"],
-  delivery: ["webhooks"],
   execution: ["runs", "rules", "overview", "map", "accounts"],
   organization: ["session", "settings", "overview"],
   rule: ["rules", "overview", "map"],
+  webhook: ["webhooks", "deliveries"],
   transfer: ["transfers", "accounts", "overview", "map", "runs"],
 };
 const GATHER_MS = 300;
+const PATIENCE_MS = 4_000;
 
 /** Listen while the page is open. Gives whether what is seen is live. */
 export function useLive(): boolean {
@@ -39,11 +40,20 @@ export function useLive(): boolean {
       if (kind === "execution") runs += 1;
       timer ??= setTimeout(flush, GATHER_MS);
     }
-    source.onopen = () => setLive(true);
-    source.onerror = () => setLive(false);
+    let doubt: ReturnType<typeof setTimeout> | undefined;
+    source.onopen = () => {
+      clearTimeout(doubt);
+      doubt = undefined;
+      setLive(true);
+    };
+    // The browser connects again by itself; only when that takes long is it worth a word.
+    source.onerror = () => {
+      doubt ??= setTimeout(() => setLive(false), PATIENCE_MS);
+    };
     source.onmessage = (event) => gather((JSON.parse(event.data) as { kind: string }).kind);
     return () => {
       clearTimeout(timer);
+      clearTimeout(doubt);
       source.close();
     };
   }, []);

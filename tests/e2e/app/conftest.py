@@ -3,7 +3,9 @@
 from collections.abc import Generator
 from typing import Any
 
+import httpx
 import pytest
+from playwright._impl._api_structures import SetCookieParam
 from playwright.sync_api import Browser, BrowserContext, Page
 
 from tests.e2e.app.browsing import Watch, browser
@@ -51,18 +53,21 @@ def stranger(context: BrowserContext) -> Page:
     return context.new_page()
 
 
-@pytest.fixture
-def page(context: BrowserContext, demo: dict[str, Any]) -> Page:
-    """Open a page for the demo's person, signed in."""
-    sign_in(context, demo["person"])
-    return context.new_page()
-
-
-def sign_in(context: BrowserContext, person: dict[str, str]) -> None:
-    """Sign somebody in without the form, as the form does it."""
-    answer = context.request.post(
-        "/app/sign-in",
-        data={"email": person["email"], "password": person["password"]},
+@pytest.fixture(scope="session")
+def cookies(demo_server: Serving, demo: dict[str, Any]) -> list[SetCookieParam]:
+    """Sign the demo's person in once, as the form does it."""
+    person = demo["person"]
+    answer = httpx.post(
+        f"{demo_server.url}/app/sign-in",
+        json={"email": person["email"], "password": person["password"]},
         headers={"X-Requested-By": "sluiceway", "Sec-Fetch-Site": "same-origin"},
     )
-    assert answer.ok, answer.text()
+    assert answer.status_code == 200, answer.text
+    return [{"name": name, "value": value, "url": demo_server.url} for name, value in answer.cookies.items()]
+
+
+@pytest.fixture
+def page(context: BrowserContext, cookies: list[SetCookieParam]) -> Page:
+    """Open a page for the demo's person, signed in."""
+    context.add_cookies(cookies)
+    return context.new_page()

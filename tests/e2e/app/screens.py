@@ -9,7 +9,11 @@ from typing import Any, Final
 
 SIGNED_OUT: Final = ("/sign-in",)
 
-SIGNED_IN: Final = ("/nothing-here",)
+SIGNED_IN: Final = (
+    "/rules/nothing/here",
+    "/sandbox",
+    "/settings",
+)
 
 _NAMED: Final = re.compile(r"\{(account|rule|card)\.(\w+)\}")
 

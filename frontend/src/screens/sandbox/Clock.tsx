@@ -1,0 +1,100 @@
+/** The clock that people can turn: everything that is due on the way happens at its time. */
+import { useMutation } from "@tanstack/react-query";
+import { useState } from "react";
+import { api, ask, type Refused } from "@/api/client";
+import { queries } from "@/api/session";
+import { ErrorSummary, TextField } from "@/parts/Fields";
+import { Card } from "@/parts/Page";
+import { say } from "@/parts/Says";
+import { State } from "@/parts/State";
+import { exactly, When } from "@/parts/When";
+import type { World } from "./Sandbox";
+
+type Body = { days?: number; toNext?: boolean };
+const STEPS = [
+  [1, "A day"],
+  [7, "A week"],
+  [30, "30 days"],
+] as const;
+
+export function Clock({ clock, mayAct }: { clock: World["clock"]; mayAct: boolean }) {
+  const [days, setDays] = useState("90");
+  const move = useMutation<{ data: World["clock"] }, Refused, Body | "freeze" | "resume">({
+    mutationFn: (to) => {
+      if (to === "freeze") return ask(api.POST("/app/sandbox/clock/freeze"));
+      if (to === "resume") return ask(api.POST("/app/sandbox/clock/resume"));
+      return ask(api.POST("/app/sandbox/clock/advance", { body: to }));
+    },
+    onSuccess: ({ data }) => {
+      say(`It is ${exactly(data.now)}.`);
+      void queries.invalidateQueries();
+    },
+  });
+  const turn = (
+    <button
+      type="button"
+      className="button"
+      disabled={move.isPending}
+      onClick={() => move.mutate(clock.isFrozen ? "resume" : "freeze")}
+    >
+      {clock.isFrozen ? "Let it run" : "Stop it"}
+    </button>
+  );
+  return (
+    <Card title="Clock" actions={mayAct && turn}>
+      <div className="stack">
+        <div className="row">
+          <strong className="big">
+            <time dateTime={clock.now}>{exactly(clock.now)}</time>
+          </strong>
+          <State tone={clock.isFrozen ? "idle" : "good"}>{clock.isFrozen ? "Stands still" : "Runs"}</State>
+        </div>
+        <p className="soft">
+          {clock.nextDueAt ? (
+            <>
+              Next, something happens <When at={clock.nextDueAt} exact />.
+            </>
+          ) : (
+            "Nothing is planned."
+          )}
+        </p>
+        <ErrorSummary error={move.error} />
+        {mayAct && (
+          <fieldset disabled={move.isPending} aria-label="Move the clock forward" className="row">
+            {STEPS.map(([count, word]) => (
+              <button key={count} type="button" className="button" onClick={() => move.mutate({ days: count })}>
+                {word} on
+              </button>
+            ))}
+            {clock.nextDueAt && (
+              <button type="button" className="button" onClick={() => move.mutate({ toNext: true })}>
+                To what comes next
+              </button>
+            )}
+            <form
+              className="row"
+              onSubmit={(event) => {
+                event.preventDefault();
+                move.mutate({ days: Number(days) });
+              }}
+            >
+              <TextField
+                label={<span className="hidden">Days</span>}
+                type="number"
+                min={1}
+                max={366}
+                required
+                value={days}
+                onValue={setDays}
+              />
+              <button type="submit" className="button">
+                Days on
+              </button>
+            </form>
+          </fieldset>
+        )}
+        {move.isPending && <p role="status">Everything that is due on the way happens now. This can take a while …</p>}
+      </div>
+    </Card>
+  );
+}

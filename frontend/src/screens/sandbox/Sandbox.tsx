@@ -1,0 +1,83 @@
+/** The sandbox's world: its clock, and what people outside do with money. */
+import { useMutation, useQuery } from "@tanstack/react-query";
+import { useState } from "react";
+import { Link } from "react-router";
+import { api, ask, type Refused } from "@/api/client";
+import { queries, usePerson } from "@/api/session";
+import { Empty, Loaded } from "@/parts/Loaded";
+import { Card, Page } from "@/parts/Page";
+import { State } from "@/parts/State";
+import { Arrive, Collect, Pay } from "./Acts";
+import { Clock } from "./Clock";
+import { Faults } from "./Faults";
+
+const readSandbox = async () => (await ask(api.GET("/app/sandbox"))).data;
+export type World = Awaited<ReturnType<typeof readSandbox>>;
+export type Happened = { message: string; isDone: boolean; transferId: string | null };
+type Told = Happened & { number: number };
+export type Act = ReturnType<typeof useAct>;
+
+/** Do something to the world; what came of it is told above, and everything that it touched is read again. */
+export function useAct(tell: (happened: Happened) => void) {
+  return useMutation<{ data: Happened }, Refused, () => Promise<{ data: Happened }>>({
+    mutationFn: (act) => act(),
+    onSuccess: ({ data }) => {
+      tell(data);
+      void queries.invalidateQueries();
+    },
+  });
+}
+
+export default function Sandbox() {
+  const query = useQuery({ queryKey: ["sandbox"], queryFn: readSandbox });
+  const [happened, setHappened] = useState<readonly Told[]>([]);
+  const tell = (one: Happened) =>
+    setHappened((before) => [{ ...one, number: (before[0]?.number ?? 0) + 1 }, ...before].slice(0, 5));
+  const mayAct = usePerson().role !== "VIEWER";
+  return (
+    <Page title="Sandbox" intro="Nothing here is real: turn the clock, let money arrive, and watch your rules at work.">
+      <Loaded query={query}>
+        {(world) => (
+          <>
+            <Clock clock={world.clock} mayAct={mayAct} />
+            <Log happened={happened} />
+            {mayAct ? (
+              <div className="columns two">
+                <Arrive world={world} tell={tell} />
+                <Collect world={world} tell={tell} />
+                <Pay world={world} tell={tell} />
+                <Faults world={world} tell={tell} />
+              </div>
+            ) : (
+              <Card>
+                <Empty title="You can look at this world, and not change it.">
+                  Ask an admin for the role of a writer.
+                </Empty>
+              </Card>
+            )}
+          </>
+        )}
+      </Loaded>
+    </Page>
+  );
+}
+
+function Log({ happened }: { happened: readonly Told[] }) {
+  return (
+    <div role="status">
+      {happened.length > 0 && (
+        <Card title="What happened">
+          <ul className="stack tight">
+            {happened.map((one) => (
+              <li key={one.number} className="row">
+                <State tone={one.isDone ? "good" : "warn"}>{one.message}</State>
+                {one.transferId && <Link to={`/transfers/${one.transferId}`}>The transfer</Link>}
+                {one.isDone && <Link to="/runs">What rules did</Link>}
+              </li>
+            ))}
+          </ul>
+        </Card>
+      )}
+    </div>
+  );
+}

@@ -1,0 +1,179 @@
+/** How the organization is set up: the switch that stops everything, its waits and its limits. */
+import { useMutation, useQuery } from "@tanstack/react-query";
+import { useState } from "react";
+import { api, ask, type Refused } from "@/api/client";
+import { queries, SESSION } from "@/api/session";
+import { Confirm } from "@/parts/Dialog";
+import { ErrorSummary, SelectField } from "@/parts/Fields";
+import { Icon } from "@/parts/icons";
+import { Loaded } from "@/parts/Loaded";
+import { Money } from "@/parts/Money";
+import { Card, Facts, Page } from "@/parts/Page";
+import { say } from "@/parts/Says";
+import { State } from "@/parts/State";
+import { When } from "@/parts/When";
+import { Limits } from "./Limits";
+import { SettingsTabs } from "./SettingsTabs";
+
+const KEY = ["settings"];
+const readSettings = async () => (await ask(api.GET("/app/settings"))).data;
+export type Settings = Awaited<ReturnType<typeof readSettings>>;
+type Answer = { data: Settings };
+
+/** Change a setting: the answer is how everything stands now. */
+export function useChange(done: string, onDone: () => void = () => {}) {
+  return useMutation<Answer, Refused, () => Promise<Answer>>({
+    mutationFn: (change) => change(),
+    onSuccess: ({ data }) => {
+      queries.setQueryData(KEY, data);
+      void queries.invalidateQueries({ queryKey: SESSION });
+      say(done);
+      onDone();
+    },
+  });
+}
+
+export default function Organization() {
+  const query = useQuery({ queryKey: KEY, queryFn: readSettings });
+  return (
+    <Page title="Settings">
+      <SettingsTabs />
+      <Loaded query={query}>
+        {(settings) => (
+          <>
+            <Switch settings={settings} />
+            <Waits settings={settings} key={`${settings.approvalLastsInSeconds}/${settings.handoverDelayInSeconds}`} />
+            <Limits settings={settings} />
+            <Card title="Organization">
+              <Facts
+                facts={[
+                  ["Name", settings.name],
+                  ["Kind", settings.isSandbox ? "Sandbox: play money, a simulated bank" : "Live: real money"],
+                  ["Currency", settings.currency],
+                  [
+                    "Smallest transfer",
+                    <Money key="least" cents={settings.minimumTransferInCents} currency={settings.currency} />,
+                  ],
+                ]}
+              />
+            </Card>
+          </>
+        )}
+      </Loaded>
+    </Page>
+  );
+}
+
+function Switch({ settings }: { settings: Settings }) {
+  const [isAsking, setAsking] = useState(false);
+  const isPaused = settings.pausedAt !== null;
+  const change = useChange(isPaused ? "Resumed" : "Everything is paused", () => setAsking(false));
+  const act = () => change.mutate(() => ask(api.POST(isPaused ? "/app/settings/resume" : "/app/settings/pause")));
+  const mayChange = settings.can.includes(isPaused ? "resume" : "pause");
+  const press = (
+    <button type="button" className={isPaused ? "button primary" : "button danger"} onClick={() => setAsking(true)}>
+      <Icon name={isPaused ? "runs" : "pause"} />
+      {isPaused ? "Resume" : "Pause everything"}
+    </button>
+  );
+  return (
+    <Card title="Automation" actions={mayChange && press}>
+      <div className="stack tight">
+        <State tone={isPaused ? "warn" : "good"}>{isPaused ? "Everything is paused" : "Rules run"}</State>
+        <p className="soft">
+          {isPaused ? (
+            <>
+              Since <When at={settings.pausedAt} exact />. No rule moves money. What arrives is kept, and waits.
+            </>
+          ) : (
+            "Pausing stops every rule at once. Nothing is lost: what comes in meanwhile waits until you resume."
+          )}
+        </p>
+      </div>
+      <Confirm
+        title={isPaused ? "Let rules run again?" : "Pause everything?"}
+        act={isPaused ? "Let them run" : "Pause now"}
+        isOpen={isAsking}
+        isBusy={change.isPending}
+        isDanger={!isPaused}
+        onClose={() => setAsking(false)}
+        onAct={act}
+      >
+        <ErrorSummary error={change.error} />
+        <p>
+          {isPaused
+            ? "What has waited runs now, and of each schedule the latest time that was missed."
+            : "From now on no rule moves money, for anybody here. Payments that a bank has already go on."}
+        </p>
+      </Confirm>
+    </Card>
+  );
+}
+
+const APPROVAL_LASTS = [
+  [3_600, "1 hour"],
+  [14_400, "4 hours"],
+  [86_400, "1 day"],
+  [259_200, "3 days"],
+  [604_800, "1 week"],
+] as const;
+const DELAYS = [
+  [0, "At once"],
+  [600, "After 10 minutes"],
+  [3_600, "After 1 hour"],
+  [14_400, "After 4 hours"],
+  [86_400, "After 1 day"],
+] as const;
+
+/** What there is to choose from, and what is set, where that is something else. */
+function optionsWith(choices: readonly (readonly [number, string])[], set: number) {
+  const known = choices.some(([seconds]) => seconds === set);
+  const all = known ? choices : ([[set, `${set} seconds`], ...choices] as const);
+  return all.map(([seconds, word]) => [String(seconds), word] as const);
+}
+
+function Waits({ settings }: { settings: Settings }) {
+  const [lasts, setLasts] = useState(String(settings.approvalLastsInSeconds));
+  const [delay, setDelay] = useState(String(settings.handoverDelayInSeconds));
+  const change = useChange("Saved");
+  const body = { approvalLastsInSeconds: Number(lasts), handoverDelayInSeconds: Number(delay) };
+  const mayChange = settings.can.includes("setWaits");
+  return (
+    <Card title="Waits">
+      <form
+        className="stack"
+        onSubmit={(event) => {
+          event.preventDefault();
+          change.mutate(() => ask(api.PUT("/app/settings/waits", { body })));
+        }}
+      >
+        <ErrorSummary error={change.error} />
+        <div className="fields">
+          <SelectField
+            label="A transfer waits for approval"
+            hint="Then it is called off."
+            value={lasts}
+            onValue={setLasts}
+            disabled={!mayChange}
+            options={optionsWith(APPROVAL_LASTS, settings.approvalLastsInSeconds)}
+          />
+          <SelectField
+            label="A payment goes to the bank"
+            hint="Until then it can be cancelled."
+            value={delay}
+            onValue={setDelay}
+            disabled={!mayChange}
+            options={optionsWith(DELAYS, settings.handoverDelayInSeconds)}
+          />
+        </div>
+        {mayChange && (
+          <div>
+            <button type="submit" className="button" disabled={change.isPending}>
+              Save
+            </button>
+          </div>
+        )}
+      </form>
+    </Card>
+  );
+}
