@@ -16,6 +16,14 @@ const SCREENS: RouteObject[] = [
   // Seeing: overview, map, accounts.
   // Ruling: rules, editor, review, recipes.
   // Moving: runs, transfers, approvals, simulate.
+  screen("/runs", () => import("@/screens/runs/Runs")),
+  screen("/runs/:id", () => import("@/screens/runs/Run")),
+  screen("/transfers", () => import("@/screens/transfers/Transfers")),
+  screen("/transfers/:id", () => import("@/screens/transfers/Transfer")),
+  screen("/approvals", () => import("@/screens/approvals/Approvals")),
+  screen("/simulate", () => import("@/screens/simulate/Simulate")),
+  screen("/simulate/backtest", () => import("@/screens/simulate/Backtest")),
+  screen("/simulate/forecast", () => import("@/screens/simulate/Forecast")),
   // Running: developers, sandbox, settings.
   screen("/sandbox", () => import("@/screens/sandbox/Sandbox")),
   screen("/settings", () => import("@/screens/settings/Organization")),

@@ -1,0 +1,135 @@
+/** Transfers that wait for a person. What is approved is exactly what is shown, by its digest. */
+import { useMutation, useQuery } from "@tanstack/react-query";
+import { useState } from "react";
+import { Link } from "react-router";
+import type { components } from "@/api/app";
+import { api, ask } from "@/api/client";
+import { queries } from "@/api/session";
+import { ErrorSummary } from "@/parts/Fields";
+import { Empty, Loaded } from "@/parts/Loaded";
+import { Money } from "@/parts/Money";
+import { Facts, Page } from "@/parts/Page";
+import { say } from "@/parts/Says";
+import { When } from "@/parts/When";
+import styles from "./approvals.module.css";
+
+type Approval = components["schemas"]["ApprovalShown"];
+type Decision = "approve" | "refuse";
+const WORDS: Record<Decision, [ask: string, act: string, done: string]> = {
+  approve: ["Approve …", "Approve now", "Approved."],
+  refuse: ["Refuse …", "Refuse now", "Refused."],
+};
+
+export default function Approvals() {
+  const query = useQuery({ queryKey: ["approvals"], queryFn: async () => (await ask(api.GET("/app/approvals"))).data });
+  return (
+    <Page title="Approvals" intro="Transfers that wait until a person approves or refuses them." narrow>
+      <Loaded query={query}>
+        {(waiting) =>
+          waiting.length === 0 ? (
+            <Empty icon="approvals" title="Nothing waits for you">
+              What a rule moves above its bound, and what writers ask for, appears here.
+            </Empty>
+          ) : (
+            <ul className={`stack wide ${styles.list}`}>
+              {waiting.map((approval) => (
+                <li key={approval.id} className="card">
+                  <Waiting approval={approval} />
+                </li>
+              ))}
+            </ul>
+          )
+        }
+      </Loaded>
+    </Page>
+  );
+}
+
+/** Two taps: choose, read what it will do, and do it. */
+function Waiting({ approval }: { approval: Approval }) {
+  const { id, digest } = approval;
+  const [decision, setDecision] = useState<Decision>();
+  const decide = useMutation({
+    mutationFn: (chosen: Decision) => {
+      const params = { path: { id } };
+      return chosen === "approve"
+        ? ask(api.POST("/app/approvals/{id}/approve", { params, body: { digest } }))
+        : ask(api.POST("/app/approvals/{id}/refuse", { params }));
+    },
+    onSuccess: (_, chosen) => {
+      say(`${WORDS[chosen][2]} ${approval.title}.`);
+      return Promise.all(["approvals", "transfers"].map((key) => queries.invalidateQueries({ queryKey: [key] })));
+    },
+  });
+  const chosen = decision && WORDS[decision];
+  return (
+    <article className="stack" aria-label={approval.title}>
+      <h2 className="row spread">
+        <Money className="big" cents={approval.amountInCents} currency={approval.currency} />
+      </h2>
+      <Facts
+        facts={[
+          ["From", <End key="from" account={approval.source} />],
+          ["To", <End key="to" account={approval.destination} />],
+          [
+            "Because of",
+            approval.run ? (
+              <Link key="run" to={`/runs/${approval.run.id}`}>
+                {approval.run.rule.name}
+              </Link>
+            ) : (
+              "Somebody asked for it"
+            ),
+          ],
+          ["Asked", <When key="asked" at={approval.createdAt} exact />],
+          ["Waits until", <When key="until" at={approval.expiresAt} exact />],
+          [
+            "Transfer",
+            <Link key="transfer" to={`/transfers/${id}`}>
+              See everything about it
+            </Link>,
+          ],
+        ]}
+      />
+      {chosen ? (
+        <div className={styles.decide} role="group" aria-label={chosen[1]}>
+          <p>{decision === "approve" ? approval.approveEffect : approval.refuseEffect}</p>
+          <div className="row">
+            <button
+              type="button"
+              className={decision === "approve" ? "button primary" : "button danger"}
+              disabled={decide.isPending}
+              onClick={() => decide.mutate(decision as Decision)}
+            >
+              {chosen[1]}
+            </button>
+            <button type="button" className="button" disabled={decide.isPending} onClick={() => setDecision(undefined)}>
+              Not now
+            </button>
+          </div>
+        </div>
+      ) : (
+        <div className="row">
+          {(["approve", "refuse"] as const)
+            .filter((each) => approval.can.includes(each))
+            .map((each) => (
+              <button
+                key={each}
+                type="button"
+                className={each === "approve" ? "button primary" : "button"}
+                onClick={() => setDecision(each)}
+              >
+                {WORDS[each][0]}
+              </button>
+            ))}
+          {!approval.can.includes("approve") && <p className="soft">An admin has to approve or refuse this.</p>}
+        </div>
+      )}
+      <ErrorSummary error={decide.error} />
+    </article>
+  );
+}
+
+function End({ account }: { account: Approval["source"] }) {
+  return account.id ? <Link to={`/accounts/${account.id}`}>{account.name}</Link> : account.name;
+}

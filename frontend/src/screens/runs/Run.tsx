@@ -1,0 +1,223 @@
+/** One run: how it ended, the path it took, what it saw, and what it asked for, lost and moved. */
+import { useMutation, useQuery } from "@tanstack/react-query";
+import { useEffect, useState } from "react";
+import { Link, useNavigate, useParams } from "react-router";
+import { api, ask, BASE } from "@/api/client";
+import { Confirm } from "@/parts/Dialog";
+import { ErrorSummary } from "@/parts/Fields";
+import { Icon } from "@/parts/icons";
+import { Loaded, Loading } from "@/parts/Loaded";
+import { Money } from "@/parts/Money";
+import { Card, Facts, Page } from "@/parts/Page";
+import { usePreference } from "@/parts/preferences";
+import { isTyping } from "@/parts/Shortcuts";
+import { State } from "@/parts/State";
+import { Table } from "@/parts/Table";
+import { Ladders, type Run as RunShown, TraceView } from "@/parts/TraceView";
+import { When } from "@/parts/When";
+import styles from "./runs.module.css";
+
+export default function Run() {
+  const { id = "" } = useParams();
+  const query = useQuery({
+    queryKey: ["runs", id],
+    queryFn: async () => (await ask(api.GET("/app/runs/{id}", { params: { path: { id } } }))).data,
+  });
+  // Another run begins anew: what was chosen in the one before says nothing here.
+  return <Loaded query={query}>{(run) => <RunPage key={id} run={run} />}</Loaded>;
+}
+
+function RunPage({ run }: { run: RunShown }) {
+  useNeighbourKeys(run);
+  return (
+    <Page title={run.rule.name} intro={run.said} actions={<Actions run={run} />}>
+      <div className="row">
+        <State of={run.ending}>{run.endingWord}</State>
+        {run.isSimulation && run.ending !== "SIMULATED" && <State of="simulated" />}
+        <nav className={styles.neighbours} aria-label="Runs of this rule">
+          {run.olderId ? <Link to={`/runs/${run.olderId}`}>Older</Link> : <span className="soft">Oldest</span>}
+          {run.newerId ? <Link to={`/runs/${run.newerId}`}>Newer</Link> : <span className="soft">Newest</span>}
+        </nav>
+      </div>
+      {run.isSimulation && <Simulated />}
+      {run.changedSince && (
+        <p className={styles.banner}>
+          <Icon name="note" />
+          <span>{run.changedSince}</span>
+          {run.revisionNow && <Link to={`/rules/${run.rule.id}/history`}>See what changed</Link>}
+        </p>
+      )}
+      <RunParts run={run} />
+    </Page>
+  );
+}
+
+export function Simulated() {
+  return (
+    <p className={styles.simulated}>
+      <Icon name="simulate" />
+      <span>
+        <strong>Simulated.</strong> No money has moved.
+      </span>
+    </p>
+  );
+}
+
+/** Everything but the page around it, so that what is only tried looks the same. */
+export function RunParts({ run }: { run: RunShown }) {
+  return (
+    <>
+      {run.waits.length > 0 && (
+        <Card title="It waits">
+          <ul className="stack tight">
+            {run.waits.map((wait) => (
+              <li key={wait.kind} className="row">
+                <Icon name="clock" /> For {wait.said}
+                {wait.until && <When at={wait.until} exact />}
+                {wait.kind === "APPROVAL" && <Link to="/approvals">Approvals</Link>}
+              </li>
+            ))}
+          </ul>
+        </Card>
+      )}
+      <Card title="Why">
+        {run.explanation.length === 0 && <p className="soft">No step has been tried.</p>}
+        <TraceView run={run} />
+      </Card>
+      {run.ladders.length > 0 && (
+        <Card title="Running balance">
+          <div className="stack wide">
+            <Ladders run={run} />
+          </div>
+        </Card>
+      )}
+      {run.transfers.length > 0 && run.id && (
+        <Card title="Transfers" flush>
+          <Table
+            caption="The transfers that this run made"
+            rows={run.transfers}
+            rowKey={(transfer) => transfer.id}
+            columns={[
+              {
+                title: "From and to",
+                isName: true,
+                cell: (transfer) => (
+                  <Link to={`/transfers/${transfer.id}`}>
+                    {transfer.source.name} → {transfer.destination.name}
+                  </Link>
+                ),
+              },
+              { title: "State", cell: (transfer) => <State of={transfer.status}>{transfer.said}</State> },
+              {
+                title: "Amount",
+                align: "end",
+                cell: (transfer) => <Money cents={transfer.amountInCents} currency={transfer.currency} />,
+              },
+            ]}
+          />
+        </Card>
+      )}
+      <div className="columns">
+        <Card title="About this run">
+          <Facts
+            facts={[
+              ["Started", <When key="started" at={run.createdAt} exact />],
+              [
+                "Because",
+                run.causeTransferId ? (
+                  <Link key="cause" to={`/transfers/${run.causeTransferId}`}>
+                    {run.cause}
+                  </Link>
+                ) : (
+                  run.cause
+                ),
+              ],
+              run.lateInSeconds !== null && ["Planned for", <When key="planned" at={run.scheduledFor} exact />],
+              Boolean(run.finishedAt && run.id) && ["Finished", <When key="finished" at={run.finishedAt} exact />],
+              run.revision > 0 && [
+                "Rule",
+                run.rule.id ? (
+                  <Link key="rule" to={`/rules/${run.rule.id}`}>
+                    Revision {run.revision}
+                  </Link>
+                ) : (
+                  "A draft"
+                ),
+              ],
+            ]}
+          />
+        </Card>
+        <Card title="The rule as it ran">
+          <div className="stack tight">
+            {run.sentences.map((sentence) => (
+              <p key={sentence}>{sentence}</p>
+            ))}
+          </div>
+        </Card>
+      </div>
+    </>
+  );
+}
+
+function Actions({ run }: { run: RunShown }) {
+  const [isAsking, setAsking] = useState(false);
+  return (
+    <>
+      {run.can.includes("tryToday") && (
+        <Link className="button" to={`/simulate?rule=${run.rule.id}`}>
+          Try with today’s rule
+        </Link>
+      )}
+      {run.can.includes("runAgain") && (
+        <button type="button" className="button" onClick={() => setAsking(true)}>
+          Run again now
+        </button>
+      )}
+      <a className="button quiet" href={`${BASE}/app/runs/${run.id}/trace`} download={`${run.id}.json`}>
+        <Icon name="down" /> JSON
+      </a>
+      {isAsking && run.rule.id && <RunAgain ruleId={run.rule.id} onClose={() => setAsking(false)} />}
+    </>
+  );
+}
+
+/** A new run with what there is now, after a look at what it would do. */
+function RunAgain({ ruleId, onClose }: { ruleId: string; onClose: () => void }) {
+  const navigate = useNavigate();
+  const preview = useQuery({
+    queryKey: ["simulations", ruleId],
+    queryFn: async () => (await ask(api.POST("/app/simulations", { body: { ruleId } }))).data,
+    gcTime: 0,
+  });
+  const run = useMutation({
+    mutationFn: () => ask(api.POST("/app/rules/{id}/trigger", { params: { path: { id: ruleId } }, body: {} })),
+    onSuccess: ({ data }) => navigate(`/runs/${data.runId}`),
+  });
+  return (
+    <Confirm
+      title="Run again now"
+      isOpen
+      onClose={onClose}
+      act="Run it now"
+      isBusy={run.isPending || !preview.data}
+      onAct={() => run.mutate()}
+    >
+      <p>This is a new run with the balances of now, not the old one again. It would do this:</p>
+      {preview.isPending ? <Loading /> : <p>{preview.data?.run.said}</p>}
+      <ErrorSummary error={run.error ?? preview.error} />
+    </Confirm>
+  );
+}
+
+function useNeighbourKeys({ olderId, newerId }: RunShown) {
+  const navigate = useNavigate();
+  const isOn = usePreference("shortcuts") !== "off";
+  useEffect(() => {
+    function onKey(event: KeyboardEvent) {
+      const to = event.key === "[" ? olderId : event.key === "]" ? newerId : null;
+      if (to && isOn && !isTyping(event)) void navigate(`/runs/${to}`);
+    }
+    document.addEventListener("keydown", onKey);
+    return () => document.removeEventListener("keydown", onKey);
+  }, [olderId, newerId, isOn, navigate]);
+}

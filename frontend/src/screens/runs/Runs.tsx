@@ -1,0 +1,125 @@
+/** Runs of rules: found by rule, ending, account and time, a page at a time. */
+import { Link } from "react-router";
+import type { components } from "@/api/app";
+import { api, ask } from "@/api/client";
+import { useList } from "@/api/lists";
+import { SelectField } from "@/parts/Fields";
+import { Empty, Loaded, More } from "@/parts/Loaded";
+import { Money } from "@/parts/Money";
+import { Card, Page } from "@/parts/Page";
+import { State } from "@/parts/State";
+import { Table } from "@/parts/Table";
+import { When } from "@/parts/When";
+import { useAccounts, useFilter, useRules } from "./choices";
+
+type Run = components["schemas"]["RunListed"];
+const ENDINGS = [
+  ["", "However they ended"],
+  ["MOVED", "Moved"],
+  ["MOVED_IN_PART", "Moved in part"],
+  ["WAITING", "Waiting"],
+  ["CONDITIONS_NOT_MET", "Conditions not met"],
+  ["NOTHING_TO_MOVE", "Nothing to move"],
+  ["BLOCKED_BY_LIMIT", "Blocked by a limit"],
+  ["CANCELLED", "Cancelled"],
+  ["FAILED", "Failed"],
+] as const;
+const MODES = [
+  ["", "Real and simulated"],
+  ["LIVE", "Only real"],
+  ["SIMULATION", "Only simulated"],
+] as const;
+const PERIODS = [
+  ["", "Any time"],
+  ["1", "Last day"],
+  ["7", "Last 7 days"],
+  ["31", "Last 31 days"],
+] as const;
+
+export default function Runs() {
+  const filter = useFilter();
+  const rules = useRules();
+  const accounts = useAccounts();
+  const query = {
+    ...(filter.of("rule") && { ruleId: filter.of("rule") }),
+    ...(filter.of("account") && { accountId: filter.of("account") }),
+    ...(filter.of("ending") && { ending: filter.of("ending") as Run["ending"] }),
+    ...(filter.of("mode") && { mode: filter.of("mode") as "LIVE" }),
+    ...(filter.of("days") && { from: daysAgo(Number(filter.of("days")), rules.now) }),
+    limit: 50,
+  };
+  const runs = useList(["runs", query], (cursor) =>
+    ask(api.GET("/app/runs", { params: { query: { ...query, ...(cursor && { cursor }) } } })),
+  );
+  return (
+    <Page title="Runs" intro="What rules did, newest first, and why.">
+      <div className="fields">
+        <SelectField label="Rule" value={filter.of("rule")} onValue={filter.set("rule")} options={rules.options} />
+        <SelectField label="Ending" value={filter.of("ending")} onValue={filter.set("ending")} options={ENDINGS} />
+        <SelectField
+          label="Account"
+          value={filter.of("account")}
+          onValue={filter.set("account")}
+          options={accounts.options}
+        />
+        <SelectField label="When" value={filter.of("days")} onValue={filter.set("days")} options={PERIODS} />
+        <SelectField label="Kind" value={filter.of("mode")} onValue={filter.set("mode")} options={MODES} />
+      </div>
+      <Loaded query={runs}>
+        {(found) =>
+          found.length === 0 && !runs.hasNextPage ? (
+            <Empty icon="runs" title={filter.isEmpty ? "No rule has run yet" : "No run is like this"}>
+              {filter.isEmpty ? (
+                <Link to="/rules">Look at the rules</Link>
+              ) : (
+                <button type="button" className="button" onClick={filter.clear}>
+                  Show all runs
+                </button>
+              )}
+            </Empty>
+          ) : (
+            <Card flush>
+              {found.length > 0 && <RunTable runs={found} />}
+              {found.length === 0 && <p className="soft">None so far. There are older runs to look through.</p>}
+              <More list={runs} />
+            </Card>
+          )
+        }
+      </Loaded>
+    </Page>
+  );
+}
+
+function daysAgo(days: number, now: string): string {
+  return new Date(Date.parse(now) - days * 86_400_000).toISOString().replace(/:\d\d\.\d+/, ":00");
+}
+
+export function RunTable({ runs }: { runs: readonly Run[] }) {
+  return (
+    <Table
+      caption="Runs, newest first"
+      rows={runs}
+      rowKey={(run) => run.id}
+      columns={[
+        { title: "Rule", isName: true, cell: (run) => <Link to={`/runs/${run.id}`}>{run.rule.name}</Link> },
+        { title: "When", cell: (run) => <When at={run.createdAt} /> },
+        { title: "Ending", cell: (run) => <State of={run.ending}>{run.endingWord}</State> },
+        { title: "What happened", cell: (run) => run.said },
+        {
+          title: "Moved",
+          align: "end",
+          cell: (run) =>
+            run.moved.length === 0 ? (
+              <span className="soft">–</span>
+            ) : (
+              <span className="stack tight">
+                {run.moved.map((sum) => (
+                  <Money key={sum.currency} cents={sum.amountInCents} currency={sum.currency} />
+                ))}
+              </span>
+            ),
+        },
+      ]}
+    />
+  );
+}

@@ -1,0 +1,121 @@
+/** A rule on what really happened: what it would have done, beside what was done. */
+import { useMutation } from "@tanstack/react-query";
+import { type FormEvent, useState } from "react";
+import type { components } from "@/api/app";
+import { api, ask } from "@/api/client";
+import { ErrorSummary, SelectField } from "@/parts/Fields";
+import { Money } from "@/parts/Money";
+import { Card } from "@/parts/Page";
+import { State } from "@/parts/State";
+import { Table } from "@/parts/Table";
+import { When } from "@/parts/When";
+import { Simulated } from "../runs/Run";
+import { Trying, useTried } from "./Trying";
+
+type Result = components["schemas"]["BacktestShown"];
+const DAYS = [
+  ["7", "7 days"],
+  ["31", "31 days"],
+  ["92", "92 days"],
+  ["365", "365 days"],
+] as const;
+
+export default function Backtest() {
+  const tried = useTried();
+  const [days, setDays] = useState("31");
+  const backtest = useMutation({
+    mutationFn: async () =>
+      (await ask(api.POST("/app/backtests", { body: { ...tried.body, days: Number(days) } }))).data,
+  });
+  function submit(event: FormEvent) {
+    event.preventDefault();
+    backtest.mutate();
+  }
+  return (
+    <Trying title="The days behind" intro="What would a rule have done with what really happened?">
+      <Card>
+        <form className="stack" onSubmit={submit}>
+          <div className="fields">
+            {tried.field}
+            <SelectField label="The last" value={days} onValue={setDays} options={DAYS} />
+          </div>
+          <div className="row">
+            <button type="submit" className="button primary" disabled={backtest.isPending || !tried.isReady}>
+              Try it on those days
+            </button>
+          </div>
+          <ErrorSummary error={backtest.error} />
+        </form>
+      </Card>
+      {backtest.data && <Outcome result={backtest.data} />}
+    </Trying>
+  );
+}
+
+function Outcome({ result }: { result: Result }) {
+  return (
+    <section className="stack wide" aria-label="What would have been">
+      <Simulated />
+      <div role="status" className="stack tight">
+        <h2>{result.said}</h2>
+        {result.notes.map((note) => (
+          <p key={note} className="soft">
+            {note}
+          </p>
+        ))}
+      </div>
+      {result.compared.length > 0 && (
+        <Card title="Where the money would have gone" flush>
+          <Table
+            caption="What would have come to each account, beside what really did"
+            rows={result.compared}
+            rowKey={(row) => row.account.id ?? ""}
+            columns={[
+              { title: "Account", isName: true, cell: (row) => row.account.name },
+              {
+                title: "Would have come",
+                align: "end",
+                cell: (row) => <Money cents={row.wouldInCents} currency={row.currency} />,
+              },
+              {
+                title: "Really came by this rule",
+                align: "end",
+                cell: (row) => <Money cents={row.didInCents} currency={row.currency} />,
+              },
+            ]}
+          />
+        </Card>
+      )}
+      {result.runs.length > 0 && (
+        <Card title={result.runCount > result.runs.length ? `The latest of ${result.runCount} runs` : "Each run"} flush>
+          <Table
+            caption="The runs that would have been, newest first"
+            rows={result.runs}
+            rowKey={(run) => run.at}
+            columns={[
+              { title: "When", isName: true, cell: (run) => <When at={run.at} /> },
+              {
+                title: "Ending",
+                cell: (run) => (
+                  <State of={run.failed ? "failed" : run.isMatched ? "simulated" : "conditions_not_met"} />
+                ),
+              },
+              {
+                title: "Would have moved",
+                align: "end",
+                cell: (run) =>
+                  run.moved.length === 0 ? (
+                    <span className="soft">nothing</span>
+                  ) : (
+                    run.moved.map((sum) => (
+                      <Money key={sum.currency} cents={sum.amountInCents} currency={sum.currency} />
+                    ))
+                  ),
+              },
+            ]}
+          />
+        </Card>
+      )}
+    </section>
+  );
+}

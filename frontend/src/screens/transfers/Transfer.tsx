@@ -1,0 +1,199 @@
+/** One transfer: where it stands on its way and why, what banks carry for it, what made it and what it set off. */
+import { useMutation, useQuery } from "@tanstack/react-query";
+import { useState } from "react";
+import { Link, useParams } from "react-router";
+import type { components } from "@/api/app";
+import { api, ask } from "@/api/client";
+import { queries } from "@/api/session";
+import { Confirm } from "@/parts/Dialog";
+import { ErrorSummary } from "@/parts/Fields";
+import { Icon, type IconName } from "@/parts/icons";
+import { Loaded } from "@/parts/Loaded";
+import { Money } from "@/parts/Money";
+import { Card, Facts, Page } from "@/parts/Page";
+import { say } from "@/parts/Says";
+import { State } from "@/parts/State";
+import { Table } from "@/parts/Table";
+import { When } from "@/parts/When";
+import styles from "./transfers.module.css";
+
+type Shown = components["schemas"]["TransferShown"];
+type Account = Shown["source"];
+const PLACES: Record<Shown["way"][number]["place"], [icon: IconName, word: string]> = {
+  done: ["check", "done"],
+  here: ["runs", "here now"],
+  ahead: ["idle", "still ahead"],
+  not_taken: ["idle", "not reached"],
+};
+
+export default function Transfer() {
+  const { id = "" } = useParams();
+  const query = useQuery({
+    queryKey: ["transfers", id],
+    queryFn: async () => (await ask(api.GET("/app/transfers/{id}", { params: { path: { id } } }))).data,
+  });
+  return <Loaded query={query}>{(transfer) => <TransferPage transfer={transfer} />}</Loaded>;
+}
+
+function AccountName({ account }: { account: Account }) {
+  return account.id ? <Link to={`/accounts/${account.id}`}>{account.name}</Link> : account.name;
+}
+
+function TransferPage({ transfer }: { transfer: Shown }) {
+  const { id, currency } = transfer;
+  return (
+    <Page title={transfer.title} intro={transfer.said} actions={<Actions transfer={transfer} />}>
+      <div className="row">
+        <State of={transfer.status}>{transfer.statusWord}</State>
+        {transfer.isSimulation && <State of="simulated" />}
+      </div>
+      <ol className={styles.way} aria-label="Its way">
+        {transfer.way.map((state) => (
+          <li key={state.status} data-place={state.place} aria-current={state.place === "here" ? "step" : undefined}>
+            <Icon name={PLACES[state.place][0]} />
+            <span>
+              <strong>{state.word}</strong>
+              <span className="small">
+                {PLACES[state.place][1]}
+                {state.at && (
+                  <>
+                    , <When at={state.at} />
+                  </>
+                )}
+              </span>
+            </span>
+          </li>
+        ))}
+      </ol>
+      <div className="columns">
+        <Card title="Receipt">
+          <Facts
+            facts={[
+              ["Amount", <Money key="amount" cents={transfer.amountInCents} currency={currency} />],
+              ["From", <AccountName key="from" account={transfer.source} />],
+              ["To", <AccountName key="to" account={transfer.destination} />],
+              ["Begun", <When key="begun" at={transfer.createdAt} exact />],
+              transfer.completedAt !== null && ["Completed", <When key="done" at={transfer.completedAt} exact />],
+              transfer.returnedAt !== null && ["Sent back", <When key="back" at={transfer.returnedAt} exact />],
+              transfer.expiresAt !== null && ["Waits until", <When key="until" at={transfer.expiresAt} exact />],
+              transfer.description !== null && ["Description", transfer.description],
+              ["Reference", <code key="id">{id}</code>],
+            ]}
+          />
+        </Card>
+        <Card title="What made it">
+          {transfer.madeBy ? (
+            <div className="stack tight">
+              <p>{transfer.madeBy.words ?? transfer.originWord}</p>
+              <p className="row">
+                <Link to={`/runs/${transfer.madeBy.runId}`}>See the run and why</Link>
+                <Link to={`/rules/${transfer.madeBy.ruleId}`}>See the rule</Link>
+              </p>
+            </div>
+          ) : (
+            <p>{transfer.originWord}</p>
+          )}
+        </Card>
+      </div>
+      {transfer.legs.length > 0 && <Legs legs={transfer.legs} currency={currency} />}
+      {transfer.looks.length > 0 && <Looks looks={transfer.looks} />}
+    </Page>
+  );
+}
+
+function Legs({ legs, currency }: { legs: Shown["legs"]; currency: string }) {
+  return (
+    <Card title="What banks carry for it" flush>
+      <Table
+        caption="Payments that banks carry"
+        rows={legs}
+        rowKey={(leg) => leg.reference}
+        columns={[
+          { title: "Payment", isName: true, cell: (leg) => leg.said },
+          {
+            title: "When",
+            cell: (leg) =>
+              leg.settledAt ? (
+                <When at={leg.settledAt} />
+              ) : leg.expectedAt ? (
+                <>
+                  expected <When at={leg.expectedAt} />
+                </>
+              ) : (
+                <span className="soft">not yet</span>
+              ),
+          },
+          { title: "Tries", align: "end", cell: (leg) => leg.attempts },
+          { title: "Amount", align: "end", cell: (leg) => <Money cents={leg.amountInCents} currency={currency} /> },
+          { title: "The bank’s reference", cell: (leg) => <code>{leg.reference}</code> },
+        ]}
+      />
+    </Card>
+  );
+}
+
+/** Why a rule ran, or did not, when this money arrived. */
+function Looks({ looks }: { looks: Shown["looks"] }) {
+  const ran = looks.filter((look) => look.run).length;
+  return (
+    <Card title={`${looks.length === 1 ? "1 rule" : `${looks.length} rules`} looked at this; ${ran} ran`} flush>
+      <Table
+        caption="Rules of the account where it arrives"
+        rows={looks}
+        rowKey={(look) => `${look.ruleId}/${look.run?.id}`}
+        columns={[
+          { title: "Rule", isName: true, cell: (look) => <Link to={`/rules/${look.ruleId}`}>{look.ruleName}</Link> },
+          {
+            title: "It ran",
+            cell: (look) => <State tone={look.run ? "good" : "idle"}>{look.run ? "Ran" : "Did not run"}</State>,
+          },
+          { title: "Why", cell: (look) => look.said },
+          { title: "", cell: (look) => look.run && <Link to={`/runs/${look.run.id}`}>See the run</Link> },
+        ]}
+      />
+    </Card>
+  );
+}
+
+function Actions({ transfer }: { transfer: Shown }) {
+  const [isAsking, setAsking] = useState(false);
+  const cancel = transfer.can.find((possible) => possible.do === "cancel");
+  const canDecide = transfer.can.some((possible) => possible.do === "approve");
+  const call = useMutation({
+    mutationFn: () => ask(api.POST("/app/transfers/{id}/cancel", { params: { path: { id: transfer.id } } })),
+    onSuccess: () => {
+      setAsking(false);
+      say("The transfer has been called back.");
+      return queries.invalidateQueries({ queryKey: ["transfers"] });
+    },
+  });
+  return (
+    <>
+      {canDecide && (
+        <Link className="button primary" to="/approvals">
+          Approve or refuse
+        </Link>
+      )}
+      {cancel && (
+        <button type="button" className="button" onClick={() => setAsking(true)}>
+          Call it back
+        </button>
+      )}
+      <button type="button" className="button quiet" onClick={() => print()}>
+        Print receipt
+      </button>
+      <Confirm
+        title="Call this transfer back"
+        isOpen={isAsking}
+        onClose={() => setAsking(false)}
+        act="Call it back"
+        isDanger
+        isBusy={call.isPending}
+        onAct={() => call.mutate()}
+      >
+        <p>{cancel?.effect}</p>
+        <ErrorSummary error={call.error} />
+      </Confirm>
+    </>
+  );
+}

@@ -1,0 +1,124 @@
+/** Transfers: found by account, state, direction and time, a page at a time. */
+import { Link } from "react-router";
+import type { components } from "@/api/app";
+import { api, ask } from "@/api/client";
+import { useList } from "@/api/lists";
+import { SelectField } from "@/parts/Fields";
+import { Empty, Loaded, More } from "@/parts/Loaded";
+import { Money } from "@/parts/Money";
+import { Card, Page } from "@/parts/Page";
+import { State } from "@/parts/State";
+import { Table } from "@/parts/Table";
+import { When } from "@/parts/When";
+import { useAccounts, useFilter } from "../runs/choices";
+
+type Transfer = components["schemas"]["TransferListed"];
+const STATES = [
+  ["", "Any state"],
+  ["PENDING_APPROVAL", "Waits for approval"],
+  ["PROCESSING", "To be handed over"],
+  ["PENDING", "At the bank"],
+  ["COMPLETE", "Complete"],
+  ["INCOMPLETE", "Not enough money"],
+  ["ERROR", "Failed"],
+  ["CANCELLED", "Cancelled"],
+] as const;
+const DIRECTIONS = [
+  ["", "Any direction"],
+  ["MONEY_IN", "Money in"],
+  ["MONEY_OUT", "Money out"],
+  ["INTERNAL", "Between your accounts"],
+] as const;
+
+export default function Transfers() {
+  const filter = useFilter();
+  const accounts = useAccounts();
+  const query = {
+    ...(filter.of("account") && { accountId: filter.of("account") }),
+    ...(filter.of("status") && { status: filter.of("status") as Transfer["status"] }),
+    ...(filter.of("direction") && { direction: filter.of("direction") as Transfer["direction"] }),
+    limit: 50,
+  };
+  const transfers = useList(["transfers", query], (cursor) =>
+    ask(api.GET("/app/transfers", { params: { query: { ...query, ...(cursor && { cursor }) } } })),
+  );
+  return (
+    <Page title="Transfers" intro="Every movement of money, newest first.">
+      <div className="fields">
+        <SelectField
+          label="Account"
+          value={filter.of("account")}
+          onValue={filter.set("account")}
+          options={accounts.options}
+        />
+        <SelectField label="State" value={filter.of("status")} onValue={filter.set("status")} options={STATES} />
+        <SelectField
+          label="Direction"
+          value={filter.of("direction")}
+          onValue={filter.set("direction")}
+          options={DIRECTIONS}
+        />
+      </div>
+      <Loaded query={transfers}>
+        {(found) =>
+          found.length === 0 && !transfers.hasNextPage ? (
+            <Empty icon="transfers" title={filter.isEmpty ? "No money has moved yet" : "No transfer is like this"}>
+              {!filter.isEmpty && (
+                <button type="button" className="button" onClick={filter.clear}>
+                  Show all transfers
+                </button>
+              )}
+            </Empty>
+          ) : (
+            <Card flush>
+              {found.length > 0 && <TransferTable transfers={found} />}
+              {found.length === 0 && <p className="soft">None so far. There are older transfers to look through.</p>}
+              <More list={transfers} />
+            </Card>
+          )
+        }
+      </Loaded>
+    </Page>
+  );
+}
+
+function TransferTable({ transfers }: { transfers: readonly Transfer[] }) {
+  return (
+    <Table
+      caption="Transfers, newest first"
+      rows={transfers}
+      rowKey={(transfer) => transfer.id}
+      columns={[
+        {
+          title: "From and to",
+          isName: true,
+          cell: (transfer) => (
+            <Link to={`/transfers/${transfer.id}`}>
+              {transfer.source.name} → {transfer.destination.name}
+            </Link>
+          ),
+        },
+        { title: "When", cell: (transfer) => <When at={transfer.createdAt} /> },
+        {
+          title: "State",
+          cell: (transfer) => (
+            <div>
+              <State of={transfer.status}>{transfer.statusWord}</State>
+              {transfer.why && <div className="soft small">{transfer.why}</div>}
+            </div>
+          ),
+        },
+        {
+          title: "Because of",
+          cell: (transfer) =>
+            transfer.runId ? <Link to={`/runs/${transfer.runId}`}>{transfer.originWord}</Link> : transfer.originWord,
+        },
+        {
+          title: "Amount",
+          align: "end",
+          cell: (transfer) => <Money cents={transfer.amountInCents} currency={transfer.currency} />,
+        },
+      ]}
+    />
+  );
+}
