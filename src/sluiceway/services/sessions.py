@@ -30,6 +30,7 @@ from sluiceway.services.proofs import Fresh, prove
 from sluiceway.storage import sessions as stored
 from sluiceway.storage.credentials import Person, find_people, insert_person, is_anybody_there
 from sluiceway.storage.database import ConstraintViolated, WriteTx
+from sluiceway.storage.factors import find_factors
 from sluiceway.storage.organizations import Organization, find_organizations, insert_organization
 from sluiceway.storage.sessions import ListedSession, Session
 
@@ -194,7 +195,9 @@ async def sign_in(
         log.info("sign_in_refused", address=visitor.address, is_known=bool(people))
         raise SignInRefused
     person, *others = right
-    signed_in = begin(engine, person, visitor, is_complete=True)
+    async with engine.database.read() as tx:
+        factors = await find_factors(tx, person)
+    signed_in = begin(engine, person, visitor, is_complete=not factors.has_totp)
 
     async def work(tx: WriteTx) -> None:
         await insert(tx, signed_in)
@@ -211,7 +214,7 @@ async def sign_out(engine: Engine, session: Session) -> None:
     async def work(tx: WriteTx) -> None:
         await stored.end_session(tx, session.person, session.id, engine.now())
 
-    await do(engine, _act(session.person, "SIGN_OUT"), work)
+    await do(engine, _act(session.person, "SIGN_OUT" if session.is_complete else "TURN_BACK"), work)
 
 
 async def reauthenticate(

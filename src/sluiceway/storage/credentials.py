@@ -10,7 +10,7 @@ from sluiceway.domain.access import Grant, Permission, Principal, Role, Transfer
 from sluiceway.domain.ids import KeyId, OrganizationId, PersonId
 from sluiceway.domain.money import Cents
 from sluiceway.domain.rate_limits import DEFAULT_PER_MINUTE
-from sluiceway.storage.database import ReadTx, WriteTx, count, execute, fetch_all
+from sluiceway.storage.database import ReadTx, WriteTx, count, execute, fetch_all, fetch_one
 from sluiceway.storage.queries import load
 from sluiceway.storage.rate_limits import fill_buckets
 
@@ -27,6 +27,18 @@ class Person(NamedTuple):
     email: str
     password_hash: str
     role: Role = Role.ADMIN
+
+
+class ListedPerson(NamedTuple):
+    """Somebody as others see them. `seen_at`: when they last used the app."""
+
+    id: PersonId
+    email: str
+    role: Role
+    created_at: datetime
+    seen_at: datetime | None
+    has_totp: bool
+    passkey_count: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +115,42 @@ async def find_people(tx: ReadTx, email: str) -> list[Person]:
     """Find the people with an e-mail address, one for each organization."""
     rows = await fetch_all(tx, QUERIES["find_people"], {"email": email})
     return [Person(row[0], row[1], row[2], row[3], Role(row[4])) for row in rows]
+
+
+async def list_people(tx: ReadTx, organization_id: OrganizationId) -> list[ListedPerson]:
+    """List the people of an organization, the first one first."""
+    rows = await fetch_all(tx, QUERIES["list_people"], {"organization_id": organization_id})
+    return [ListedPerson(row[0], row[1], Role(row[2]), *row[3:]) for row in rows]
+
+
+async def find_person(
+    tx: ReadTx, organization_id: OrganizationId, *, person_id: PersonId | None = None, email: str | None = None
+) -> tuple[Person, datetime | None] | None:
+    """Find somebody by id or by e-mail address, and since when they have been removed, if they have."""
+    row = {"organization_id": organization_id, "id": person_id, "email": email}
+    found = await fetch_one(tx, QUERIES["find_person"], row)
+    return None if found is None else (Person(*found[:4], role=Role(found[4])), found[5])
+
+
+async def set_role(tx: WriteTx, person: Person, role: Role) -> None:
+    """Give a person another role, inside the gate."""
+    row = {"organization_id": person.organization_id, "id": person.id, "role": role}
+    await execute(tx, QUERIES["set_role"], row)
+
+
+async def remove_person(tx: WriteTx, person: Person, at: datetime) -> None:
+    """Let somebody sign in no more, inside the gate."""
+    await execute(tx, QUERIES["remove_person"], {"organization_id": person.organization_id, "id": person.id, "at": at})
+
+
+async def restore_person(tx: WriteTx, person: Person) -> None:
+    """Let somebody who was removed sign in again, with the role and the password that they carry."""
+    await execute(tx, QUERIES["restore_person"], person._asdict())
+
+
+async def admins(tx: WriteTx, organization_id: OrganizationId) -> set[PersonId]:
+    """Find who are admins, inside the gate."""
+    return {row[0] for row in await fetch_all(tx, QUERIES["admins"], {"organization_id": organization_id})}
 
 
 async def is_anybody_there(tx: ReadTx) -> bool:

@@ -43,3 +43,36 @@ SELECT id FROM person WHERE removed_at IS NULL;
 -- Whoever runs the server may replace a password that was lost.
 UPDATE person SET password_hash = %(password_hash)s
 WHERE organization_id = %(organization_id)s::uuid AND id = %(id)s::uuid;
+
+-- name: list_people
+-- The organization's, oldest first, with what is known of how they sign in.
+SELECT p.id, p.email, p.role, p.created_at,
+       (SELECT max(s.seen_at) FROM session s WHERE s.organization_id = %(organization_id)s::uuid AND s.person_id = p.id),
+       EXISTS (SELECT FROM totp t
+               WHERE t.organization_id = %(organization_id)s::uuid AND t.person_id = p.id AND t.confirmed_at IS NOT NULL),
+       (SELECT count(*) FROM passkey k WHERE k.organization_id = %(organization_id)s::uuid AND k.person_id = p.id)
+FROM person p
+WHERE p.organization_id = %(organization_id)s::uuid AND p.removed_at IS NULL ORDER BY p.id;
+
+-- name: find_person
+-- Somebody who has been removed too: they may be invited again.
+SELECT organization_id, id, email, password_hash, role, removed_at FROM person
+WHERE organization_id = %(organization_id)s::uuid AND (id = %(id)s::uuid OR lower(email) = lower(%(email)s));
+
+-- name: set_role
+-- Inside the gate, where it has been seen that an admin is left.
+UPDATE person SET role = %(role)s WHERE organization_id = %(organization_id)s::uuid AND id = %(id)s::uuid;
+
+-- name: remove_person
+-- Inside the gate. The row stays: it says who has approved what.
+UPDATE person SET removed_at = %(at)s WHERE organization_id = %(organization_id)s::uuid AND id = %(id)s::uuid;
+
+-- name: restore_person
+-- Invited again, with another password.
+UPDATE person SET removed_at = NULL, role = %(role)s, password_hash = %(password_hash)s
+WHERE organization_id = %(organization_id)s::uuid AND id = %(id)s::uuid;
+
+-- name: admins
+-- Inside the gate: so many there are.
+SELECT id FROM person
+WHERE organization_id = %(organization_id)s::uuid AND role = 'ADMIN' AND removed_at IS NULL;

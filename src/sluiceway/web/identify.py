@@ -5,13 +5,14 @@ machine, has another name for it, so that neither can stand in for the other.
 """
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 from urllib.parse import urlsplit
 
 from sluiceway.api.http import Header, Scope
 from sluiceway.domain.errors import CrossSite, SecondFactorRequired, Unauthenticated
 from sluiceway.services.engine import Engine
+from sluiceway.services.passkeys import Place
 from sluiceway.services.sessions import LASTS_FOR, Session, Visitor, find_session
 
 COOKIE: Final = "sluiceway-session"
@@ -32,7 +33,7 @@ class Visit:
     """What the browser calls this server, with the port."""
     origin: str | None
     """Which origin the page that asks is of, where the browser says so."""
-    token: str | None
+    token: str | None = field(repr=False)
     """The session's token, if the browser has one."""
     last_event_id: str | None = None
     """Of a stream that was interrupted: what the browser heard last."""
@@ -43,9 +44,9 @@ class Visit:
         return f"{'https' if self.is_secure else 'http'}://{self.host}"
 
     @property
-    def domain(self) -> str:
-        """Name the host without its port: the one that passkeys are made for."""
-        return urlsplit(f"//{self.host}").hostname or ""
+    def place(self) -> Place:
+        """Name where passkeys are for: the host without its port, and the origin of our pages."""
+        return Place(urlsplit(f"//{self.host}").hostname or "", self.own_origin)
 
 
 def read_visit(scope: Scope) -> Visit:
@@ -81,12 +82,12 @@ def require_own_page(scope: Scope, visit: Visit) -> None:
         raise CrossSite
 
 
-async def identify(engine: Engine, visit: Visit) -> Session:
+async def identify(engine: Engine, visit: Visit, *, must_be_complete: bool = True) -> Session:
     """Find whose session it is. Raises Unauthenticated, and SecondFactorRequired where one has still to be shown."""
     session = None if visit.token is None else await find_session(engine, visit.token)
     if session is None:
         raise Unauthenticated
-    if not session.is_complete:
+    if must_be_complete and not session.is_complete:
         raise SecondFactorRequired
     return session
 

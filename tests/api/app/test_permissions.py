@@ -14,7 +14,17 @@ from sluiceway.web.routes import OPERATIONS
 from tests.api.app.client import Browser, assert_refused
 
 GUARDED = [operation for operation in OPERATIONS if operation.role is not None]
-OPEN = {"get_session", "set_up", "sign_in"}
+OPEN = {
+    "get_session",
+    "set_up",
+    "sign_in",
+    "show_code",
+    "ask_for_passkey",
+    "sign_in_with_passkey",
+    "sign_out",
+    "look_at_invitation",
+    "accept_invitation",
+}
 """What anybody may ask. A new one is added here on purpose, or not at all."""
 DECIDES = {"reauthenticate"}
 """What a signed-in person sends to show a password."""

@@ -1,12 +1,19 @@
 """Who is signed in; setting up, signing in and out, and showing a password again."""
 
+from collections.abc import Sequence
+from contextlib import suppress
 from typing import Final
+
+from msgspec import UNSET
 
 from sluiceway.api.http import Reply
 from sluiceway.domain.access import Role
 from sluiceway.domain.errors import SecondFactorRequired, Unauthenticated
+from sluiceway.domain.ids import OrganizationId
+from sluiceway.domain.rules import refuse
+from sluiceway.services import passkeys, second_factors
 from sluiceway.services import sessions as services
-from sluiceway.services.sessions import SignedIn
+from sluiceway.services.sessions import Session, SignedIn
 from sluiceway.web.identify import clear_cookie, identify, set_cookie
 from sluiceway.web.operations import AppCall, AppOperation, Ask, open_operation, operation
 from sluiceway.web.wire import session as wire
@@ -23,9 +30,7 @@ async def get_session(ask: Ask) -> Reply:
     except Unauthenticated:
         is_set_up = await services.is_set_up(ask.edge.engine)
         return ask.reply(wire.show_nobody("signed_out" if is_set_up else "setup_required"))
-    [organization] = await services.organizations_of(ask.edge.engine, [session.organization_id])
-    now = ask.edge.engine.now()
-    return ask.reply(wire.show_signed_in(session, [organization], now, has_totp=False, passkey_count=0))
+    return ask.reply(await _tell(ask, session, [session.organization_id]))
 
 
 @open_operation(
@@ -77,30 +82,93 @@ async def sign_in(ask: Ask) -> Reply:
     answer=Envelope[wire.SessionShown],
 )
 async def reauthenticate(call: AppCall) -> Reply:
-    """Show the password again, so that for five minutes more may be done than looking and drafting."""
-    body = read_body(call.body, wire.Reauthenticate)
-    visitor = call.visit.visitor
-    signed_in = await services.reauthenticate(
-        call.edge.engine, call.edge.passwords, visitor, call.session, body.password
-    )
+    """Show the password or a passkey again, so that for five minutes more may be done than looking and drafting."""
+    body, engine = read_body(call.body, wire.Reauthenticate), call.edge.engine
+    if isinstance(body.password, str) and body.credential is UNSET:
+        visitor = call.visit.visitor
+        signed_in = await services.reauthenticate(engine, call.edge.passwords, visitor, call.session, body.password)
+    elif isinstance(body.credential, dict) and body.password is UNSET:
+        signed_in = await passkeys.reauthenticate(engine, call.visit.place, call.session, body.credential)
+    else:
+        refuse("", "must have either a password or a credential")
     return await _show(call, signed_in)
 
 
-@operation("POST", "/sign-out", role=Role.VIEWER, summary="Sign out", answer=Envelope[Nothing])
-async def sign_out(call: AppCall) -> Reply:
-    """End the session."""
-    await services.sign_out(call.edge.engine, call.session)
-    return call.reply(show(Nothing()), clear_cookie(call.visit))
+@operation(
+    "POST",
+    "/reauthenticate/options",
+    role=Role.VIEWER,
+    summary="Be asked for a passkey again",
+    answer=Envelope[wire.Options],
+    is_reading=True,
+)
+async def ask_for_passkey_again(call: AppCall) -> Reply:
+    """Give what a browser needs to show a passkey of whoever is signed in."""
+    options = await passkeys.ask_again(call.edge.engine, call.visit.place, call.session)
+    return call.reply(show(wire.Options(options)))
+
+
+@open_operation(
+    "POST", "/sign-in/totp", summary="Show a second factor", body=wire.Code, answer=Envelope[wire.SessionShown]
+)
+async def show_code(ask: Ask) -> Reply:
+    """Complete a sign-in with a one-time code or a recovery code, each of which is good once."""
+    body = read_body(ask.body, wire.Code)
+    session = await identify(ask.edge.engine, ask.visit, must_be_complete=False)
+    return await _show(ask, await second_factors.show_code(ask.edge.engine, ask.visit.visitor, session, body.code))
+
+
+@open_operation("POST", "/sign-in/passkey/options", summary="Be asked for a passkey", answer=Envelope[wire.Options])
+async def ask_for_passkey(ask: Ask) -> Reply:
+    """Give what a browser needs to let somebody choose a passkey."""
+    return ask.reply(show(wire.Options(await passkeys.ask_anybody(ask.edge.engine, ask.visit.place))))
+
+
+@open_operation(
+    "POST",
+    "/sign-in/passkey",
+    summary="Sign in with a passkey",
+    body=wire.Credential,
+    answer=Envelope[wire.SessionShown],
+)
+async def sign_in_with_passkey(ask: Ask) -> Reply:
+    """Sign in with a passkey, which stands for both password and code."""
+    body = read_body(ask.body, wire.Credential)
+    signed_in = await passkeys.sign_in(ask.edge.engine, ask.visit.place, ask.visit.visitor, body.credential)
+    return await _show(ask, signed_in)
+
+
+@open_operation("POST", "/sign-out", summary="Sign out", answer=Envelope[Nothing])
+async def sign_out(ask: Ask) -> Reply:
+    """End the session, also one that waits for a second factor."""
+    with suppress(Unauthenticated):
+        await services.sign_out(ask.edge.engine, await identify(ask.edge.engine, ask.visit, must_be_complete=False))
+    return ask.reply(show(Nothing()), clear_cookie(ask.visit))
 
 
 async def _show(ask: Ask | AppCall, signed_in: SignedIn) -> Reply:
-    engine, session = ask.edge.engine, signed_in.session
+    session = signed_in.session
     cookie = set_cookie(ask.visit, signed_in.token)
     if not session.is_complete:
         return ask.reply(wire.show_nobody("second_factor_required"), cookie)
-    organizations = await services.organizations_of(engine, [session.organization_id, *signed_in.others])
-    shown = wire.show_signed_in(session, organizations, engine.now(), has_totp=False, passkey_count=0)
-    return ask.reply(shown, cookie)
+    return ask.reply(await _tell(ask, session, [session.organization_id, *signed_in.others]), cookie)
 
 
-OPERATIONS: Final[tuple[AppOperation, ...]] = (get_session, set_up, sign_in, reauthenticate, sign_out)
+async def _tell(ask: Ask | AppCall, session: Session, organization_ids: Sequence[OrganizationId]) -> bytes:
+    engine = ask.edge.engine
+    organizations = await services.organizations_of(engine, organization_ids)
+    factors = await second_factors.find_factors(engine, session.person)
+    return wire.show_signed_in(session, organizations, factors, engine.now())
+
+
+OPERATIONS: Final[tuple[AppOperation, ...]] = (
+    get_session,
+    set_up,
+    sign_in,
+    show_code,
+    ask_for_passkey,
+    sign_in_with_passkey,
+    reauthenticate,
+    ask_for_passkey_again,
+    sign_out,
+)

@@ -2,13 +2,14 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Literal
+from typing import Any, Literal
 
 from msgspec import UNSET, Struct, UnsetType
 
 from sluiceway.domain.access import Role
 from sluiceway.domain.ids import IdKind, OrganizationId, format_id, parse_id
 from sluiceway.domain.rules import refuse
+from sluiceway.services.second_factors import Factors
 from sluiceway.services.sessions import Session
 from sluiceway.storage.organizations import Organization
 from sluiceway.web.wire.shapes import Moment, show, show_moment, show_moment_or_none
@@ -74,21 +75,42 @@ class SignIn(Struct, rename="camel", forbid_unknown_fields=True):
 
 
 class Reauthenticate(Struct, rename="camel", forbid_unknown_fields=True):
-    """A password that is shown again."""
+    """What is shown again: a password, or what a browser says of a passkey."""
 
-    password: str
+    password: str | UnsetType = UNSET
+    credential: dict[str, Any] | UnsetType = UNSET
 
 
-def show_signed_in(
-    session: Session, organizations: Sequence[Organization], now: datetime, *, has_totp: bool, passkey_count: int
-) -> bytes:
+class Code(Struct, forbid_unknown_fields=True):
+    """A one-time code, or a recovery code."""
+
+    code: str
+
+
+class Credential(Struct, forbid_unknown_fields=True):
+    """What a browser says of a passkey: `PublicKeyCredential.toJSON()`."""
+
+    credential: dict[str, Any]
+
+
+class Options(Struct):
+    """What a browser needs to make or to show a passkey: `PublicKeyCredential.parse...OptionsFromJSON()` reads it."""
+
+    options: dict[str, Any]
+
+
+def show_signed_in(session: Session, organizations: Sequence[Organization], factors: Factors, now: datetime) -> bytes:
     """Show who is signed in; the organization that is looked at comes first."""
     person, organization = session.person, organizations[0]
     return show(
         SessionShown(
             state="signed_in",
             person=SignedInPerson(
-                format_id(IdKind.PERSON, person.id), person.email, show_role(person.role), has_totp, passkey_count
+                id=format_id(IdKind.PERSON, person.id),
+                email=person.email,
+                role=show_role(person.role),
+                has_totp=factors.has_totp,
+                passkey_count=factors.passkey_count,
             ),
             organization=OrganizationShown(
                 id=_organization_id(organization),
