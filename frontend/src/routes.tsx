@@ -25,6 +25,11 @@ const SCREENS: RouteObject[] = [
   screen("/simulate/backtest", () => import("@/screens/simulate/Backtest")),
   screen("/simulate/forecast", () => import("@/screens/simulate/Forecast")),
   // Running: developers, sandbox, settings.
+  screen("/developers", () => import("@/screens/developers/Keys")),
+  screen("/developers/webhooks", () => import("@/screens/developers/Webhooks")),
+  screen("/developers/webhooks/deliveries", () => import("@/screens/developers/Deliveries")),
+  screen("/developers/requests", () => import("@/screens/developers/Requests")),
+  screen("/developers/audit-log", () => import("@/screens/developers/AuditLog")),
   screen("/sandbox", () => import("@/screens/sandbox/Sandbox")),
   screen("/settings", () => import("@/screens/settings/Organization")),
 ];

@@ -1568,6 +1568,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/app/snippets": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Read requests to copy
+         * @description Give requests that a program can make, in several languages, about what there is here. Role: `VIEWER`.
+         */
+        get: operations["list_snippets"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/app/transfers/{id}": {
         parameters: {
             query?: never;
@@ -3904,6 +3924,33 @@ export interface components {
             days?: number;
             /** @default true */
             detects?: boolean;
+        };
+        /**
+         * Envelope[Snippets]
+         * @description An answer that is one thing.
+         */
+        EnvelopeOfSnippets: {
+            data: components["schemas"]["Snippets"];
+        };
+        /**
+         * Snippets
+         * @description Requests to copy.
+         */
+        Snippets: {
+            snippets: components["schemas"]["Snippet"][];
+        };
+        /**
+         * Snippet
+         * @description One thing that a program can do, in each language; null: not in that one.
+         *
+         *         They take the server's address from SLUICEWAY_URL and a key from SLUICEWAY_KEY.
+         */
+        Snippet: {
+            title: string;
+            screen: string;
+            curl: string;
+            python: string | null;
+            cli: string | null;
         };
         /**
          * Page[TransferListed]
@@ -13706,6 +13753,97 @@ export interface operations {
             };
             /** @description Unsupported Media Type */
             415: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description Too Many Requests */
+            429: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+        };
+    };
+    list_snippets: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description An id of your own for this request; it comes back in the answer. */
+                "X-Request-ID"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EnvelopeOfSnippets"];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
                 headers: {
                     /** @description The request's id. */
                     "X-Request-ID"?: string;

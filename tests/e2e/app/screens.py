@@ -11,6 +11,11 @@ SIGNED_OUT: Final = ("/sign-in",)
 
 SIGNED_IN: Final = (
     "/rules/nothing/here",
+    "/developers",
+    "/developers/audit-log",
+    "/developers/requests",
+    "/developers/webhooks",
+    "/developers/webhooks/deliveries",
     "/sandbox",
     "/settings",
 )

@@ -20,6 +20,7 @@ from sluiceway.web.routes import (
     session,
     settings,
     simulate,
+    snippets,
     transfers,
     webhooks,
 )
@@ -41,6 +42,7 @@ OPERATIONS: Final[tuple[AppOperation, ...]] = (
     *security.OPERATIONS,
     *settings.OPERATIONS,
     *simulate.OPERATIONS,
+    *snippets.OPERATIONS,
     *transfers.OPERATIONS,
     *webhooks.OPERATIONS,
 )
