@@ -16,7 +16,7 @@ from sluiceway.domain.errors import NotFound, PersonRefused, SignInRefused
 from sluiceway.domain.ids import IdKind, OrganizationId, PasskeyId, canonical_uuid
 from sluiceway.services.audit_log import attempt, record_refusal
 from sluiceway.services.engine import Engine
-from sluiceway.services.sessions import SignedIn, Visitor, begin, count_attempts, insert, renew
+from sluiceway.services.sessions import SignedIn, Visitor, begin, count_attempts, forgive, insert, renew
 from sluiceway.storage import factors as stored
 from sluiceway.storage import sessions as stored_sessions
 from sluiceway.storage.credentials import Person
@@ -139,7 +139,7 @@ async def ask_anybody(engine: Engine, place: Place) -> Json:
 
 async def sign_in(engine: Engine, place: Place, visitor: Visitor, credential: Json) -> SignedIn:
     """Sign somebody in with a passkey, which is both of two factors. Raises SignInRefused and TooManyAttempts."""
-    await count_attempts(engine, visitor, "passkey")
+    attempts = await count_attempts(engine, visitor, "passkey")
     challenge = _challenge_in(credential)
 
     async def take(tx: WriteTx) -> bool:
@@ -157,6 +157,7 @@ async def sign_in(engine: Engine, place: Place, visitor: Visitor, credential: Js
     async def work(tx: WriteTx) -> None:
         await _use(engine, tx, person, passkey, sign_count)
         await insert(tx, signed_in)
+        await forgive(tx, attempts)
 
     await attempt(engine, _act(person, "SIGN_IN"), work)
     return signed_in

@@ -104,7 +104,7 @@ async def show_code(engine: Engine, visitor: Visitor, session: Session, code: st
     if session.is_complete:
         raise Unauthenticated
     person = session.person
-    both = await count_attempts(engine, visitor, person.email)
+    attempts = await count_attempts(engine, visitor, person.email)
     act = persons_act(person.organization_id, person.id, "SIGN_IN", person.id)
 
     async def work(tx: WriteTx) -> bool:
@@ -115,7 +115,7 @@ async def show_code(engine: Engine, visitor: Visitor, session: Session, code: st
     if not await engine.database.write(work):
         await record_refusal(engine, act, SignInRefused())
         raise SignInRefused
-    return await renew(engine, session, act, both)
+    return await renew(engine, session, act, attempts)
 
 
 async def _take_code(engine: Engine, tx: WriteTx, person: Person, code: str, *, must_be_confirmed: bool) -> bool:

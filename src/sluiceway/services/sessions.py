@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from hashlib import sha256
-from typing import Final
+from typing import Final, NamedTuple
 
 import structlog
 
@@ -81,6 +81,14 @@ class SignedIn:
     session: Session
     token: str
     others: tuple[OrganizationId, ...] = ()
+
+
+class Attempts(NamedTuple):
+    """What an attempt to sign in is counted under, so that one which was right can be forgiven."""
+
+    of_both: bytes
+    of_email: bytes
+    of_address: bytes
 
 
 def new_token(engine: Engine, organization_id: OrganizationId) -> str:
@@ -181,7 +189,7 @@ async def sign_in(
     not complete.
     """
     email = email.strip()[:MAX_EMAIL].lower()
-    both = await count_attempts(engine, visitor, email)
+    attempts = await count_attempts(engine, visitor, email)
     async with engine.database.read() as tx:
         people = [
             person for person in await find_people(tx, email) if organization_id in (None, person.organization_id)
@@ -201,7 +209,7 @@ async def sign_in(
 
     async def work(tx: WriteTx) -> None:
         await insert(tx, signed_in)
-        await stored.forget_attempts(tx, both)
+        await forgive(tx, attempts)
         await stored.forget_old(tx, engine.now())
 
     await do(engine, _act(person, "SIGN_IN" if signed_in.session.is_complete else "SHOW_PASSWORD"), work)
@@ -221,15 +229,15 @@ async def reauthenticate(
     engine: Engine, passwords: Passwords, visitor: Visitor, session: Session, password: str
 ) -> SignedIn:
     """Let somebody who is signed in show the password again. Raises SignInRefused and TooManyAttempts."""
-    both = await count_attempts(engine, visitor, session.person.email)
+    attempts = await count_attempts(engine, visitor, session.person.email)
     act = _act(session.person, "REAUTHENTICATE")
     if not await passwords.is_right(session.person.password_hash, password):
         await record_refusal(engine, act, SignInRefused())
         raise SignInRefused
-    return await renew(engine, session, act, both)
+    return await renew(engine, session, act, attempts)
 
 
-async def renew(engine: Engine, session: Session, act: Act, attempts: bytes | None = None) -> SignedIn:
+async def renew(engine: Engine, session: Session, act: Act, attempts: Attempts | None = None) -> SignedIn:
     """Make a session complete and fresh, with another token. Raises Unauthenticated where it has ended meanwhile."""
     token, now = new_token(engine, session.organization_id), engine.now()
 
@@ -237,7 +245,7 @@ async def renew(engine: Engine, session: Session, act: Act, attempts: bytes | No
         if not await stored.replace_token(tx, session, hash_token(token), now):
             raise Unauthenticated
         if attempts is not None:
-            await stored.forget_attempts(tx, attempts)
+            await forgive(tx, attempts)
 
     await attempt(engine, act, work)
     return SignedIn(replace(session, reauthenticated_at=now, seen_at=now, is_complete=True, challenge=None), token)
@@ -267,22 +275,24 @@ async def organizations_of(engine: Engine, organization_ids: Sequence[Organizati
     return [found[organization_id] for organization_id in organization_ids]
 
 
-async def count_attempts(engine: Engine, visitor: Visitor, email: str) -> bytes:
-    """Count an attempt to sign in, before anything is checked. Raises TooManyAttempts.
+async def forgive(tx: WriteTx, attempts: Attempts) -> None:
+    """Count an attempt for nothing: it was right, and whoever made it has mistyped before, if anything."""
+    await stored.forget_attempts(tx, attempts.of_both)
+    await stored.uncount_attempts(tx, [attempts.of_email, attempts.of_address])
 
-    Return what the attempts with this e-mail address from this network address are counted under.
-    """
+
+async def count_attempts(engine: Engine, visitor: Visitor, email: str) -> Attempts:
+    """Count an attempt to sign in, before anything is checked. Raises TooManyAttempts."""
     now = engine.now()
-    keys = [
-        (_key("both", visitor.address, email), MOST_OF_BOTH),
-        (_key("email", email), MOST_OF_EMAIL),
-        (_key("address", visitor.address), MOST_OF_ADDRESS),
-    ]
+    attempts = Attempts(_key("both", visitor.address, email), _key("email", email), _key("address", visitor.address))
+    keys = zip(attempts, (MOST_OF_BOTH, MOST_OF_EMAIL, MOST_OF_ADDRESS), strict=True)
+
+    in_order = sorted(keys)
 
     async def work(tx: WriteTx) -> int:
         wait_s = 0
         # In order of the key, so that two at once cannot lock each other out.
-        for key, most in sorted(keys):
+        for key, most in in_order:
             count, until = await stored.count_attempt(tx, key, now, now + WINDOW)
             if count > most:
                 wait_s = max(wait_s, 1 + int((until - now).total_seconds()))
@@ -291,7 +301,7 @@ async def count_attempts(engine: Engine, visitor: Visitor, email: str) -> bytes:
     if wait_s := await engine.database.write(work):
         log.warning("too_many_attempts", address=visitor.address)
         raise TooManyAttempts(wait_s)
-    return keys[0][0]
+    return attempts
 
 
 async def insert(tx: WriteTx, signed_in: SignedIn) -> None:

@@ -1,5 +1,6 @@
 """Owns the tables session, sign_in_attempt and sign_in_challenge: who is signed in, and who tries to."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -138,6 +139,11 @@ async def count_attempt(tx: WriteTx, key_hash: bytes, at: datetime, until: datet
 async def forget_attempts(tx: WriteTx, key_hash: bytes) -> None:
     """Forget the attempts with this key."""
     await execute(tx, QUERIES["forget_attempts"], {"key_hash": key_hash})
+
+
+async def uncount_attempts(tx: WriteTx, key_hashes: Sequence[bytes]) -> None:
+    """Count one attempt less with each of these keys."""
+    await execute(tx, QUERIES["uncount_attempts"], {"key_hashes": sorted(key_hashes)})
 
 
 async def forget_old(tx: WriteTx, at: datetime) -> None:

@@ -68,6 +68,10 @@ RETURNING count, until;
 -- Somebody has signed in.
 DELETE FROM sign_in_attempt WHERE key_hash = %(key_hash)s;
 
+-- name: uncount_attempts
+-- It was the right one, so it was none of those that are counted.
+UPDATE sign_in_attempt SET count = count - 1 WHERE key_hash = ANY (%(key_hashes)s::bytea[]) AND count > 0;
+
 -- name: forget_old_attempts
 -- What counts no more, now and then.
 DELETE FROM sign_in_attempt WHERE until <= %(at)s;
