@@ -14,6 +14,10 @@ const Setup = lazy(() => import("@/screens/session/Setup"));
 /** The screens of signed-in people: each is the default export of its file, and is loaded when it is first gone to. */
 const SCREENS: RouteObject[] = [
   // Seeing: overview, map, accounts.
+  screen("/", () => import("@/screens/overview/Overview")),
+  screen("/map", () => import("@/screens/map/MapScreen")),
+  screen("/accounts", () => import("@/screens/accounts/Accounts")),
+  screen("/accounts/:id", () => import("@/screens/accounts/AccountScreen")),
   // Ruling: rules, editor, review, recipes.
   // Moving: runs, transfers, approvals, simulate.
   screen("/runs", () => import("@/screens/runs/Runs")),

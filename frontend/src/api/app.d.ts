@@ -1942,6 +1942,8 @@ export interface components {
         /**
          * AccountShown
          * @description An account. Null amounts are not known. Of a debt, `balanceInCents` is what is owed.
+         *
+         *         `said`: all of it in a sentence. `canSend`: money can be taken from it.
          */
         AccountShown: {
             id: string;
@@ -1950,6 +1952,8 @@ export interface components {
             kind: "EXTERNAL_ACCOUNT" | "INCOME_SOURCE" | "POD";
             externalKind: ("DEPOSITORY" | "INVESTMENT" | "LIABILITY") | null;
             kindWord: string;
+            said: string;
+            canSend: boolean;
             /** @enum {unknown} */
             layer: "INCOME" | "OUTSIDE" | "PODS" | "ROUTING";
             currency: string;

@@ -89,11 +89,11 @@ class Freshness(StrEnum):
 OLD_AFTER: Final = timedelta(days=2)
 """Banks are asked several times a day: what has not been heard for so long has a reason."""
 FRESHNESS_WORDS: Final = {
-    Freshness.KEPT: "Kept here, always exact",
-    Freshness.FRESH: "As its bank reports it",
-    Freshness.OLD: "Its bank has not reported for days",
-    Freshness.UNKNOWN: "Its bank could not be asked",
-    Freshness.DISCONNECTED: "Disconnected from its bank",
+    Freshness.KEPT: "Kept here",
+    Freshness.FRESH: "From its bank",
+    Freshness.OLD: "Not heard for days",
+    Freshness.UNKNOWN: "Bank not reachable",
+    Freshness.DISCONNECTED: "Disconnected",
 }
 
 

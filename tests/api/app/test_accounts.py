@@ -57,7 +57,7 @@ async def test_accounts_are_listed_with_what_is_in_them(viewer: Browser, writer:
         ("savings", "Pod", 0),
         ("emergency", "Pod", 0),
     ]
-    assert seen["accounts"][0]["freshness"] == {"state": "KEPT", "said": "Kept here, always exact", "at": None}
+    assert seen["accounts"][0]["freshness"] == {"state": "KEPT", "said": "Kept here", "at": None}
     assert seen["can"] == []
     assert (await answered(writer, "/accounts"))["can"] == ["CREATE_ACCOUNT", "MOVE_MONEY"]
 

@@ -18,6 +18,14 @@ SIGNED_IN: Final = (
     "/developers/webhooks/deliveries",
     "/sandbox",
     "/settings",
+    "/nothing-here",
+    "/",
+    "/map",
+    "/map?rule={rule.paycheck}",
+    "/map?view=table",
+    "/accounts",
+    "/accounts/{account.income}",
+    "/accounts/{account.card}",
 )
 
 _NAMED: Final = re.compile(r"\{(account|rule|card)\.(\w+)\}")

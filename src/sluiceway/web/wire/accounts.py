@@ -75,13 +75,18 @@ class TargetShown(Struct, rename="camel"):
 
 
 class AccountShown(Struct, rename="camel"):
-    """An account. Null amounts are not known. Of a debt, `balanceInCents` is what is owed."""
+    """An account. Null amounts are not known. Of a debt, `balanceInCents` is what is owed.
+
+    `said`: all of it in a sentence. `canSend`: money can be taken from it.
+    """
 
     id: str
     name: str
     kind: AccountKindName
     external_kind: ExternalKindName | None
     kind_word: str
+    said: str
+    can_send: bool
     layer: LayerName
     currency: str
     balance_in_cents: Cents | None
@@ -217,6 +222,8 @@ def show_account(node: Node, now: datetime) -> AccountShown:
         kind=kind,
         external_kind=None if account.external_kind is None else account.external_kind.value,
         kind_word=word_of(record),
+        said=_sentence(record, now),
+        can_send=account.can_be_source,
         layer=node.layer.value,
         currency=account.currency,
         balance_in_cents=account.current(balance),
@@ -230,6 +237,16 @@ def show_account(node: Node, now: datetime) -> AccountShown:
         if node.target is None or node.standing is None
         else _target(node.target, node.standing, account.currency),
     )
+
+
+def _sentence(record: AccountRecord, now: datetime) -> str:
+    account = record.account
+    current = account.current(record.balance)
+    held = "an unknown amount" if current is None else format_money(current, account.currency)
+    verb = "owing" if account.is_liability else "holding"
+    state = freshness(account, now)
+    known = "" if state in (Freshness.KEPT, Freshness.FRESH) else f" {FRESHNESS_WORDS[state]}."
+    return f"{visible(record.name)}, {word_of(record).lower()}, {verb} {held}.{known}"
 
 
 def _freshness(record: AccountRecord, now: datetime) -> FreshnessShown:

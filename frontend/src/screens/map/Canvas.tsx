@@ -1,0 +1,246 @@
+/** The map drawn: accounts in layers, the ways of rules between them. It can be walked by arrow keys, along the ways. */
+import {
+  BaseEdge,
+  type Edge,
+  type EdgeProps,
+  getBezierPath,
+  Handle,
+  type Node,
+  type NodeProps,
+  Position,
+  ReactFlow,
+  useReactFlow,
+  useStore,
+} from "@xyflow/react";
+import "@xyflow/react/dist/base.css";
+import { type KeyboardEvent, memo, useEffect, useMemo, useRef, useState } from "react";
+import { Icon } from "@/parts/icons";
+import { Money, moneyText } from "@/parts/Money";
+import { Target } from "@/screens/accounts/Target";
+import { type Account, HEIGHT, type Place, placesOf, type Seen, type Way, WIDTH } from "./layout";
+import styles from "./map.module.css";
+
+export type Lit = { ruleId?: string | undefined; nodeId?: string | undefined; amounts?: ReadonlyMap<string, string> };
+type AccountNode = Node<{ account: Account; isFaint: boolean }, "account">;
+type WayEdge = Edge<
+  { way: Way; label: string; isLit: boolean; isFaint: boolean; isFlowing: boolean; row: number },
+  "way"
+>;
+
+export const FIT = { padding: 0.06, maxZoom: 1 };
+const HANDLES = [
+  ["in", "target", Position.Left],
+  ["out", "source", Position.Right],
+  ["back-in", "target", Position.Right],
+  ["back-out", "source", Position.Left],
+] as const;
+
+const AccountShape = memo(({ data: { account, isFaint } }: NodeProps<AccountNode>) => (
+  <div className={styles.node} data-layer={account.layer} data-faint={isFaint || undefined}>
+    {HANDLES.map(([id, type, position]) => (
+      <Handle key={id} id={id} type={type} position={position} isConnectable={false} className={styles.handle ?? ""} />
+    ))}
+    <span className={styles.name}>{account.name}</span>
+    <span className="row spread">
+      <span className="soft small">
+        {account.kindWord}
+        {!["KEPT", "FRESH"].includes(account.freshness.state) && <Icon name="warning" />}
+      </span>
+      <Money cents={account.balanceInCents} currency={account.currency} />
+    </span>
+    <Target account={account} />
+  </div>
+));
+
+const WayShape = memo(({ data, ...edge }: EdgeProps<WayEdge>) => {
+  const [path] = getBezierPath(edge);
+  if (!data) return null;
+  const { way, label, isLit, isFaint, row } = data;
+  // Above the line where it arrives, the next ones below and above that: there nothing is in the way of words.
+  const side = edge.targetPosition === Position.Left ? -1 : 1;
+  const y = edge.targetY + (row % 2 ? 1 : -1) * (11 + way.weight / 30 + 15 * Math.floor(row / 2));
+  return (
+    <g className={styles.way} data-state={way.state} data-lit={isLit || undefined} data-faint={isFaint || undefined}>
+      <BaseEdge id={edge.id} path={path} interactionWidth={24} style={{ strokeWidth: 1.5 + way.weight / 18 }} />
+      {data.isFlowing && <path d={path} className={styles.flow} />}
+      <text
+        x={edge.targetX + side * 8}
+        y={y}
+        className={styles.label}
+        textAnchor={side < 0 ? "end" : "start"}
+        dominantBaseline="middle"
+      >
+        {label}
+      </text>
+    </g>
+  );
+});
+
+const nodeTypes = { account: AccountShape };
+const edgeTypes = { way: WayShape };
+const LABELS = {
+  "node.a11yDescription.default": "Press enter to look at it. The arrow keys walk along the ways of rules.",
+  "node.a11yDescription.keyboardDisabled": "Press enter to look at it. The arrow keys walk along the ways of rules.",
+  "edge.a11yDescription.default": "Press enter to look at the rule.",
+};
+
+function sides(from: Place, to: Place) {
+  if (to.x > from.x) return { sourceHandle: "out", targetHandle: "in" };
+  return to.x === from.x
+    ? { sourceHandle: "out", targetHandle: "back-in" }
+    : { sourceHandle: "back-out", targetHandle: "back-in" };
+}
+
+const SHORT = 24;
+const short = (text: string) => (text.length > SHORT ? `${text.slice(0, SHORT - 1)}…` : text);
+
+function drawWay(way: Way, places: Map<string, Place>, lit: Lit, row: number): WayEdge {
+  const from = places.get(way.sourceId) ?? { x: 0, y: 0 };
+  const to = places.get(way.destinationId) ?? { x: 0, y: 0 };
+  const amount = lit.amounts?.get(way.id);
+  const isLit = lit.amounts
+    ? amount !== undefined
+    : way.ruleId === lit.ruleId || [way.sourceId, way.destinationId].includes(lit.nodeId ?? "");
+  const isAnyLit = Boolean(lit.ruleId ?? lit.nodeId ?? lit.amounts);
+  const off = way.state === "ENABLED" ? "" : ` · ${way.stateWord}`;
+  return {
+    id: way.id,
+    type: "way",
+    source: way.sourceId,
+    target: way.destinationId,
+    ...sides(from, to),
+    ariaLabel: way.said,
+    data: {
+      way,
+      label: amount ?? short(way.label) + off,
+      isLit,
+      isFaint: isAnyLit && !isLit,
+      isFlowing: amount !== undefined,
+      row,
+    },
+  };
+}
+
+type Props = {
+  seen: Seen;
+  lit: Lit;
+  onNode: (id: string) => void;
+  onRule: (id: string) => void;
+  onNothing: () => void;
+};
+
+export function Canvas({ seen, lit: chosen, onNode, onRule, onNothing }: Props) {
+  const [near, setNear] = useState<Lit>();
+  const lit = near ?? chosen;
+  const leave = () => setNear(undefined);
+  const enterWay = (id: string | null | undefined) => {
+    const ruleId = seen.edges.find((way) => way.id === id)?.ruleId;
+    if (!chosen.amounts) setNear(ruleId ? { ruleId } : undefined);
+  };
+  const places = useMemo(() => placesOf(seen.nodes, seen.edges), [seen.nodes, seen.edges]);
+  const edges = useMemo(() => {
+    const arrived = new Map<string, number>();
+    return seen.edges.map((way) => {
+      const row = arrived.get(way.destinationId) ?? 0;
+      arrived.set(way.destinationId, row + 1);
+      return drawWay(way, places, lit, row);
+    });
+  }, [seen.edges, places, lit]);
+  const nodes = useMemo(() => {
+    const near = new Set(edges.flatMap((edge) => (edge.data?.isLit ? [edge.source, edge.target] : [])));
+    const isAnyLit = Boolean(lit.ruleId ?? lit.nodeId ?? lit.amounts);
+    return seen.nodes.map(
+      (account): AccountNode => ({
+        id: account.id,
+        type: "account",
+        position: places.get(account.id) ?? { x: 0, y: 0 },
+        width: WIDTH,
+        height: HEIGHT,
+        ariaLabel: account.said,
+        selected: account.id === lit.nodeId,
+        data: { account, isFaint: isAnyLit && account.id !== lit.nodeId && !near.has(account.id) },
+      }),
+    );
+  }, [seen.nodes, places, edges, lit]);
+  return (
+    <div className={styles.canvas} onKeyDown={(event) => walk(event, seen, places)} role="group" aria-label="Map">
+      <ReactFlow
+        nodes={nodes}
+        edges={edges}
+        nodeTypes={nodeTypes}
+        edgeTypes={edgeTypes}
+        nodesDraggable={false}
+        nodesConnectable={false}
+        onlyRenderVisibleElements
+        ariaLabelConfig={LABELS}
+        minZoom={0.08}
+        maxZoom={1.75}
+        fitView
+        fitViewOptions={FIT}
+        onEdgeMouseEnter={(_, edge) => enterWay(edge.id)}
+        onEdgeMouseLeave={leave}
+        onNodeClick={(_, node) => onNode(node.id)}
+        onEdgeClick={(_, edge) => edge.data && onRule(edge.data.way.ruleId)}
+        onPaneClick={onNothing}
+        onSelectionChange={({ nodes: [node], edges: [edge] }) => {
+          if (node && node.id !== chosen.nodeId && document.activeElement?.getAttribute("data-id") === node.id)
+            onNode(node.id);
+          else if (edge?.data && document.activeElement?.getAttribute("data-id") === edge.id)
+            onRule(edge.data.way.ruleId);
+        }}
+      >
+        <Look at={chosen.nodeId} />
+      </ReactFlow>
+    </div>
+  );
+}
+
+/** Show all of it, or what a link points at; again when there is more or less room. */
+function Look({ at }: { at: string | undefined }) {
+  const { fitView, getNode } = useReactFlow();
+  const room = useStore((state) => `${state.width} ${state.height}`);
+  const first = useRef(at);
+  // biome-ignore lint/correctness/useExhaustiveDependencies: with other room it has to be fitted in again.
+  useEffect(() => {
+    if (first.current && getNode(first.current))
+      void fitView({ nodes: [{ id: first.current }], maxZoom: 1, padding: 2 });
+    else void fitView(FIT);
+  }, [fitView, getNode, room]);
+  return null;
+}
+
+/** Go along a way to the next account, or to the one above or below. */
+function walk(event: KeyboardEvent<HTMLElement>, seen: Seen, places: Map<string, Place>): void {
+  const id = (event.target as HTMLElement).closest(".react-flow__node")?.getAttribute("data-id");
+  const here = id ? places.get(id) : undefined;
+  if (!id || !here) return;
+  const nearest = (ids: readonly string[]) =>
+    ids
+      .map((other) => [other, Math.abs((places.get(other)?.y ?? 0) - here.y)] as const)
+      .sort((a, b) => a[1] - b[1])[0]?.[0];
+  const inColumn = (isWanted: (y: number) => boolean) =>
+    nearest([...places].filter(([, place]) => place.x === here.x && isWanted(place.y)).map(([other]) => other));
+  const along = (from: "sourceId" | "destinationId", to: "sourceId" | "destinationId") =>
+    nearest(seen.edges.filter((way) => way[from] === id).map((way) => way[to]));
+  let goal: string | undefined;
+  if (event.key === "ArrowRight") goal = along("sourceId", "destinationId");
+  else if (event.key === "ArrowLeft") goal = along("destinationId", "sourceId");
+  else if (event.key === "ArrowDown") goal = inColumn((y) => y > here.y);
+  else if (event.key === "ArrowUp") goal = inColumn((y) => y < here.y);
+  else return;
+  event.preventDefault();
+  if (goal) document.querySelector<HTMLElement>(`.react-flow__node[data-id="${goal}"]`)?.focus();
+}
+
+export function amountsOf(
+  seen: Seen,
+  ruleId: string,
+  moves: readonly { sourceId: string | null; destinationId: string | null; amountInCents: number; currency: string }[],
+): Map<string, string> {
+  const found = new Map<string, string>();
+  for (const way of seen.edges.filter((each) => each.ruleId === ruleId)) {
+    const own = moves.filter((move) => move.sourceId === way.sourceId && move.destinationId === way.destinationId);
+    if (own.length > 0) found.set(way.id, own.map((move) => moneyText(move.amountInCents, move.currency)).join(" + "));
+  }
+  return found;
+}

@@ -1,0 +1,332 @@
+import { useQuery } from "@tanstack/react-query";
+import { ReactFlowProvider, useReactFlow } from "@xyflow/react";
+import { useEffect, useMemo } from "react";
+import { Link, useSearchParams } from "react-router";
+import { api, ask } from "@/api/client";
+import { Field, SelectField } from "@/parts/Fields";
+import { Icon } from "@/parts/icons";
+import { Empty, Loaded } from "@/parts/Loaded";
+import { Money } from "@/parts/Money";
+import { Card, Page } from "@/parts/Page";
+import { usePreference } from "@/parts/preferences";
+import { isTyping } from "@/parts/Shortcuts";
+import { State } from "@/parts/State";
+import { Table } from "@/parts/Table";
+import { When } from "@/parts/When";
+import { Known, Target } from "@/screens/accounts/Target";
+import { amountsOf, Canvas, FIT, type Lit } from "./Canvas";
+import type { Account, Seen, Way } from "./layout";
+import styles from "./map.module.css";
+
+const days = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "short", year: "numeric", timeZone: "UTC" });
+const day = (on: string) => days.format(new Date(on));
+
+export default function MapScreen() {
+  const [params, setParams] = useSearchParams();
+  const period = (params.get("period") ?? "LAST_30_DAYS") as Seen["period"];
+  const isTable = params.get("view") === "table";
+  const shortcuts = usePreference("shortcuts") !== "off";
+  const query = useQuery({
+    queryKey: ["map", period],
+    queryFn: async () => (await ask(api.GET("/app/map", { params: { query: { period } } }))).data,
+    placeholderData: (before) => before,
+  });
+  const set = (changes: Record<string, string | null>) =>
+    setParams(
+      (before) => {
+        const next = new URLSearchParams(before);
+        for (const [name, value] of Object.entries(changes)) value ? next.set(name, value) : next.delete(name);
+        return next;
+      },
+      { replace: true },
+    );
+  useEffect(() => {
+    function onKey(event: KeyboardEvent) {
+      if (event.key === "t" && shortcuts && !isTyping(event)) set({ view: isTable ? null : "table" });
+    }
+    document.addEventListener("keydown", onKey);
+    return () => document.removeEventListener("keydown", onKey);
+  });
+  return (
+    <Page
+      title="Map"
+      intro={query.data && `What moved is of ${day(query.data.fromDay)} to ${day(query.data.toDay)}, both included.`}
+      actions={
+        <button
+          type="button"
+          className="button"
+          aria-keyshortcuts="t"
+          onClick={() => set({ view: isTable ? null : "table" })}
+        >
+          {isTable ? "Show the map" : "Show as a table"}
+        </button>
+      }
+    >
+      <Loaded query={query}>
+        {(seen) =>
+          seen.nodes.length === 0 ? (
+            <Card>
+              <Empty icon="map" title="Nothing to draw yet">
+                <Link to="/accounts">Make accounts</Link>, and rules that move money between them.
+              </Empty>
+            </Card>
+          ) : (
+            <ReactFlowProvider>
+              <Tools seen={seen} set={set} isTable={isTable} />
+              {isTable ? <Twin seen={seen} /> : <Drawn seen={seen} params={params} set={set} />}
+            </ReactFlowProvider>
+          )
+        }
+      </Loaded>
+    </Page>
+  );
+}
+
+type Set = (changes: Record<string, string | null>) => void;
+
+function Tools({ seen, set, isTable }: { seen: Seen; set: Set; isTable: boolean }) {
+  const { fitView, zoomIn, zoomOut } = useReactFlow();
+  const find = (text: string) => {
+    const node = seen.nodes.find((each) => each.name === text);
+    const rule = seen.rules.find((each) => each.title === text);
+    if (node) set({ node: node.id, rule: null, run: null, view: null });
+    else if (rule) set({ rule: rule.id, node: null, run: null, view: null });
+  };
+  return (
+    <div className={styles.tools}>
+      <SelectField
+        label="What moved in"
+        value={seen.period}
+        onValue={(value) => set({ period: value })}
+        options={seen.periods.map((each) => [each.name, each.word] as const)}
+      />
+      <Field label="Find an account or a rule">
+        {(wired) => <input {...wired} type="search" list="on-the-map" onChange={(event) => find(event.target.value)} />}
+      </Field>
+      <datalist id="on-the-map">
+        {seen.nodes.map((node) => (
+          <option key={node.id} value={node.name} />
+        ))}
+        {seen.rules.map((rule) => (
+          <option key={rule.id} value={rule.title} />
+        ))}
+      </datalist>
+      {!isTable && (
+        <fieldset className="row" aria-label="Zoom">
+          <button type="button" className="button" aria-label="Closer" onClick={() => void zoomIn()}>
+            <Icon name="plus" />
+          </button>
+          <button type="button" className="button" aria-label="Further away" onClick={() => void zoomOut()}>
+            <Icon name="idle" />
+          </button>
+          <button type="button" className="button" onClick={() => void fitView(FIT)}>
+            Fit
+          </button>
+        </fieldset>
+      )}
+    </div>
+  );
+}
+
+function Drawn({ seen, params, set }: { seen: Seen; params: URLSearchParams; set: Set }) {
+  const nodeId = params.get("node") ?? undefined;
+  const ruleId = params.get("rule") ?? undefined;
+  const runId = params.get("run") ?? undefined;
+  const run = useQuery({
+    queryKey: ["runs", runId, "map"],
+    enabled: runId !== undefined,
+    queryFn: async () => (await ask(api.GET("/app/map/runs/{id}", { params: { path: { id: runId ?? "" } } }))).data,
+  });
+  const replay = runId ? run.data : undefined;
+  const lit = useMemo<Lit>(
+    () => (replay ? { amounts: amountsOf(seen, replay.ruleId, replay.moves) } : { nodeId, ruleId }),
+    [seen, replay, nodeId, ruleId],
+  );
+  const node = seen.nodes.find((each) => each.id === nodeId);
+  const rule = seen.rules.find((each) => each.id === ruleId);
+  const clear = () => set({ node: null, rule: null, run: null });
+  const panel = replay ? (
+    <Replay run={replay} />
+  ) : node ? (
+    <AccountPanel account={node} ways={seen.edges} seen={seen} set={set} />
+  ) : (
+    rule && <RulePanel rule={rule} ways={seen.edges.filter((way) => way.ruleId === rule.id)} seen={seen} />
+  );
+  return (
+    <div className={styles.split}>
+      <Canvas
+        seen={seen}
+        lit={lit}
+        onNode={(id) => set({ node: id, rule: null, run: null })}
+        onRule={(id) => set({ rule: id, node: null, run: null })}
+        onNothing={clear}
+      />
+      {panel && (
+        <aside className={styles.panel} aria-label="What is selected">
+          <button type="button" className={`button quiet ${styles.close}`} aria-label="Close" onClick={clear}>
+            <Icon name="cross" />
+          </button>
+          {panel}
+        </aside>
+      )}
+      <Legend />
+    </div>
+  );
+}
+
+const LINES = [
+  ["ENABLED", "enabled"],
+  ["DISABLED", "off"],
+  ["FAILED", "failed last time"],
+] as const;
+
+function Legend() {
+  return (
+    <p className={`soft small ${styles.legend}`}>
+      {LINES.map(([state, word]) => (
+        <span key={state} className="row">
+          <svg className={styles.way} data-state={state} width="36" height="8" aria-hidden="true">
+            <path className="react-flow__edge-path" d="M2 4h32" strokeWidth="2.5" />
+          </svg>
+          {word}
+        </span>
+      ))}
+      <span>The wider, the more has moved. Choose an account or a way; arrow keys walk along the ways.</span>
+    </p>
+  );
+}
+
+function AccountPanel({ account, ways, seen, set }: { account: Account; ways: readonly Way[]; seen: Seen; set: Set }) {
+  const rules = seen.rules.filter((rule) =>
+    ways.some((way) => way.ruleId === rule.id && [way.sourceId, way.destinationId].includes(account.id)),
+  );
+  return (
+    <div className="stack">
+      <h2>
+        <Link to={`/accounts/${account.id}`}>{account.name}</Link>
+      </h2>
+      <Money className="big" cents={account.balanceInCents} currency={account.currency} />
+      <Target account={account} says />
+      <span>
+        <Known account={account} /> {account.freshness.at && <When at={account.freshness.at} />}
+      </span>
+      <h3>Rules</h3>
+      {rules.length === 0 && <p className="soft">No rule moves its money.</p>}
+      <ul className="stack tight">
+        {rules.map((rule) => (
+          <li key={rule.id}>
+            <button type="button" className="button quiet" onClick={() => set({ rule: rule.id, node: null })}>
+              {rule.title}
+            </button>
+          </li>
+        ))}
+      </ul>
+    </div>
+  );
+}
+
+function WayState({ way }: { way: Way }) {
+  const state = <State of={way.state}>{way.stateWord}</State>;
+  return way.failedRunId && way.state === "FAILED" ? <Link to={`/runs/${way.failedRunId}`}>{state}</Link> : state;
+}
+
+function RulePanel({ rule, ways, seen }: { rule: Seen["rules"][number]; ways: readonly Way[]; seen: Seen }) {
+  const name = (id: string) => seen.nodes.find((node) => node.id === id)?.name;
+  return (
+    <div className="stack">
+      <h2>
+        <Link to={`/rules/${rule.id}`}>{rule.title}</Link>
+      </h2>
+      {ways[0] && <WayState way={ways[0]} />}
+      <p>{rule.sentence}</p>
+      <ul className="stack tight">
+        {ways.map((way) => (
+          <li key={way.id} className="row spread">
+            <span className="soft">
+              {name(way.sourceId)} to {name(way.destinationId)}
+            </span>
+            <Money cents={way.movedInCents} currency={way.currency} />
+          </li>
+        ))}
+      </ul>
+      <Link className="button" to={rule.isEnabled ? `/rules/${rule.id}` : `/rules/${rule.id}/review`}>
+        {rule.isEnabled ? "Look at the rule" : "Review it"}
+      </Link>
+    </div>
+  );
+}
+
+function Replay({
+  run,
+}: {
+  run: { id: string; title: string; at: string; moves: readonly { id: string; said: string; status: string }[] };
+}) {
+  return (
+    <div className="stack">
+      <h2>
+        <Link to={`/runs/${run.id}`}>{run.title}</Link>
+      </h2>
+      <p className="soft">
+        Ran <When at={run.at} />.
+      </p>
+      {run.moves.length === 0 && <p>It moved nothing.</p>}
+      <ol className="stack tight">
+        {run.moves.map((move) => (
+          <li key={move.id}>
+            <Link to={`/transfers/${move.id}`}>{move.said}</Link> <State of={move.status} />
+          </li>
+        ))}
+      </ol>
+    </div>
+  );
+}
+
+/** The same facts as rows. */
+function Twin({ seen }: { seen: Seen }) {
+  const name = (id: string) => <Link to={`/accounts/${id}`}>{seen.nodes.find((node) => node.id === id)?.name}</Link>;
+  const title = (id: string) => seen.rules.find((rule) => rule.id === id)?.title;
+  return (
+    <>
+      <Card title="Ways of rules" flush>
+        <Table
+          caption="Ways of rules, as on the map"
+          rows={seen.edges}
+          rowKey={(way) => way.id}
+          columns={[
+            {
+              title: "Rule",
+              isName: true,
+              cell: (way) => <Link to={`/rules/${way.ruleId}`}>{title(way.ruleId)}</Link>,
+            },
+            { title: "From", cell: (way) => name(way.sourceId) },
+            { title: "To", cell: (way) => name(way.destinationId) },
+            { title: "How much", cell: (way) => way.label },
+            { title: "State", cell: (way) => <WayState way={way} /> },
+            { title: "Moved", align: "end", cell: (way) => <Money cents={way.movedInCents} currency={way.currency} /> },
+          ]}
+        />
+      </Card>
+      <Card title="Accounts" flush>
+        <Table
+          caption="Accounts, as on the map"
+          rows={seen.nodes}
+          rowKey={(node) => node.id}
+          columns={[
+            { title: "Account", isName: true, cell: (node) => name(node.id) },
+            { title: "What it is", cell: (node) => node.kindWord },
+            { title: "How it is known", cell: (node) => <Known account={node} /> },
+            {
+              title: "Target",
+              cell: (node) => (node.target ? <Target account={node} says /> : <span className="soft">None</span>),
+            },
+            {
+              title: "Balance",
+              align: "end",
+              cell: (node) => <Money cents={node.balanceInCents} currency={node.currency} />,
+            },
+          ]}
+        />
+      </Card>
+    </>
+  );
+}
