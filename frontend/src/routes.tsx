@@ -19,6 +19,14 @@ const SCREENS: RouteObject[] = [
   screen("/accounts", () => import("@/screens/accounts/Accounts")),
   screen("/accounts/:id", () => import("@/screens/accounts/AccountScreen")),
   // Ruling: rules, editor, review, recipes.
+  screen("/rules", () => import("@/screens/rules/RuleList")),
+  screen("/rules/new", () => import("@/screens/rules/editor/RuleEditor")),
+  screen("/rules/:id", () => import("@/screens/rules/RuleDetail")),
+  screen("/rules/:id/edit", () => import("@/screens/rules/editor/RuleEditor")),
+  screen("/rules/:id/review", () => import("@/screens/rules/RuleReview")),
+  screen("/rules/:id/history", () => import("@/screens/rules/RuleHistory")),
+  screen("/recipes", () => import("@/screens/rules/Recipes")),
+  screen("/map/rules/:id", () => import("@/screens/rules/MapRule")),
   // Moving: runs, transfers, approvals, simulate.
   screen("/runs", () => import("@/screens/runs/Runs")),
   screen("/runs/:id", () => import("@/screens/runs/Run")),

@@ -904,6 +904,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/app/rules/{id}/try": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Try what running a rule now would do
+         * @description Work out what would happen if this person ran the rule now, with this amount. Nothing is moved. Role: `WRITER`.
+         */
+        post: operations["try_rule_by_hand"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/app/rule-drafts/check": {
         parameters: {
             query?: never;
@@ -2975,7 +2995,9 @@ export interface components {
             can: string[];
             description: string | null;
             /** @description A rule in the notation of rule files. */
-            definition: Record<string, never>;
+            definition: {
+                [key: string]: unknown;
+            };
             fingerprint: string;
             lines: components["schemas"]["RuleLine"][];
             findings: components["schemas"]["FindingShown"][];
@@ -3018,7 +3040,9 @@ export interface components {
          */
         NewRule: {
             /** @description A rule in the notation of rule files. */
-            definition: Record<string, never>;
+            definition: {
+                [key: string]: unknown;
+            };
         };
         /**
          * SaveRule
@@ -3026,7 +3050,9 @@ export interface components {
          */
         SaveRule: {
             /** @description A rule in the notation of rule files. */
-            definition: Record<string, never>;
+            definition: {
+                [key: string]: unknown;
+            };
             revision: number;
         };
         /**
@@ -3044,16 +3070,16 @@ export interface components {
         VersionShown: {
             revision: number;
             sentence: string;
-            changes: components["schemas"]["sluiceway.web.wire.rules.ChangeShown"][];
+            changes: components["schemas"]["RuleChange"][];
             signatures: components["schemas"]["SignatureShown"][];
             /** Format: date-time */
             createdAt: string;
         };
         /**
-         * ChangeShown
+         * RuleChange
          * @description What an edit did to a node.
          */
-        "sluiceway.web.wire.rules.ChangeShown": {
+        RuleChange: {
             kind: string;
             path: string;
             before: string | null;
@@ -3083,7 +3109,7 @@ export interface components {
         ReviewShown: {
             rule: components["schemas"]["RuleShown"];
             enabledBefore: number | null;
-            changes: components["schemas"]["sluiceway.web.wire.rules.ChangeShown"][];
+            changes: components["schemas"]["RuleChange"][];
             tried: components["schemas"]["Tried"] | null;
             touches: components["schemas"]["Touched"][];
             ceilings: string[];
@@ -3174,6 +3200,13 @@ export interface components {
             amountInCents?: number | null;
         };
         /**
+         * Envelope[Tried]
+         * @description An answer that is one thing.
+         */
+        EnvelopeOfTried: {
+            data: components["schemas"]["Tried"];
+        };
+        /**
          * Envelope[CheckedShown]
          * @description An answer that is one thing.
          */
@@ -3182,7 +3215,7 @@ export interface components {
         };
         /**
          * CheckedShown
-         * @description A draft as far as it goes: without a sentence until all of it can be read.
+         * @description A draft as far as it goes: without a sentence until all of it can be read. `changes`: from what is saved.
          */
         CheckedShown: {
             canBeSaved: boolean;
@@ -3191,6 +3224,7 @@ export interface components {
             findings: components["schemas"]["FindingShown"][];
             oddities: components["schemas"]["OddityShown"][];
             standings: components["schemas"]["StandingShown"][];
+            changes: components["schemas"]["RuleChange"][];
         };
         /**
          * StandingShown
@@ -3207,16 +3241,11 @@ export interface components {
          */
         CheckDraft: {
             /** @description A rule in the notation of rule files. */
-            definition: Record<string, never>;
+            definition: {
+                [key: string]: unknown;
+            };
             /** @default null */
             ruleId?: string | null;
-        };
-        /**
-         * Envelope[Tried]
-         * @description An answer that is one thing.
-         */
-        EnvelopeOfTried: {
-            data: components["schemas"]["Tried"];
         };
         /**
          * TryDraft
@@ -3224,7 +3253,9 @@ export interface components {
          */
         TryDraft: {
             /** @description A rule in the notation of rule files. */
-            definition: Record<string, never>;
+            definition: {
+                [key: string]: unknown;
+            };
             /** @default null */
             ruleId?: string | null;
             /** @default null */
@@ -3269,7 +3300,9 @@ export interface components {
          */
         PreparedShown: {
             /** @description A rule in the notation of rule files. */
-            definition: Record<string, never>;
+            definition: {
+                [key: string]: unknown;
+            };
             checked: components["schemas"]["CheckedShown"];
             tried: components["schemas"]["Tried"] | null;
         };
@@ -3279,7 +3312,10 @@ export interface components {
          */
         AnswerRecipe: {
             recipe: string;
-            answers: Record<string, never>;
+            /** @description By the keys of fields. */
+            answers: {
+                [key: string]: unknown;
+            };
         };
         /**
          * Page[RunListed]
@@ -3756,14 +3792,14 @@ export interface components {
          */
         ScenarioShown: {
             run: components["schemas"]["RunShown"];
-            changes: components["schemas"]["sluiceway.web.wire.simulate.ChangeShown"][];
+            changes: components["schemas"]["ChangeShown"][];
             setsOff: components["schemas"]["RuleEnd"][];
         };
         /**
          * ChangeShown
          * @description What a run does to one account once everything has arrived; null where a balance is unknown.
          */
-        "sluiceway.web.wire.simulate.ChangeShown": {
+        ChangeShown: {
             account: components["schemas"]["AccountEnd"];
             currency: string;
             isDebt: boolean;
@@ -10050,6 +10086,137 @@ export interface operations {
             };
             /** @description Unprocessable Entity */
             422: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description Too Many Requests */
+            429: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+        };
+    };
+    try_rule_by_hand: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description An id of your own for this request; it comes back in the answer. */
+                "X-Request-ID"?: string;
+            };
+            path: {
+                /** @description The id, in any spelling. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["TriggerRule"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EnvelopeOfTried"];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description Request Entity Too Large */
+            413: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description Unsupported Media Type */
+            415: {
                 headers: {
                     /** @description The request's id. */
                     "X-Request-ID"?: string;

@@ -9,6 +9,7 @@ from sluiceway.domain.ids import OrganizationId, RuleId
 from sluiceway.domain.money import Cents
 from sluiceway.domain.rules import (
     RECIPES_BY_KEY,
+    Change,
     Event,
     Finding,
     Line,
@@ -19,6 +20,7 @@ from sluiceway.domain.rules import (
     Standing,
     TriggerType,
     check,
+    diff,
     error,
     oddities,
     outline,
@@ -29,6 +31,7 @@ from sluiceway.domain.rules import (
     write_rule,
 )
 from sluiceway.services.engine import Engine
+from sluiceway.services.rules import review_rule as view_stored
 from sluiceway.services.rules import unreachable
 from sluiceway.services.scenarios import Scenario, ScenarioResult, try_scenario
 from sluiceway.services.standpoints import Standpoint, stand_in
@@ -38,7 +41,10 @@ from sluiceway.storage.rule_activity import latest_arrival
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """A draft as far as it goes. `rule` is None while something of it cannot be read; then it has no sentence yet."""
+    """A draft as far as it goes. `rule` is None while something of it cannot be read; then it has no sentence yet.
+
+    `changes` are those from what is saved of the rule that it is a draft of.
+    """
 
     rule: Rule | None
     sentence: str | None
@@ -46,6 +52,7 @@ class Checked:
     findings: list[Finding]
     oddities: list[Oddity]
     standings: list[Standing]
+    changes: list[Change]
 
     @property
     def can_be_saved(self) -> bool:
@@ -68,7 +75,7 @@ async def check_draft(
 async def checked(engine: Engine, tx: ReadTx, at: Standpoint, definition: object, rule_id: RuleId | None) -> Checked:
     """Look at a draft from where an organization stands."""
     draft = read_draft(definition)
-    findings = [error("invalid", each.path, each.message) for each in draft.problems]
+    findings = [error(_code(each), each.path, each.message) for each in draft.problems]
     rule = draft.rule
     if rule is not None:
         findings += check(rule, at.accounts, at.others(rule_id), at.at)
@@ -77,6 +84,7 @@ async def checked(engine: Engine, tx: ReadTx, at: Standpoint, definition: object
     if isinstance(draft.trigger, OnFunds) and draft.trigger.account_id in at.records:
         # Where money starts it, the last that arrived stands for the next that will.
         arrival = await latest_arrival(tx, at.organization.id, draft.trigger.account_id)
+    saved = next((record.rule for record in at.rules if record.id == rule_id), None)
     event = Event(TriggerType.MANUAL, at.at, None if arrival is None else arrival.amount)
     return Checked(
         rule,
@@ -85,7 +93,23 @@ async def checked(engine: Engine, tx: ReadTx, at: Standpoint, definition: object
         findings,
         [] if rule is None else oddities(rule, at.names),
         stand(draft, event, at.snapshot(), at.names, at.currencies),
+        [] if rule is None or saved is None else diff(saved, rule, at.names, at.currencies),
     )
+
+
+def _code(problem: Problem) -> str:
+    """Tell what has not been filled in from what is wrong."""
+    is_missing = problem.message.startswith(("is required", "must have exactly one of", "must be text that is not"))
+    return "missing" if is_missing else "invalid"
+
+
+async def try_by_hand(
+    engine: Engine, organization_id: OrganizationId, rule_id: RuleId | None, spelling: str, amount: Cents | None
+) -> ScenarioResult:
+    """Try what a rule would do if somebody ran it now. Raises NotFound, and InvalidParameters for an unfit rule."""
+    record = (await view_stored(engine, organization_id, rule_id, spelling)).record
+    scenario = Scenario(organization_id, record.rule, record.id, record.revision, amount=amount, by_hand=True)
+    return await try_scenario(engine, scenario)
 
 
 async def try_draft(

@@ -64,7 +64,7 @@ class Scenario:
     `rule_id`: of the rule whose limits have been used up so far. `amount`: what arrives, or is given; of a rule that
     starts when money arrives, without it the latest that really did. `balances`: before that arrives. `stale`: accounts
     whose banks have reported nothing for long; `failing`: whose banks carry nothing. `remote_amount`: what remote
-    services answer; without it what they answered last.
+    services answer; without it what they answered last. `by_hand`: somebody runs it, whatever starts it otherwise.
     """
 
     organization_id: OrganizationId
@@ -77,6 +77,7 @@ class Scenario:
     stale: frozenset[AccountId] = _NOBODY
     failing: frozenset[AccountId] = _NOBODY
     remote_amount: Cents | None = None
+    by_hand: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,10 +129,10 @@ async def _stage(engine: Engine, tx: ReadTx, scenario: Scenario) -> _Stage:
             balances[account_id] = Balance(amount, 0, balances[account_id].expected_in)
     event = await _event(tx, scenario, at)
     arrived = dict(balances)
-    if isinstance(scenario.rule.trigger, OnFunds) and event.transfer_amount is not None:
-        account_id = scenario.rule.trigger.account_id
-        there = balances.get(account_id, NOTHING)
-        arrived[account_id] = there._replace(posted=there.posted + event.transfer_amount)
+    arrival = _arrival_of(scenario)
+    if arrival is not None and event.transfer_amount is not None:
+        there = balances.get(arrival, NOTHING)
+        arrived[arrival] = there._replace(posted=there.posted + event.transfer_amount)
     snapshot = Snapshot(
         accounts,
         arrived,
@@ -178,8 +179,16 @@ def _supposed(account: Account, scenario: Scenario, at: datetime) -> Account:
     return replace(account, reported=reported)
 
 
+def _arrival_of(scenario: Scenario) -> AccountId | None:
+    """Name the account in which money is supposed to arrive; None: in none."""
+    trigger = scenario.rule.trigger
+    return trigger.account_id if isinstance(trigger, OnFunds) and not scenario.by_hand else None
+
+
 async def _event(tx: ReadTx, scenario: Scenario, at: datetime) -> Event:
     amount, trigger = scenario.amount, scenario.rule.trigger
+    if scenario.by_hand:
+        return Event(TriggerType.MANUAL, at, amount, stands_in=amount is not None)
     match trigger:
         case OnFunds(account_id):
             if amount is None:
@@ -321,9 +330,9 @@ def _changes(scenario: Scenario, stage: _Stage, planned: Plan) -> list[Change]:
     """Sum up what every account that is touched gains and loses, in the order in which they are."""
     comes_in: dict[AccountId, int] = {}
     goes_out: dict[AccountId, int] = {}
-    trigger, amount = scenario.rule.trigger, stage.event.transfer_amount
-    if isinstance(trigger, OnFunds) and amount is not None:
-        comes_in[trigger.account_id] = amount
+    arrival, amount = _arrival_of(scenario), stage.event.transfer_amount
+    if arrival is not None and amount is not None:
+        comes_in[arrival] = amount
     for each in planned.transfers:
         if each.error_code is None:
             goes_out[each.source] = goes_out.get(each.source, 0) + each.amount

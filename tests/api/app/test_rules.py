@@ -192,10 +192,13 @@ async def test_an_enabled_rule_is_run_once_for_each_key(admin: Browser):
     refused = await admin.post(f"/rules/{rule['id']}/trigger", {})
     await enable(admin, rule)
 
+    tried = await admin.post(f"/rules/{rule['id']}/try", {})
     first = await admin.post(f"/rules/{rule['id']}/trigger", {}, Idempotency_Key="once")
     again = await admin.post(f"/rules/{rule['id']}/trigger", {}, Idempotency_Key="once")
 
     assert_refused(refused, 409, "RULE_DISABLED")
+    assert tried.json()["data"]["moves"][0]["movedInCents"] == 0
+    assert_refused(await admin.post("/rules/nothing/try", {}), 404, "NOT_FOUND")
     assert first.json()["data"]["runId"] == again.json()["data"]["runId"]
     assert_refused(await admin.post("/rules/nothing/trigger", {}), 404, "NOT_FOUND")
 

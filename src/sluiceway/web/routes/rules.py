@@ -250,6 +250,30 @@ async def trigger_rule(call: AppCall) -> Reply:
 
 @operation(
     "POST",
+    "/rules/{id}/try",
+    role=Role.WRITER,
+    summary="Try what running a rule now would do",
+    id_kind=IdKind.RULE,
+    body=wire.TriggerRule,
+    is_reading=True,
+    answer=Envelope[wire.Tried],
+    refusals=(404,),
+)
+async def try_rule_by_hand(call: AppCall) -> Reply:
+    """Work out what would happen if this person ran the rule now, with this amount. Nothing is moved."""
+    body = read_body(call.body, wire.TriggerRule)
+    result = await drafting.try_by_hand(
+        call.edge.engine,
+        call.principal.organization_id,
+        _rule_id(call),
+        call.spelling,
+        None if body.amount_in_cents is None else Cents(body.amount_in_cents),
+    )
+    return call.reply(show(wire.show_tried(result)))
+
+
+@operation(
+    "POST",
     "/rule-drafts/check",
     role=Role.WRITER,
     summary="Check a draft",
@@ -350,6 +374,7 @@ OPERATIONS: Final[tuple[AppOperation, ...]] = (
     enable_rule,
     disable_rule,
     trigger_rule,
+    try_rule_by_hand,
     check_rule_draft,
     try_rule_draft,
     list_recipes,

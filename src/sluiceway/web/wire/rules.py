@@ -27,7 +27,11 @@ from sluiceway.storage.rule_activity import Signature
 from sluiceway.web.wire.definitions import show_definition
 from sluiceway.web.wire.shapes import Cents, Moment, show, show_moment, show_moment_or_none, show_page
 
-Written = Annotated[dict[str, Any], Meta(description="A rule in the notation of rule files.")]
+_ANYTHING: Final = {"additionalProperties": True}
+Written = Annotated[
+    dict[str, Any], Meta(description="A rule in the notation of rule files.", extra_json_schema=_ANYTHING)
+]
+Answers = Annotated[dict[str, Any], Meta(description="By the keys of fields.", extra_json_schema=_ANYTHING)]
 
 _MOST: Final = 2**31 - 1
 
@@ -58,7 +62,7 @@ class OddityShown(Struct, rename="camel"):
     message: str
 
 
-class ChangeShown(Struct, rename="camel"):
+class RuleChange(Struct, rename="camel"):
     """What an edit did to a node."""
 
     kind: str
@@ -165,7 +169,7 @@ class ReviewShown(Struct, rename="camel"):
 
     rule: RuleShown
     enabled_before: int | None
-    changes: list[ChangeShown]
+    changes: list[RuleChange]
     tried: Tried | None
     touches: list[Touched]
     ceilings: list[str]
@@ -184,7 +188,7 @@ class VersionShown(Struct, rename="camel"):
 
     revision: int
     sentence: str
-    changes: list[ChangeShown]
+    changes: list[RuleChange]
     signatures: list[SignatureShown]
     created_at: Moment
 
@@ -198,7 +202,7 @@ class StandingShown(Struct, rename="camel"):
 
 
 class CheckedShown(Struct, rename="camel"):
-    """A draft as far as it goes: without a sentence until all of it can be read."""
+    """A draft as far as it goes: without a sentence until all of it can be read. `changes`: from what is saved."""
 
     can_be_saved: bool
     sentence: str | None
@@ -206,6 +210,7 @@ class CheckedShown(Struct, rename="camel"):
     findings: list[FindingShown]
     oddities: list[OddityShown]
     standings: list[StandingShown]
+    changes: list[RuleChange]
 
 
 class NewRule(Struct, rename="camel", forbid_unknown_fields=True):
@@ -322,6 +327,7 @@ def show_checked(checked: Checked) -> CheckedShown:
         _findings(checked.findings),
         _oddities(checked.oddities),
         [StandingShown(each.path, each.state, each.words) for each in checked.standings],
+        _changes(checked.changes),
     )
 
 
@@ -441,7 +447,7 @@ def _lines(lines: Iterable[Line]) -> list[RuleLine]:
 
 
 def _findings(findings: Iterable[Finding]) -> list[FindingShown]:
-    return [FindingShown(each.severity, each.code, each.path, visible(each.message)) for each in findings]
+    return [FindingShown(each.severity, each.code, each.path, _capital(visible(each.message))) for each in findings]
 
 
 def _oddities(found: Iterable[Oddity]) -> list[OddityShown]:
@@ -451,8 +457,12 @@ def _oddities(found: Iterable[Oddity]) -> list[OddityShown]:
     ]
 
 
-def _changes(changes: Iterable[Change]) -> list[ChangeShown]:
-    return [ChangeShown(each.kind, each.path, each.before, each.after) for each in changes]
+def _changes(changes: Iterable[Change]) -> list[RuleChange]:
+    return [RuleChange(each.kind, each.path, each.before, each.after) for each in changes]
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
 
 
 def _title(name: str | None) -> str:

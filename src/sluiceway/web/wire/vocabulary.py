@@ -1,7 +1,6 @@
 """The vocabulary of rules and the recipes, for pages that draw themselves from it."""
 
 from collections.abc import Iterable, Mapping
-from typing import Any
 from zoneinfo import available_timezones
 
 from msgspec import Struct
@@ -9,7 +8,7 @@ from msgspec import Struct
 from sluiceway.domain.ids import AccountId, IdKind, format_id
 from sluiceway.domain.rules import RECIPES, VOCABULARY, Field, Form, Recipe, roles_of, visible
 from sluiceway.services.standpoints import Standpoint
-from sluiceway.web.wire.rules import CheckedShown, Tried, Written
+from sluiceway.web.wire.rules import Answers, CheckedShown, Tried, Written
 from sluiceway.web.wire.shapes import Cents, show
 
 
@@ -122,7 +121,7 @@ class AnswerRecipe(Struct, rename="camel", forbid_unknown_fields=True):
     """Answers to what a recipe asks, by the keys of its fields."""
 
     recipe: str
-    answers: dict[str, Any]
+    answers: Answers
 
 
 class PreparedShown(Struct, rename="camel"):

@@ -1,0 +1,101 @@
+/** All rules: what each does, how it last ended, and what it has moved this month. */
+import { Link } from "react-router";
+import { api, ask } from "@/api/client";
+import { useList } from "@/api/lists";
+import { usePerson } from "@/api/session";
+import { Icon } from "@/parts/icons";
+import { Empty, Loaded, More } from "@/parts/Loaded";
+import { Money } from "@/parts/Money";
+import { Card, Page } from "@/parts/Page";
+import { State } from "@/parts/State";
+import { Table } from "@/parts/Table";
+import { When } from "@/parts/When";
+import type { Listed } from "./api";
+import styles from "./rules.module.css";
+
+export default function RuleList() {
+  const mayWrite = usePerson().role !== "VIEWER";
+  const list = useList<Listed>(["rules"], (cursor) =>
+    ask(api.GET("/app/rules", { params: { query: cursor ? { cursor } : {} } })),
+  );
+  return (
+    <Page
+      title="Rules"
+      intro="What moves your money, and when."
+      actions={
+        mayWrite && (
+          <>
+            <Link to="/recipes" className="button">
+              <Icon name="recipes" />
+              Start from a recipe
+            </Link>
+            <Link to="/rules/new" className="button primary">
+              <Icon name="plus" />
+              New rule
+            </Link>
+          </>
+        )
+      }
+    >
+      <Loaded query={list}>
+        {(rules) => (
+          <Card flush>
+            {rules.length === 0 ? (
+              <Empty icon="rules" title="No rules yet">
+                Nothing moves by itself. A new rule is off until you have reviewed it.
+              </Empty>
+            ) : (
+              <Table
+                caption="Rules"
+                rows={rules}
+                rowKey={(rule) => rule.id}
+                columns={[
+                  {
+                    title: "Rule",
+                    isName: true,
+                    cell: (rule) => (
+                      <div className="stack tight">
+                        <Link to={`/rules/${rule.id}`}>{rule.name}</Link>
+                        <span className={`soft small ${styles.plain}`}>{rule.sentence}</span>
+                      </div>
+                    ),
+                  },
+                  { title: "State", cell: (rule) => <State of={rule.state} /> },
+                  {
+                    title: "Last run",
+                    cell: ({ latestRun }) =>
+                      latestRun ? (
+                        <div className="stack tight">
+                          <Link to={`/runs/${latestRun.id}`}>
+                            <State of={latestRun.ending} />
+                          </Link>
+                          <span className="soft small">
+                            <When at={latestRun.at} />
+                          </span>
+                        </div>
+                      ) : (
+                        <span className="soft">Never</span>
+                      ),
+                  },
+                  { title: "Moved this month", align: "end", cell: (rule) => <Sums sums={rule.movedThisMonth} /> },
+                ]}
+              />
+            )}
+            <More list={list} />
+          </Card>
+        )}
+      </Loaded>
+    </Page>
+  );
+}
+
+export function Sums({ sums }: { sums: Listed["movedThisMonth"] }) {
+  if (!sums.length) return <span className="soft">Nothing</span>;
+  return (
+    <span className="stack tight">
+      {sums.map((sum) => (
+        <Money key={sum.currency} cents={sum.amountInCents} currency={sum.currency} />
+      ))}
+    </span>
+  );
+}

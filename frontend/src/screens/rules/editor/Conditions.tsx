@@ -1,0 +1,290 @@
+/** The conditions of a step: comparisons, in groups within groups, each with how it stands right now. */
+import { AmountField, SelectField } from "@/parts/Fields";
+import { Icon } from "@/parts/icons";
+import { State, type Tone } from "@/parts/State";
+import type { Definition, Vocabulary } from "../api";
+import styles from "../rules.module.css";
+import { Says } from "../Told";
+import { get, type Path, put, splice, swap } from "./draft";
+import { AccountField, NumberField } from "./FormFields";
+import { type Deed, NodeMenu } from "./NodeMenu";
+import { copy, findingsAt, nodeId, pasted, problemAt, standingAt, useWorkbench } from "./workbench";
+
+type Leaf = {
+  fact: string;
+  operator: string;
+  value?: number | null;
+  value_fact?: string | null;
+  params?: Definition | null;
+};
+
+function newLeaf(words: Vocabulary): Definition {
+  const fact = words.facts.find((each) => each.takesAccount) ?? words.facts[0];
+  return { condition: { fact: fact?.fact, operator: "LESS_THAN", value: null, value_fact: null, params: null } };
+}
+
+/** All conditions of a step, or the offer to make one. */
+export function Conditions({ path }: { path: Path }) {
+  const bench = useWorkbench();
+  const tree = get(bench.definition, path);
+  if (tree) return <Node path={path} number="" depth={1} />;
+  const begin = (value: unknown) => bench.shape(put(bench.definition, path, value) as Definition, path.join("/"));
+  const clip = pasted("condition");
+  return (
+    <div className="row">
+      <span className="soft">Always.</span>
+      <button type="button" className="button" onClick={() => begin(newLeaf(bench.words))}>
+        <Icon name="plus" />
+        Add a condition
+      </button>
+      {clip !== undefined && (
+        <button type="button" className="button quiet" onClick={() => begin(clip)}>
+          Paste a condition
+        </button>
+      )}
+    </div>
+  );
+}
+
+type NodeProps = { path: Path; number: string; depth: number };
+
+function Node({ path, number, depth }: NodeProps) {
+  const bench = useWorkbench();
+  const value = (get(bench.definition, path) ?? {}) as Definition;
+  const key = bench.words.groups.find((group) => group.key in value)?.key;
+  const at = path.join("/");
+  const standing = standingAt(bench, at);
+  const paths = key ? [at, `${at}/${key}`] : [at, `${at}/condition`];
+  const name = `${key ? "group" : "condition"}${number && ` ${number}`}`;
+  return (
+    <div
+      className={styles.node}
+      data-group={key ? "" : undefined}
+      id={nodeId(at)}
+      tabIndex={-1}
+      role="group"
+      aria-label={name}
+    >
+      <div className={styles.nodeHead}>
+        <span className="row">
+          {number && <span className={styles.number}>{number}</span>}
+          {key && <GroupKind path={path} kind={key} />}
+          {standing && <Stands state={standing.state} words={standing.words} />}
+        </span>
+        <NodeMenu of={name} deeds={useDeeds(path, key, depth)} />
+      </div>
+      {key ? (
+        <Group path={[...path, key]} number={number} depth={depth} />
+      ) : (
+        <Comparison path={[...path, "condition"]} />
+      )}
+      {findingsAt(bench, paths).map((finding) => (
+        <Says key={finding.code + finding.message} finding={finding} />
+      ))}
+    </div>
+  );
+}
+
+const TONES: Record<string, [Tone, string]> = {
+  passes: ["good", "Passes"],
+  fails: ["idle", "Fails"],
+  unknown: ["wait", "Cannot tell"],
+  invalid: ["warn", "Not complete"],
+};
+
+function Stands({ state, words }: { state: string; words: string }) {
+  const [tone, word] = TONES[state] ?? ["note", state];
+  return (
+    <span className="small row">
+      <State tone={tone}>{word}</State>
+      {state !== "invalid" && <span className="soft">{words}</span>}
+    </span>
+  );
+}
+
+function GroupKind({ path, kind }: { path: Path; kind: string }) {
+  const { words, definition, shape } = useWorkbench();
+  const children = get(definition, [...path, kind]);
+  return (
+    <select
+      aria-label="What of the group has to hold"
+      value={kind}
+      onChange={(event) =>
+        shape(put(definition, path, { [event.target.value]: children }) as Definition, path.join("/"))
+      }
+    >
+      {words.groups.map((group) => (
+        <option key={group.key} value={group.key}>
+          {group.label}
+        </option>
+      ))}
+    </select>
+  );
+}
+
+function Group({ path, number, depth }: NodeProps) {
+  const bench = useWorkbench();
+  const children = get(bench.definition, path) as unknown[];
+  const add = (value: unknown) => {
+    const place = [...path, children.length];
+    bench.shape(splice(bench.definition, place, 0, value), place.join("/"));
+  };
+  const clip = pasted("condition");
+  return (
+    <div className={styles.children}>
+      {children.map((_, index) => (
+        // biome-ignore lint/suspicious/noArrayIndexKey: a node is named by its place.
+        <Node key={index} path={[...path, index]} number={`${number && `${number}.`}${index + 1}`} depth={depth + 1} />
+      ))}
+      <div className="row">
+        <button type="button" className="button" onClick={() => add(newLeaf(bench.words))}>
+          <Icon name="plus" />
+          Add a condition
+        </button>
+        {clip !== undefined && (
+          <button type="button" className="button quiet" onClick={() => add(clip)}>
+            Paste a condition
+          </button>
+        )}
+      </div>
+    </div>
+  );
+}
+
+/** What can be done with a node, given where it stands. */
+function useDeeds(path: Path, key: string | undefined, depth: number): Deed[] {
+  const { words, definition, shape } = useWorkbench();
+  const value = get(definition, path);
+  const place = path.at(-1);
+  const siblings = typeof place === "number" ? (get(definition, path.slice(0, -1)) as unknown[]) : undefined;
+  const at = path.join("/");
+  const put_ = (now: unknown, focus = at) => shape(now as Definition, focus);
+  const beside = (by: number) => [...path.slice(0, -1), (place as number) + by].join("/");
+  const first = words.groups[0]?.key ?? "all";
+  const children = key ? (get(definition, [...path, key]) as unknown[]) : [];
+  function remove() {
+    if (!siblings) return put_(put(definition, path, null), path.slice(0, 2).join("/"));
+    const group = path.slice(0, -2);
+    // A group without anything in it is nothing.
+    if (siblings.length === 1) return put_(without(definition, group), group.slice(0, 2).join("/"));
+    return put_(splice(definition, path, 1), group.join("/"));
+  }
+  return [
+    ["Put into a group", depth < words.maxDepth && (() => put_(put(definition, path, { [first]: [value] })))],
+    [
+      "Take out of its group",
+      key !== undefined && siblings
+        ? () => put_(splice(definition, path, 1, ...children), path.slice(0, -2).join("/"))
+        : key !== undefined && children.length === 1 && (() => put_(put(definition, path, children[0]))),
+    ],
+    ["Move up", siblings && place !== 0 && (() => put_(swap(definition, path, -1), beside(-1)))],
+    ["Move down", siblings && place !== siblings.length - 1 && (() => put_(swap(definition, path, 1), beside(1)))],
+    [
+      "Duplicate",
+      siblings
+        ? () => put_(splice(definition, beside_(path, 1), 0, value), beside(1))
+        : () => put_(put(definition, path, { [first]: [value, value] })),
+    ],
+    ["Copy", () => copy({ kind: "condition", value })],
+    [
+      "Cut",
+      () => {
+        copy({ kind: "condition", value });
+        remove();
+      },
+    ],
+    ["Delete", remove],
+  ];
+}
+
+const beside_ = (path: Path, by: number): Path => [...path.slice(0, -1), (path.at(-1) as number) + by];
+
+/** Take a node away, and with it the group that would be left empty. */
+function without(definition: Definition, path: Path): unknown {
+  const place = path.at(-1);
+  if (typeof place !== "number") return put(definition, path, null);
+  const siblings = get(definition, path.slice(0, -1)) as unknown[];
+  return siblings.length === 1 ? without(definition, path.slice(0, -2)) : splice(definition, path, 1);
+}
+
+/** One comparison: a fact, how it is compared, and with what. */
+function Comparison({ path }: { path: Path }) {
+  const bench = useWorkbench();
+  const leaf = (get(bench.definition, path) ?? {}) as Leaf;
+  const { words } = bench;
+  const fact = words.facts.find((each) => each.fact === leaf.fact);
+  const right = fact?.rights.find((each) => each.fact === leaf.value_fact);
+  const at = path.join("/");
+  const set = (changed: Partial<Leaf>) => bench.put(path, { ...leaf, ...changed });
+  const setParam = (key: string, id: string | null) => set({ params: { ...leaf.params, [key]: id } });
+  const account = { field: { role: "any", isRequired: false }, accounts: words.accounts };
+  const ofTrigger = get(bench.definition, ["trigger", "account_id"]);
+  const other = leaf.value_fact ?? "";
+  return (
+    <div className="fields">
+      <SelectField
+        label="What"
+        hint={fact?.help}
+        value={leaf.fact}
+        error={problemAt(bench, `${at}/fact`)}
+        options={words.facts.map((each) => [each.fact, each.label] as const)}
+        onValue={(next) =>
+          bench.shape(put(bench.definition, path, { ...leaf, fact: next, value: null, value_fact: null }) as Definition)
+        }
+      />
+      {fact?.takesAccount && (
+        <AccountField
+          {...account}
+          label="Of"
+          hint="None: the account that starts the rule."
+          given={leaf.params?.account_id}
+          onGiven={(id) => setParam("account_id", id)}
+        />
+      )}
+      <SelectField
+        label="Is"
+        value={leaf.operator}
+        error={problemAt(bench, `${at}/operator`)}
+        options={words.operators.map((each) => [each.value, each.label.replace(/^is /, "")] as const)}
+        onValue={(operator) => set({ operator })}
+      />
+      <SelectField
+        label="Compared with"
+        value={other}
+        error={problemAt(bench, `${at}/value_fact`)}
+        options={[
+          ["", fact?.kind === "amount" ? "an amount" : "a day"],
+          ...(fact?.rights.map((each) => [each.fact, each.label] as const) ?? []),
+          ...(other && !right ? [[other, other] as const] : []),
+        ]}
+        onValue={(next) => set({ value: null, value_fact: next || null })}
+      />
+      {other ? (
+        right?.takesAccount && (
+          <AccountField
+            {...account}
+            label="Of"
+            hint="None: the same as on the left."
+            given={leaf.params?.value_account_id}
+            onGiven={(id) => setParam("value_account_id", id)}
+          />
+        )
+      ) : fact?.kind === "amount" && (leaf.value ?? 0) >= 0 ? (
+        <AmountField
+          label="Amount"
+          cents={leaf.value ?? null}
+          currency={bench.currencyOf(leaf.params?.account_id ?? ofTrigger)}
+          error={problemAt(bench, `${at}/value`)}
+          onCents={(value) => set({ value })}
+        />
+      ) : (
+        <NumberField
+          label={fact?.kind === "amount" ? "Amount in cents" : "Day"}
+          given={leaf.value}
+          error={problemAt(bench, `${at}/value`)}
+          onGiven={(value) => set({ value })}
+        />
+      )}
+    </div>
+  );
+}

@@ -1,0 +1,420 @@
+/** Draws a rule up: when, if, then, otherwise; the sentence and what is wrong are the server's, and stand beside it. */
+import { keepPreviousData, useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
+import { useEffect, useReducer, useRef, useState } from "react";
+import { useBlocker, useNavigate } from "react-router";
+import { api, ask, type Refused } from "@/api/client";
+import { useOrganization } from "@/api/session";
+import { Confirm } from "@/parts/Dialog";
+import { AmountField, ErrorSummary, SelectField } from "@/parts/Fields";
+import { Icon } from "@/parts/icons";
+import { Loaded } from "@/parts/Loaded";
+import { Card, Page } from "@/parts/Page";
+import { say } from "@/parts/Says";
+import {
+  at,
+  type Checked,
+  type Definition,
+  type Rule,
+  useRule,
+  useRuleId,
+  useVocabulary,
+  type Vocabulary,
+} from "../api";
+import styles from "../rules.module.css";
+import { Changes, Notice, Oddities, Rehearsal, Says } from "../Told";
+import { begin, blank, get, put, step } from "./draft";
+import { FormFields, type Place } from "./FormFields";
+import { newAction, Steps } from "./Steps";
+import { nodeId, problemAt, useWorkbench, type Workbench, WorkbenchProvider } from "./workbench";
+
+export default function RuleEditor() {
+  const id = useRuleId();
+  const rule = useRule(id);
+  return (
+    <Loaded query={useVocabulary()}>
+      {(words) =>
+        id ? (
+          <Loaded query={rule}>{(saved) => <Editor key={saved.id} words={words} saved={saved} />}</Loaded>
+        ) : (
+          <Editor words={words} />
+        )
+      }
+    </Loaded>
+  );
+}
+
+function newRule(words: Vocabulary): Definition {
+  const trigger = words.triggers[0];
+  return {
+    name: null,
+    description: null,
+    trigger: { type: trigger?.type, ...blank(trigger?.fields ?? []) },
+    steps: [{ conditions: null, actions: [newAction(words.actions[0])] }],
+  };
+}
+
+/** A draft stays in this browser until it is saved or thrown away. */
+type Kept = { definition: Definition; revision: number };
+
+function read(key: string): Kept | undefined {
+  try {
+    return (JSON.parse(localStorage.getItem(key) ?? "null") as Kept | null) ?? undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+const CHECK_MS = 250;
+
+/** Let the server look at a draft, a moment after the last change; what it said before stays until then. */
+function useChecked(definition: Definition, ruleId: string | undefined) {
+  const [settled, setSettled] = useState(definition);
+  useEffect(() => {
+    const timer = setTimeout(() => setSettled(definition), CHECK_MS);
+    return () => clearTimeout(timer);
+  }, [definition]);
+  const query = useQuery({
+    queryKey: ["draft", ruleId, settled],
+    queryFn: async () =>
+      (await ask(api.POST("/app/rule-drafts/check", { body: { definition: settled, ruleId: ruleId ?? null } }))).data,
+    placeholderData: keepPreviousData,
+    gcTime: 10_000,
+  });
+  return { ...query, isCurrent: settled === definition && !query.isPlaceholderData && !query.isFetching };
+}
+
+function Editor({ words, saved }: { words: Vocabulary; saved?: Rule }) {
+  const { id: organizationId, currency } = useOrganization();
+  const key = `sluiceway-draft-${saved?.id ?? organizationId}`;
+  // What the edit began with; a save by somebody else meanwhile does not change what is written here.
+  const [original] = useState(() => ({
+    definition: saved?.definition ?? newRule(words),
+    revision: saved?.revision ?? 0,
+  }));
+  const [found] = useState(() => read(key));
+  const [state, act] = useReducer(step, begin(found?.definition ?? original.definition));
+  const revision = useRef(found?.revision ?? original.revision);
+  const [isStrict, setStrict] = useState(Boolean(saved));
+  const [isRestored, setRestored] = useState(Boolean(found));
+  const isDirty =
+    state.now !== original.definition && JSON.stringify(state.now) !== JSON.stringify(original.definition);
+  const isLeaving = useRef(false);
+  const check = useChecked(state.now, saved?.id);
+  const checked = check.data;
+  const queries = useQueryClient();
+  const navigate = useNavigate();
+
+  useEffect(() => {
+    if (isLeaving.current) return;
+    if (isDirty) localStorage.setItem(key, JSON.stringify({ definition: state.now, revision: revision.current }));
+    else localStorage.removeItem(key);
+  }, [key, isDirty, state.now]);
+  // biome-ignore lint/correctness/useExhaustiveDependencies: each change of shape names anew what has the focus.
+  useEffect(() => {
+    if (state.focus) document.getElementById(nodeId(state.focus))?.focus();
+  }, [state.focus, state.epoch]);
+
+  const save = useMutation<Rule, Refused>({
+    mutationFn: async () => {
+      const definition = state.now;
+      const answer = saved
+        ? await ask(api.PUT("/app/rules/{id}", { ...at(saved.id), body: { definition, revision: revision.current } }))
+        : await ask(api.POST("/app/rules", { body: { definition } }));
+      return answer.data;
+    },
+    onSuccess: async (rule) => {
+      isLeaving.current = true;
+      localStorage.removeItem(key);
+      say("Saved. It is off until somebody has reviewed and enabled it.");
+      queries.setQueryData(["rules", rule.id], rule);
+      void queries.invalidateQueries({ queryKey: ["rules"] });
+      await navigate(`/rules/${rule.id}/review`);
+    },
+  });
+  const look = useMutation({
+    mutationFn: async (amountInCents: number | null) =>
+      (
+        await ask(
+          api.POST("/app/rule-drafts/try", {
+            body: { definition: state.now, ruleId: saved?.id ?? null, amountInCents },
+          }),
+        )
+      ).data,
+  });
+
+  function tryToSave() {
+    setStrict(true);
+    if (checked && check.isCurrent && !checked.canBeSaved) document.getElementById("findings")?.focus();
+    else if (!save.isPending) save.mutate();
+  }
+  useKeys({ undo: () => act({ do: "undo" }), redo: () => act({ do: "redo" }), save: tryToSave });
+  const blocker = useBlocker(() => isDirty && !isLeaving.current);
+  useEffect(() => {
+    if (!isDirty) return;
+    const warn = (event: BeforeUnloadEvent) => event.preventDefault();
+    addEventListener("beforeunload", warn);
+    return () => removeEventListener("beforeunload", warn);
+  }, [isDirty]);
+
+  const bench: Workbench = {
+    words,
+    definition: state.now,
+    checked,
+    isStrict,
+    currencyOf: (account) => words.accounts.find((each) => each.id === account)?.currency ?? currency,
+    put: (path, value) => act({ do: "put", path, value }),
+    shape: (now, focus) => act({ do: "shape", now, ...(focus ? { focus } : {}) }),
+  };
+  return (
+    <WorkbenchProvider value={bench}>
+      <Page
+        title={saved ? `Edit “${saved.name}”` : "New rule"}
+        intro={
+          saved?.state === "enabled" ? "Saving an edit turns the rule off until it has been reviewed again." : undefined
+        }
+        actions={
+          <>
+            <button type="button" className="button" disabled={!state.past.length} onClick={() => act({ do: "undo" })}>
+              <Icon name="undo" />
+              Undo
+            </button>
+            <button
+              type="button"
+              className="button"
+              disabled={!state.future.length}
+              onClick={() => act({ do: "redo" })}
+            >
+              <Icon name="redo" />
+              Redo
+            </button>
+            <SaveButton isDirty={isDirty || !saved} isBusy={save.isPending} onSave={tryToSave} />
+          </>
+        }
+      >
+        <ErrorSummary error={save.error} />
+        {isRestored && (
+          <Notice tone="note" title="This is the draft that you left here">
+            <div>
+              <button
+                type="button"
+                className="button"
+                onClick={() => {
+                  revision.current = original.revision;
+                  act({ do: "reset", now: original.definition });
+                  setRestored(false);
+                }}
+              >
+                {saved ? "Begin again with what is saved" : "Begin anew"}
+              </button>
+            </div>
+          </Notice>
+        )}
+        <Card>
+          <div className="stack" aria-busy={!check.isCurrent}>
+            <p className={styles.sentence}>
+              {checked?.sentence ?? (
+                <span className="soft">In words: as soon as every field is filled in, the sentence is here.</span>
+              )}
+            </p>
+            {checked && <Oddities oddities={checked.oddities} />}
+          </div>
+        </Card>
+        <div className={styles.editor}>
+          <div className="stack wide" key={state.epoch}>
+            <Card title="When">
+              <Trigger />
+            </Card>
+            <Steps />
+            <Card title="Name and safeguards">
+              <div className="fields">
+                <Settings />
+              </div>
+            </Card>
+          </div>
+          <div className={`stack ${styles.aside}`}>
+            {checked && checked.findings.length > 0 && (
+              <Card title="What is found">
+                <Findings checked={checked} />
+              </Card>
+            )}
+            {saved && checked && checked.changes.length > 0 && (
+              <Card title="What saving would change">
+                <Changes changes={checked.changes} />
+              </Card>
+            )}
+            <Try isReady={Boolean(checked?.canBeSaved)} look={look} />
+            <div className="row end">
+              <SaveButton isDirty={isDirty || !saved} isBusy={save.isPending} onSave={tryToSave} />
+            </div>
+          </div>
+        </div>
+        <Confirm
+          title="Leave this draft?"
+          act="Leave"
+          isOpen={blocker.state === "blocked"}
+          onClose={() => blocker.reset?.()}
+          onAct={() => blocker.proceed?.()}
+        >
+          <p>It is not saved. It stays in this browser, and is here again when you come back.</p>
+        </Confirm>
+      </Page>
+    </WorkbenchProvider>
+  );
+}
+
+function SaveButton({ isDirty, isBusy, onSave }: { isDirty: boolean; isBusy: boolean; onSave: () => void }) {
+  return (
+    <button type="button" className="button primary" disabled={!isDirty || isBusy} onClick={onSave}>
+      Save and review
+    </button>
+  );
+}
+
+function useKeys(acts: Record<"undo" | "redo" | "save", () => void>) {
+  const latest = useRef(acts);
+  latest.current = acts;
+  useEffect(() => {
+    function onKey(event: KeyboardEvent) {
+      if (!(event.ctrlKey || event.metaKey) || event.altKey) return;
+      const key = event.key.toLowerCase();
+      const act =
+        key === "z" ? (event.shiftKey ? "redo" : "undo") : key === "y" ? "redo" : key === "s" ? "save" : undefined;
+      if (!act) return;
+      event.preventDefault();
+      latest.current[act]();
+    }
+    document.addEventListener("keydown", onKey);
+    return () => document.removeEventListener("keydown", onKey);
+  }, []);
+}
+
+function usePlace(account: unknown): Place {
+  const bench = useWorkbench();
+  const { accounts, zones } = bench.words;
+  return { accounts, zones, currency: bench.currencyOf(account), problem: (path) => problemAt(bench, path) };
+}
+
+function Trigger() {
+  const bench = useWorkbench();
+  const { words, definition, shape } = bench;
+  const value = (definition.trigger ?? {}) as Definition;
+  const form = words.triggers.find((each) => each.type === value.type);
+  const place = usePlace(value.account_id);
+  return (
+    <div className="fields" id={nodeId("trigger")} tabIndex={-1}>
+      <SelectField
+        label="What starts it"
+        hint={form?.help}
+        value={String(value.type ?? "")}
+        options={words.triggers.map((each) => [each.type, each.label] as const)}
+        onValue={(type) => {
+          const next = words.triggers.find((each) => each.type === type);
+          const account = value.account_id == null ? {} : { account_id: value.account_id };
+          const trigger = { type, ...blank(next?.fields ?? []), ...account };
+          shape(put(definition, ["trigger"], trigger) as Definition, "trigger");
+        }}
+      />
+      <FormFields
+        fields={form?.fields ?? []}
+        value={value}
+        path="trigger"
+        place={place}
+        onValue={(changed) => bench.put(["trigger"], changed)}
+      />
+    </div>
+  );
+}
+
+function Settings() {
+  const bench = useWorkbench();
+  const place = usePlace(get(bench.definition, ["trigger", "account_id"]));
+  return (
+    <FormFields
+      fields={bench.words.settings}
+      value={bench.definition}
+      path=""
+      place={place}
+      onValue={(changed, key) => bench.put([key], changed[key])}
+    />
+  );
+}
+
+/** Everything that was found, each a link to where it is. */
+function Findings({ checked }: { checked: Checked }) {
+  const { isStrict } = useWorkbench();
+  const shown = checked.findings.filter((finding) => isStrict || finding.code !== "missing");
+  const missing = checked.findings.length - shown.length;
+  return (
+    <div id="findings" tabIndex={-1} className="stack tight">
+      {missing > 0 && (
+        <p className="soft small">{missing === 1 ? "One field is" : `${missing} fields are`} still to be filled in.</p>
+      )}
+      {shown.length > 0 && (
+        <ul className="stack tight">
+          {shown.map((finding) => (
+            <li key={finding.path + finding.code + finding.message}>
+              <Says finding={finding} />
+              {finding.path && (
+                <button type="button" className="button quiet small" onClick={() => goTo(finding.path)}>
+                  Go there
+                </button>
+              )}
+            </li>
+          ))}
+        </ul>
+      )}
+    </div>
+  );
+}
+
+/** Put the focus on the node that a path is in. */
+function goTo(path: string) {
+  for (let at = path; at; at = at.slice(0, Math.max(0, at.lastIndexOf("/")))) {
+    const node = document.getElementById(nodeId(at));
+    if (node) {
+      node.scrollIntoView({ block: "center" });
+      node.focus({ preventScroll: true });
+      return;
+    }
+  }
+}
+
+type Look = {
+  data: Parameters<typeof Rehearsal>[0]["tried"] | undefined;
+  error: Error | null;
+  isPending: boolean;
+  mutate: (cents: number | null) => void;
+};
+
+function Try({ isReady, look }: { isReady: boolean; look: Look }) {
+  const { definition, currencyOf } = useWorkbench();
+  const [cents, setCents] = useState<number | null>(null);
+  const currency = currencyOf(get(definition, ["trigger", "account_id"]));
+  return (
+    <Card title="Try it">
+      <form
+        className="stack"
+        onSubmit={(event) => {
+          event.preventDefault();
+          look.mutate(cents);
+        }}
+      >
+        <AmountField
+          label="With this amount"
+          hint="Empty: the latest that really arrived."
+          cents={cents}
+          currency={currency}
+          onCents={setCents}
+        />
+        <div>
+          <button type="submit" className="button" disabled={!isReady || look.isPending}>
+            <Icon name="simulate" />
+            Simulate
+          </button>
+        </div>
+        <ErrorSummary error={look.error} />
+        {look.data && <Rehearsal tried={look.data} />}
+      </form>
+    </Card>
+  );
+}

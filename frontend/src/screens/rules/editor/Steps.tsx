@@ -1,0 +1,189 @@
+/** Steps, each an if with its then; and the moves of a step. */
+import { SelectField } from "@/parts/Fields";
+import { Icon } from "@/parts/icons";
+import { Card } from "@/parts/Page";
+import type { Definition, Form } from "../api";
+import styles from "../rules.module.css";
+import { Says } from "../Told";
+import { Conditions } from "./Conditions";
+import { blank, get, keysOf, type Path, put, splice, swap } from "./draft";
+import { FormFields, type Place } from "./FormFields";
+import { NodeMenu } from "./NodeMenu";
+import { copy, findingsAt, nodeId, pasted, problemAt, useWorkbench } from "./workbench";
+
+export function newAction(form: Form | undefined): Definition {
+  return form ? { type: form.type, ...blank(form.fields) } : {};
+}
+
+export function Steps() {
+  const bench = useWorkbench();
+  const { words, definition, shape } = bench;
+  const steps = (definition.steps ?? []) as Definition[];
+  const add = (value: unknown) => shape(splice(definition, ["steps", steps.length], 0, value), `steps/${steps.length}`);
+  const last = steps.at(-1);
+  const clip = pasted("step");
+  return (
+    <>
+      {steps.map((_, index) => (
+        // biome-ignore lint/suspicious/noArrayIndexKey: a step is named by its place.
+        <Step key={index} index={index} count={steps.length} />
+      ))}
+      <div className="row">
+        {last?.conditions ? (
+          <button
+            type="button"
+            className="button"
+            onClick={() => add({ conditions: null, actions: [newAction(words.actions[0])] })}
+          >
+            <Icon name="plus" />
+            Add an otherwise
+          </button>
+        ) : (
+          <span className="soft small">Give the last step a condition, and there can be an “otherwise”.</span>
+        )}
+        {clip !== undefined && (
+          <button type="button" className="button quiet" onClick={() => add(clip)}>
+            Paste a step
+          </button>
+        )}
+      </div>
+    </>
+  );
+}
+
+function Step({ index, count }: { index: number; count: number }) {
+  const bench = useWorkbench();
+  const { words, definition, shape } = bench;
+  const path: Path = ["steps", index];
+  const value = get(definition, path) as Definition;
+  const actions = (value.actions ?? []) as Definition[];
+  const at = path.join("/");
+  const add = (action: unknown) => {
+    const place = [...path, "actions", actions.length];
+    shape(splice(definition, place, 0, action), place.join("/"));
+  };
+  const clip = pasted("action");
+  const title = index === 0 ? "If" : value.conditions ? "Otherwise, if" : "Otherwise";
+  const name = `step ${index + 1}`;
+  return (
+    <div id={nodeId(at)} tabIndex={-1} role="group" aria-label={name}>
+      <Card
+        title={title}
+        actions={
+          <NodeMenu
+            of={name}
+            deeds={[
+              ["Move up", index > 0 && (() => shape(swap(definition, path, -1), `steps/${index - 1}`))],
+              ["Move down", index < count - 1 && (() => shape(swap(definition, path, 1), `steps/${index + 1}`))],
+              ["Duplicate", () => shape(splice(definition, path, 0, value), `steps/${index + 1}`)],
+              ["Copy", () => copy({ kind: "step", value })],
+              ["Delete", count > 1 && (() => shape(splice(definition, path, 1), `steps/${Math.max(0, index - 1)}`))],
+            ]}
+          />
+        }
+      >
+        <div className={styles.step}>
+          <Conditions path={[...path, "conditions"]} />
+          {findingsAt(bench, [at, `${at}/actions`]).map((finding) => (
+            <Says key={finding.code} finding={finding} />
+          ))}
+          <fieldset className={styles.part}>
+            <legend>Then</legend>
+            {actions.map((_, place) => (
+              // biome-ignore lint/suspicious/noArrayIndexKey: a move is named by its place.
+              <Action key={place} path={[...path, "actions", place]} count={actions.length} />
+            ))}
+            <div className="row">
+              <button type="button" className="button" onClick={() => add(newAction(words.actions[0]))}>
+                <Icon name="plus" />
+                Add a move
+              </button>
+              {clip !== undefined && (
+                <button type="button" className="button quiet" onClick={() => add(clip)}>
+                  Paste a move
+                </button>
+              )}
+            </div>
+          </fieldset>
+        </div>
+      </Card>
+    </div>
+  );
+}
+
+function Action({ path, count }: { path: Path; count: number }) {
+  const bench = useWorkbench();
+  const { words, definition, shape } = bench;
+  const value = get(definition, path) as Definition;
+  const form = words.actions.find((each) => each.type === value.type);
+  const at = path.join("/");
+  const place = path.at(-1) as number;
+  const step = path.slice(0, 2);
+  const beside = (by: number): Path => [...path.slice(0, -1), place + by];
+  const remove = () => shape(splice(definition, path, 1), step.join("/"));
+  const where: Place = {
+    accounts: words.accounts,
+    zones: words.zones,
+    currency: bench.currencyOf(value.source),
+    problem: (path) => problemAt(bench, path),
+  };
+  const fields = form?.fields ?? [];
+  const shared = { value, path: at, place: where, onValue: (changed: Definition) => bench.put(path, changed) };
+  const name = `move ${place + 1} of ${step.length ? `step ${(path[1] as number) + 1}` : ""}`;
+  return (
+    <div className={styles.node} id={nodeId(at)} tabIndex={-1} role="group" aria-label={name}>
+      <div className={styles.nodeHead}>
+        <span className={styles.number}>{place + 1}</span>
+        <NodeMenu
+          of={name}
+          deeds={[
+            ["Move up", place > 0 && (() => shape(swap(definition, path, -1), beside(-1).join("/")))],
+            ["Move down", place < count - 1 && (() => shape(swap(definition, path, 1), beside(1).join("/")))],
+            ["Duplicate", () => shape(splice(definition, beside(1), 0, value), beside(1).join("/"))],
+            ["Copy", () => copy({ kind: "action", value })],
+            [
+              "Cut",
+              count > 1 &&
+                (() => {
+                  copy({ kind: "action", value });
+                  remove();
+                }),
+            ],
+            ["Delete", count > 1 && remove],
+          ]}
+        />
+      </div>
+      <SelectField
+        label="What to do"
+        hint={form?.help}
+        value={String(value.type ?? "")}
+        error={problemAt(bench, `${at}/type`)}
+        options={words.actions.map((each) => [each.type, each.label] as const)}
+        onValue={(type) => {
+          const next = words.actions.find((each) => each.type === type);
+          const known = new Set(keysOf(next?.fields ?? []));
+          // What both kinds ask for stays: from where, to where, limits.
+          const stays = Object.entries(value).filter(([key, given]) => known.has(key) && given !== null);
+          shape(put(definition, path, { ...newAction(next), ...Object.fromEntries(stays), type }) as Definition, at);
+        }}
+      />
+      <div className="fields">
+        <FormFields {...shared} fields={fields.filter((field) => field.isRequired)} />
+      </div>
+      <details
+        className={styles.more}
+        open={fields.some((field) => !field.isRequired && isSet(field.default, value[field.key]))}
+      >
+        <summary>Limits and more</summary>
+        <div className="fields">
+          <FormFields {...shared} fields={fields.filter((field) => !field.isRequired)} />
+        </div>
+      </details>
+      {findingsAt(bench, [at, `${at}/limit`, `${at}/liabilities`]).map((finding) => (
+        <Says key={finding.code + finding.message} finding={finding} />
+      ))}
+    </div>
+  );
+}
+
+const isSet = (usual: unknown, given: unknown) => given !== undefined && given !== null && given !== usual;

@@ -1,0 +1,63 @@
+/** What every part of the editor has at hand. */
+import { createContext, useContext } from "react";
+import type { Checked, Definition, Finding, Standing, Vocabulary } from "../api";
+import type { Path } from "./draft";
+
+export type Workbench = {
+  words: Vocabulary;
+  definition: Definition;
+  checked: Checked | undefined;
+  /** Whether what has not been filled in is told as a problem: only once somebody wants to go on. */
+  isStrict: boolean;
+  currencyOf: (account: unknown) => string;
+  put: (path: Path, value: unknown) => void;
+  /** Change the shape, and let the node at a path have the focus. */
+  shape: (now: Definition, focus?: string) => void;
+};
+
+const Context = createContext<Workbench | null>(null);
+export const WorkbenchProvider = Context.Provider;
+
+export function useWorkbench(): Workbench {
+  const found = useContext(Context);
+  if (!found) throw new Error("No editor here");
+  return found;
+}
+
+/** What was found at exactly this path. */
+export function problemAt({ checked, isStrict }: Workbench, path: string): string | undefined {
+  const found = checked?.findings.find((each) => each.path === path && (isStrict || each.code !== "missing"));
+  return found?.severity === "error" ? found.message : undefined;
+}
+
+/** What was found at a node itself, and at none of its fields or children. */
+export function findingsAt({ checked, isStrict }: Workbench, paths: readonly string[]): Finding[] {
+  return (checked?.findings ?? []).filter(
+    (each) => paths.includes(each.path) && (isStrict || each.code !== "missing" || each.severity !== "error"),
+  );
+}
+
+export function standingAt({ checked }: Workbench, path: string): Standing | undefined {
+  return checked?.standings.find((each) => each.path === path);
+}
+
+export const nodeId = (path: string) => `node-${path.replaceAll("/", "-")}`;
+
+/** What was cut or copied last, in this browser: conditions and actions can be taken from rule to rule. */
+const KEY = "sluiceway-clipboard";
+export type Clip = { kind: "condition" | "action" | "step"; value: unknown };
+
+export function copy(clip: Clip): void {
+  localStorage.setItem(KEY, JSON.stringify(clip));
+  // Also as text, for whoever wants it in a file. Where the browser does not let us, the editor has it all the same.
+  void navigator.clipboard?.writeText(JSON.stringify(clip.value, null, 2)).catch(() => {});
+}
+
+export function pasted(kind: Clip["kind"]): unknown {
+  try {
+    const clip = JSON.parse(localStorage.getItem(KEY) ?? "null") as Clip | null;
+    return clip?.kind === kind ? clip.value : undefined;
+  } catch {
+    return undefined;
+  }
+}
