@@ -3920,11 +3920,12 @@ export interface components {
         };
         /**
          * ForecastLine
-         * @description What becomes of one account: what is available at the end of each day, null where it is unknown.
+         * @description What becomes of one account: what is available, of a debt owed, at the end of each day; null: unknown.
          */
         ForecastLine: {
             account: components["schemas"]["AccountEnd"];
             currency: string;
+            isDebt: boolean;
             todayInCents: number | null;
             endInCents: number | null;
             lowestInCents: number | null;
@@ -3936,13 +3937,11 @@ export interface components {
         };
         /**
          * RuleForecast
-         * @description What one rule does in all.
+         * @description What one rule does in all, in words.
          */
         RuleForecast: {
             rule: components["schemas"]["RuleEnd"];
-            runs: number;
-            failed: number;
-            moved: components["schemas"]["sluiceway.web.wire.runs.Sum"][];
+            said: string;
         };
         /**
          * Expected

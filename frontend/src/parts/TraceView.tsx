@@ -4,6 +4,7 @@ import { Link } from "react-router";
 import type { components } from "@/api/app";
 import { Icon, type IconName } from "./icons";
 import { Money } from "./Money";
+import { Card } from "./Page";
 import { Table } from "./Table";
 import styles from "./trace.module.css";
 import { When } from "./When";
@@ -156,7 +157,7 @@ function MoveView({ move, isOneOfMany }: { move: Move; isOneOfMany: boolean }) {
         </div>
       </dl>
       <p className="soft small">
-        {move.said}. {move.transferId && <Link to={`/transfers/${move.transferId}`}>See the transfer</Link>}
+        {move.said} {move.transferId && <Link to={`/transfers/${move.transferId}`}>See the transfer</Link>}
       </p>
     </div>
   );
@@ -165,19 +166,22 @@ function MoveView({ move, isOneOfMany }: { move: Move; isOneOfMany: boolean }) {
 /** The balance of each source, going down with every action. */
 export function Ladders({ run }: { run: Run }) {
   return run.ladders.map((ladder) => (
-    <div key={ladder.account.id} className="stack tight">
-      <p className="row spread">
+    <Card
+      key={ladder.account.id}
+      title={`Running balance of ${ladder.account.name}`}
+      actions={
         <span>
-          <strong>{ladder.account.name}</strong> <span className="soft">began with</span>
+          <span className="soft">began with</span> <Money cents={ladder.startInCents} currency={ladder.currency} />
         </span>
-        <Money cents={ladder.startInCents} currency={ladder.currency} />
-      </p>
+      }
+      flush
+    >
       <Table
         caption={`The running balance of ${ladder.account.name}`}
         rows={ladder.rungs}
         rowKey={(rung) => `${rung.path}/${rung.part}`}
         columns={[
-          { title: "Action", isName: true, cell: (rung) => <span className={styles.rung}>{rung.title}</span> },
+          { title: "Action", isName: true, cell: (rung) => rung.title },
           {
             title: "Asked",
             align: "end",
@@ -195,6 +199,6 @@ export function Ladders({ run }: { run: Run }) {
           },
         ]}
       />
-    </div>
+    </Card>
   ));
 }

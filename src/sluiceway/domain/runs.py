@@ -168,14 +168,19 @@ def ladders_of(moves: Iterable[Move], names: Mapping[AccountId, str]) -> list[La
             name=visible(names.get(source, source)),
             currency=own[0].currency,
             start=own[0].available,
-            rungs=tuple(Rung(each.path, each.part, each.title, each.asked, each.moved, _left(each)) for each in own),
+            rungs=tuple(map(_rung, own)),
         )
         for source, own in by_source.items()
     ]
 
 
-def _left(move: Move) -> Cents | None:
-    return None if move.available is None else Cents(move.available - move.moved)
+def _rung(move: Move) -> Rung:
+    left = None if move.available is None else Cents(move.available - move.moved)
+    return Rung(move.path, move.part, _capital(move.title), move.asked, move.moved, left)
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
 
 
 def _sums(transfers: Iterable[Transfer]) -> Iterable[TransferSum]:

@@ -208,8 +208,9 @@ def _waited(transfer: Transfer) -> bool:
 
 
 def _is_internal(transfer: Transfer) -> bool:
+    """Tell whether no bank of ours carries it: what comes from outside by itself is there when we hear of it."""
     ends = (transfer.source, transfer.destination)
-    return not transfer.legs and all(end is not None and end.kind is not AccountKind.EXTERNAL_ACCOUNT for end in ends)
+    return not transfer.legs and all(end is None or end.kind is not AccountKind.EXTERNAL_ACCOUNT for end in ends)
 
 
 def _name(party: Party | None) -> str:

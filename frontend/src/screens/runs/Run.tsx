@@ -84,13 +84,7 @@ export function RunParts({ run }: { run: RunShown }) {
         {run.explanation.length === 0 && <p className="soft">No step has been tried.</p>}
         <TraceView run={run} />
       </Card>
-      {run.ladders.length > 0 && (
-        <Card title="Running balance">
-          <div className="stack wide">
-            <Ladders run={run} />
-          </div>
-        </Card>
-      )}
+      <Ladders run={run} />
       {run.transfers.length > 0 && run.id && (
         <Card title="Transfers" flush>
           <Table
@@ -150,7 +144,9 @@ export function RunParts({ run }: { run: RunShown }) {
         <Card title="The rule as it ran">
           <div className="stack tight">
             {run.sentences.map((sentence) => (
-              <p key={sentence}>{sentence}</p>
+              <p key={sentence} className={sentence.startsWith("- ") ? styles.item : undefined}>
+                {sentence.replace(/^- /, "")}
+              </p>
             ))}
           </div>
         </Card>

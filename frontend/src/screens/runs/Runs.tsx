@@ -112,11 +112,11 @@ export function RunTable({ runs }: { runs: readonly Run[] }) {
             run.moved.length === 0 ? (
               <span className="soft">–</span>
             ) : (
-              <span className="stack tight">
-                {run.moved.map((sum) => (
-                  <Money key={sum.currency} cents={sum.amountInCents} currency={sum.currency} />
-                ))}
-              </span>
+              run.moved.map((sum) => (
+                <div key={sum.currency}>
+                  <Money cents={sum.amountInCents} currency={sum.currency} />
+                </div>
+              ))
             ),
         },
       ]}

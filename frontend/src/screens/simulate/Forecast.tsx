@@ -68,7 +68,7 @@ function Outcome({ result }: { result: Result }) {
           </p>
         ))}
       </div>
-      <Card title={line.account.name}>
+      <Card title="Day by day">
         <div className="stack">
           <SelectField
             label="Account"
@@ -88,7 +88,12 @@ function Outcome({ result }: { result: Result }) {
             {
               title: "Account",
               isName: true,
-              cell: (row) => <Link to={`/accounts/${row.account.id}`}>{row.account.name}</Link>,
+              cell: (row) => (
+                <>
+                  <Link to={`/accounts/${row.account.id}`}>{row.account.name}</Link>
+                  {row.isDebt && <span className="soft"> owed</span>}
+                </>
+              ),
             },
             money("Today", (row) => row.todayInCents),
             money("Lowest", (row) => row.lowestInCents),
@@ -103,10 +108,7 @@ function Outcome({ result }: { result: Result }) {
             {result.rules.map((row) => (
               <li key={row.rule.id}>
                 <Link to={`/rules/${row.rule.id}`}>{row.rule.name}</Link>
-                <span className="soft">
-                  {" "}
-                  runs {row.runs} times{row.failed > 0 && `, ${row.failed} of them lack something`}
-                </span>
+                <span className="soft"> {row.said}</span>
               </li>
             ))}
             {result.rules.length === 0 && <li className="soft">No rule is enabled.</li>}
@@ -140,7 +142,7 @@ function Chart({ line, days }: { line: Line; days: readonly string[] }) {
     () => ({
       times: days.map((day) => `${day}T00:00:00Z`),
       lines: [
-        { label: "Available", cents: line.dailyInCents },
+        { label: line.isDebt ? "Owed" : "Available", cents: line.dailyInCents },
         { label: "Floor", cents: line.dailyInCents.map(() => line.floorInCents) },
       ],
     }),

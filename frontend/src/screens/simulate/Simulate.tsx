@@ -4,6 +4,7 @@ import { type FormEvent, useEffect, useRef, useState } from "react";
 import { Link } from "react-router";
 import type { components } from "@/api/app";
 import { api, ask } from "@/api/client";
+import { useOrganization } from "@/api/session";
 import { AmountField, ErrorSummary, SelectField, TextField } from "@/parts/Fields";
 import { Icon } from "@/parts/icons";
 import { Money } from "@/parts/Money";
@@ -27,6 +28,7 @@ const WHATS: readonly (readonly [What, string])[] = [
 export default function Simulate() {
   const tried = useTried();
   const { accounts } = useAccounts();
+  const { currency } = useOrganization();
   const [cents, setCents] = useState<number | null>(null);
   const [at, setAt] = useState("");
   const [supposed, setSupposed] = useState<readonly Supposed[]>([]);
@@ -58,7 +60,7 @@ export default function Simulate() {
               label="Amount that arrives"
               hint="Left empty: the latest that really arrived, where the rule waits for money."
               cents={cents}
-              currency="USD"
+              currency={currency}
               onCents={setCents}
             />
             <TextField
@@ -97,7 +99,7 @@ function Suppositions({ accounts, supposed, onSupposed }: SuppositionsProps) {
   if (!first) return null;
   return (
     <fieldset className="stack">
-      <legend>Suppose that an account …</legend>
+      <legend className="hidden">Suppositions</legend>
       {supposed.map(({ key, account, what, cents }) => (
         <div key={key} className="fields">
           <SelectField

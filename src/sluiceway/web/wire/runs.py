@@ -375,7 +375,7 @@ def _move(view: RunView, move: Move) -> MoveShown:
         reason=None if move.why is None else move.why.value,
         error_code=move.error_code,
         title=move.title,
-        said=move.said,
+        said=f"{move.said[:1].upper()}{move.said[1:]}.",
         transfer_id=_id(IdKind.TRANSFER, _made(execution, move)),
     )
 

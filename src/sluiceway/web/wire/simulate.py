@@ -19,6 +19,7 @@ from sluiceway.domain.rules import Fields, Rule, format_money, read_rule, visibl
 from sluiceway.domain.runs import Change
 from sluiceway.services.backtest import BacktestResult
 from sluiceway.services.forecast import AccountForecast, ForecastResult
+from sluiceway.services.forecast import RuleForecast as RuleOutlook
 from sluiceway.services.scenarios import ScenarioResult
 from sluiceway.web.wire.runs import AccountEnd, RuleEnd, RunShown, Sum, account_end, read_account_ids, run_shown
 from sluiceway.web.wire.shapes import Cents, Day, Moment, show, show_moment
@@ -136,10 +137,11 @@ class BacktestShown(Struct, rename="camel"):
 
 
 class ForecastLine(Struct, rename="camel"):
-    """What becomes of one account: what is available at the end of each day, null where it is unknown."""
+    """What becomes of one account: what is available, of a debt owed, at the end of each day; null: unknown."""
 
     account: AccountEnd
     currency: str
+    is_debt: bool
     today_in_cents: Cents | None
     end_in_cents: Cents | None
     lowest_in_cents: Cents | None
@@ -150,12 +152,10 @@ class ForecastLine(Struct, rename="camel"):
 
 
 class RuleForecast(Struct, rename="camel"):
-    """What one rule does in all."""
+    """What one rule does in all, in words."""
 
     rule: RuleEnd
-    runs: int
-    failed: int
-    moved: list[Sum]
+    said: str
 
 
 class Expected(Struct, rename="camel"):
@@ -288,9 +288,7 @@ def show_forecast(result: ForecastResult) -> bytes:
             rule=RuleEnd(
                 format_id(IdKind.RULE, each.record.id), visible(each.record.rule.name or "A rule without a name")
             ),
-            runs=each.runs,
-            failed=each.failed,
-            moved=[Sum(amount, currency) for currency, amount in sorted(each.moved.items())],
+            said=_rule_said(each),
         )
         for each in result.rules
     ]
@@ -404,9 +402,10 @@ def _line(each: AccountForecast) -> ForecastLine:
     return ForecastLine(
         account=AccountEnd(format_id(IdKind.ACCOUNT, account.id), visible(account.name)),
         currency=account.currency,
+        is_debt=account.is_liability,
         today_in_cents=each.today,
         end_in_cents=each.end,
-        lowest_in_cents=None if each.lowest is None else each.lowest.available,
+        lowest_in_cents=None if each.lowest is None or account.is_liability else each.lowest.available,
         lowest_at=None if each.lowest is None else show_moment(each.lowest.at),
         floor_in_cents=account.floor,
         below_on=None if each.below_on is None else each.below_on.isoformat(),
@@ -421,6 +420,14 @@ def _forecast_said(result: ForecastResult) -> str:
         return f"In the next {days} days no account falls below its floor."
     floor = format_money(first.account.floor, first.account.currency)
     return f"{visible(first.account.name)} falls below its floor of {floor} on {first.below_on.isoformat()}."
+
+
+def _rule_said(each: RuleOutlook) -> str:
+    if not each.runs:
+        return "does not run"
+    sums = " and ".join(format_money(amount, currency) for currency, amount in sorted(each.moved.items()))
+    failed = f"; {_times(each.failed)} something fails" if each.failed else ""
+    return f"runs {_times(each.runs)} and moves {sums or 'nothing'}{failed}"
 
 
 def _blame(result: ForecastResult) -> str | None:

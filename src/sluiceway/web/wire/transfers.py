@@ -259,7 +259,7 @@ def _leg(leg: Leg, accounts: Mapping[AccountId, Account]) -> LegShown:
         status=_word(leg.status),
         attempts=leg.attempts,
         return_code=leg.return_code,
-        expected_at=show_moment_or_none(leg.expected_at),
+        expected_at=show_moment_or_none(leg.expected_at) if leg.is_open else None,
         settled_at=show_moment_or_none(leg.settled_at),
     )
 

@@ -1,0 +1,171 @@
+"""Runs, transfers, approvals and what-ifs in a browser: by clicks and keys, as people come to them."""
+
+import json
+from typing import Any
+
+import httpx
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.e2e.app.browsing import faults, looks, overflow, settled
+from tests.e2e.processes import Serving, run
+
+pytestmark = pytest.mark.e2e
+
+
+def program(demo_server: Serving, *options: str) -> httpx.Client:
+    """Be a program with a key of its own that may do everything."""
+    made = run("keys", "create", "--name", "test", "--all", "--json", "--data-dir", str(demo_server.data_dir), *options)
+    assert made.returncode == 0, made.stderr
+    key = json.loads(made.stdout)["api_key"]
+    return httpx.Client(base_url=demo_server.url, headers={"Authorization": f"ApiKey {key}"})
+
+
+@pytest.fixture(scope="module")
+def deposited(demo_server: Serving, demo: dict[str, Any]) -> None:
+    """Let a paycheck arrive, which two rules share out."""
+    body = {"account_id": demo["accounts"]["income"]["id"], "amount_in_cents": 320_055}
+    with program(demo_server) as client:
+        assert client.post("/sandbox/deposits", json=body).status_code == 201
+
+
+def waiting_transfer(demo_server: Serving, demo: dict[str, Any], cents: int) -> str:
+    """Ask for a transfer that waits for a person; give its id."""
+    accounts = demo["accounts"]
+    body = {
+        "source_account_id": accounts["income"]["id"],
+        "destination_account_id": accounts["vacation"]["id"],
+        "amount_in_cents": cents,
+    }
+    with program(demo_server, "--approval-above", "1.00") as client:
+        made = client.post("/api/v1/transfers", json=body).json()["data"]
+    assert made["status"] == "pending_approval"
+    return made["id"]
+
+
+def is_for_everybody(page: Page) -> None:
+    settled(page)
+    for scheme, width in looks(page):
+        assert faults(page) == [], (scheme, width)
+        assert overflow(page) <= 0, (scheme, width)
+
+
+@pytest.mark.usefixtures("deposited")
+def test_a_run_is_found_and_read_and_walked_by_keys(page: Page):
+    page.goto("/runs")
+    page.get_by_label("Ending").select_option("MOVED")
+    expect(page).to_have_url("/runs?ending=MOVED")
+    page.get_by_role("link", name="Split each paycheck").first.click()
+
+    expect(page.get_by_role("heading", level=1)).to_have_text("Split each paycheck")
+    expect(page.get_by_text("the incoming amount is at least $2,000.00: true (it was $3,200.55)")).to_be_visible()
+    outline = page.get_by_role("navigation", name="The rule as it ran")
+    chosen = outline.locator("[aria-current=true]")
+    expect(chosen).to_contain_text("Move $1,250.00 from Income to Bills")
+    chosen.focus()
+    page.keyboard.press("ArrowDown")
+    expect(chosen).to_contain_text("10 % of the incoming amount")
+    expect(chosen).to_be_focused()
+    page.keyboard.press("Home")
+    expect(chosen).to_have_text("Step 1")
+    with page.expect_download() as download:
+        page.get_by_role("link", name="JSON").click()
+    assert json.loads(download.value.path().read_text())["trace"]["actions"][0]["moved"] == 125_000
+    is_for_everybody(page)
+
+
+@pytest.mark.usefixtures("deposited")
+def test_brackets_go_to_the_older_and_the_newer_run_of_a_rule(page: Page, demo_server: Serving, demo: dict[str, Any]):
+    rule_id = demo["rules"]["auto_save"]["id"]
+    with program(demo_server) as client:
+        client.post(f"/api/v1/rules/{rule_id}/trigger", json={"manual_execute_amount": 100})
+    page.goto(f"/runs?rule={rule_id}")
+    newest = page.get_by_role("link", name="Auto-save on deposit").first
+    address = newest.get_attribute("href")
+    newest.click()
+    settled(page)
+    page.keyboard.press("[")
+    expect(page.get_by_role("link", name="Newer")).to_be_visible()
+    page.keyboard.press("]")
+    expect(page).to_have_url(address or "")
+
+
+@pytest.mark.usefixtures("deposited")
+def test_a_deposit_shows_which_rules_looked_at_it(page: Page):
+    page.goto("/transfers?direction=MONEY_IN")
+    page.get_by_role("link", name="Outside → Income").first.click()
+
+    expect(page.get_by_role("heading", name="2 rules looked at this; 2 ran")).to_be_visible()
+    is_for_everybody(page)
+    page.get_by_role("link", name="See the run").first.click()
+    expect(page.get_by_role("heading", name="Why")).to_be_visible()
+    page.get_by_role("link", name="money arrived ($3,200.55)").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("$3,200.55 from outside to Income")
+
+
+@pytest.mark.usefixtures("deposited")
+def test_a_transfer_is_approved_in_two_taps_on_a_phone(page: Page, demo_server: Serving, demo: dict[str, Any]):
+    waiting_transfer(demo_server, demo, 1_234)
+    page.set_viewport_size({"width": 390, "height": 844})
+    page.goto("/approvals")
+    card = page.get_by_role("article", name="$12.34 from Income to Vacation")
+    expect(card).to_contain_text("$12.34")
+    is_for_everybody(page)
+
+    card.get_by_role("button", name="Approve").click()
+    expect(card).to_contain_text("$12.34 goes from Income to Vacation at once.")
+    is_for_everybody(page)
+    card.get_by_role("button", name="Approve now").click()
+
+    expect(page.get_by_role("status")).to_contain_text("Approved. $12.34 from Income to Vacation.")
+    expect(card).to_be_hidden()
+
+
+@pytest.mark.usefixtures("deposited")
+def test_a_transfer_that_waits_can_be_called_back_after_reading_what_that_does(
+    page: Page, demo_server: Serving, demo: dict[str, Any]
+):
+    transfer_id = waiting_transfer(demo_server, demo, 2_345)
+    page.goto(f"/transfers/{transfer_id}")
+    expect(page.locator("[aria-current=step]")).to_contain_text("Waits for approval")
+    page.get_by_role("button", name="Call it back").click()
+    dialog = page.get_by_role("dialog", name="Call this transfer back")
+    expect(dialog).to_contain_text("The $23.45 that is held in Income is free again")
+    dialog.get_by_role("button", name="Call it back").click()
+
+    expect(page.locator("[aria-current=step]")).to_contain_text("Cancelled")
+
+
+@pytest.mark.usefixtures("deposited")
+def test_a_rule_is_tried_before_it_is_run_again(page: Page, demo: dict[str, Any]):
+    page.goto(f"/simulate?rule={demo['rules']['paycheck']['id']}")
+    page.get_by_label("Amount that arrives").fill("2,500.00")
+    page.get_by_role("button", name="Simulate").click()
+
+    expect(page.get_by_role("heading", name="Simulated: it would have moved")).to_be_focused()
+    expect(page.get_by_text("No money has moved.")).to_be_visible()
+    expect(page.get_by_role("table", name="What would change in each account")).to_contain_text("Bills")
+    is_for_everybody(page)
+
+
+def test_what_is_supposed_of_an_account_changes_what_would_happen(page: Page, demo: dict[str, Any]):
+    page.goto(f"/simulate?rule={demo['rules']['auto_save']['id']}")
+    page.get_by_label("Amount that arrives").fill("100")
+    page.get_by_role("button", name="Suppose something of an account").click()
+    page.get_by_label("Account", exact=True).select_option(label="Income")
+    page.get_by_label("Balance").fill("9000")
+    page.get_by_role("button", name="Simulate").click()
+
+    expect(page.get_by_role("heading", name="Simulated: it would have moved $20.00 in 1 transfer.")).to_be_visible()
+
+
+def test_the_days_behind_and_ahead_are_played(page: Page, demo: dict[str, Any]):
+    page.goto(f"/simulate/backtest?rule={demo['rules']['auto_save']['id']}")
+    page.get_by_role("button", name="Try it on those days").click()
+    expect(page.get_by_role("heading", name="In the last 31 days")).to_be_visible()
+    is_for_everybody(page)
+
+    page.get_by_role("link", name="The days ahead").click()
+    expect(page.get_by_role("heading", name="In the next 90 days")).to_be_visible()
+    page.get_by_text("As a table").click()
+    is_for_everybody(page)
