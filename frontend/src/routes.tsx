@@ -10,6 +10,7 @@ import { Shell } from "@/parts/Shell";
 const NotFound = lazy(() => import("@/screens/NotFound"));
 const SignIn = lazy(() => import("@/screens/session/SignIn"));
 const Setup = lazy(() => import("@/screens/session/Setup"));
+const Invitation = lazy(() => import("@/screens/people/Invitation"));
 
 /** The screens of signed-in people: each is the default export of its file, and is loaded when it is first gone to. */
 const SCREENS: RouteObject[] = [
@@ -44,6 +45,8 @@ const SCREENS: RouteObject[] = [
   screen("/developers/audit-log", () => import("@/screens/developers/AuditLog")),
   screen("/sandbox", () => import("@/screens/sandbox/Sandbox")),
   screen("/settings", () => import("@/screens/settings/Organization")),
+  screen("/settings/people", () => import("@/screens/people/People")),
+  screen("/settings/security", () => import("@/screens/people/Security")),
 ];
 
 function screen(path: string, load: () => Promise<{ default: ComponentType }>): RouteObject {
@@ -109,6 +112,7 @@ export const router = createBrowserRouter(
             </AtTheDoor>
           ),
         },
+        { path: "/invitation", element: <Invitation /> },
         { element: <SignedIn />, children: [...SCREENS, { path: "*", element: <NotFound /> }] },
       ],
     },

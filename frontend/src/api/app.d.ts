@@ -1912,14 +1912,18 @@ export interface components {
          * @description What a browser needs to make or to show a passkey: `PublicKeyCredential.parse...OptionsFromJSON()` reads it.
          */
         Options: {
-            options: Record<string, never>;
+            options: {
+                [key: string]: unknown;
+            };
         };
         /**
          * Credential
          * @description What a browser says of a passkey: `PublicKeyCredential.toJSON()`.
          */
         Credential: {
-            credential: Record<string, never>;
+            credential: {
+                [key: string]: unknown;
+            };
         };
         /**
          * Reauthenticate
@@ -1927,7 +1931,9 @@ export interface components {
          */
         Reauthenticate: {
             password?: string;
-            credential?: Record<string, never>;
+            credential?: {
+                [key: string]: unknown;
+            };
         };
         /**
          * Envelope[Nothing]
@@ -3658,12 +3664,12 @@ export interface components {
         };
         /**
          * SessionListed
-         * @description A browser in which somebody is signed in. `userAgent`: what it calls itself.
+         * @description A browser in which somebody is signed in; `browser`: which one, as far as it can be told from its name.
          */
         SessionListed: {
             id: string;
             isCurrent: boolean;
-            userAgent: string;
+            browser: string;
             address: string;
             /** Format: date-time */
             createdAt: string;
@@ -3720,7 +3726,9 @@ export interface components {
          */
         NewPasskey: {
             name: string;
-            credential: Record<string, never>;
+            credential: {
+                [key: string]: unknown;
+            };
         };
         /**
          * Envelope[SettingsShown]

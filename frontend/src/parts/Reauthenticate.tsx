@@ -2,7 +2,8 @@
 import { useMutation } from "@tanstack/react-query";
 import { useEffect, useRef, useState } from "react";
 import { api, ask, type Refused, whenAsked } from "@/api/client";
-import { queries, SESSION } from "@/api/session";
+import { choosePasskey, HAS_PASSKEYS } from "@/api/passkeys";
+import { queries, SESSION, useSession } from "@/api/session";
 import { Dialog } from "./Dialog";
 import { ErrorSummary, TextField } from "./Fields";
 
@@ -27,8 +28,14 @@ export function Reauthenticate() {
     setOpen(false);
     show.reset();
   }
-  const show = useMutation<unknown, Refused>({
-    mutationFn: () => ask(api.POST("/app/reauthenticate", { body: { password } })),
+  const passkeys = useSession().data?.person?.passkeyCount ?? 0;
+  const show = useMutation<unknown, Refused, "password" | "passkey">({
+    mutationFn: async (how) =>
+      ask(
+        api.POST("/app/reauthenticate", {
+          body: how === "password" ? { password } : { credential: await choosePasskey("yours") },
+        }),
+      ),
     onSuccess: () => {
       void queries.invalidateQueries({ queryKey: SESSION });
       close(true);
@@ -40,10 +47,10 @@ export function Reauthenticate() {
         className="stack"
         onSubmit={(event) => {
           event.preventDefault();
-          show.mutate();
+          show.mutate("password");
         }}
       >
-        <p className="soft">This needs your password, given in the last five minutes.</p>
+        <p className="soft">This needs your password or a passkey, shown in the last five minutes.</p>
         <ErrorSummary error={show.error} />
         <TextField
           label="Password"
@@ -54,6 +61,11 @@ export function Reauthenticate() {
           onValue={setPassword}
         />
         <div className="row end">
+          {HAS_PASSKEYS && passkeys > 0 && (
+            <button type="button" className="button" disabled={show.isPending} onClick={() => show.mutate("passkey")}>
+              Use a passkey
+            </button>
+          )}
           <button type="submit" className="button primary" disabled={show.isPending}>
             Continue
           </button>

@@ -34,8 +34,12 @@ export function nearby(at: string, now: string): string | undefined {
 }
 
 /** `exact` shows the time itself; otherwise how long ago, or the day, with the time itself one hover or focus away. */
-export function When({ at, exact: showsExact }: { at: string | null | undefined; exact?: boolean }) {
-  const now = useSession().data?.organization?.now ?? new Date().toISOString();
+/** `real`: of something that goes by real time, whatever the organization's clock says. */
+type Props = { at: string | null | undefined; exact?: boolean; real?: boolean };
+
+export function When({ at, exact: showsExact, real }: Props) {
+  const organization = useSession().data?.organization;
+  const now = (!real && organization?.now) || new Date().toISOString();
   if (!at) return <span className="soft">never</span>;
   const full = exactly(at);
   const near = nearby(at, now);

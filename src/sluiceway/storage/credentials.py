@@ -129,7 +129,10 @@ async def find_person(
     """Find somebody by id or by e-mail address, and since when they have been removed, if they have."""
     row = {"organization_id": organization_id, "id": person_id, "email": email}
     found = await fetch_one(tx, QUERIES["find_person"], row)
-    return None if found is None else (Person(*found[:4], role=Role(found[4])), found[5])
+    if found is None:
+        return None
+    organization_id, found_id, found_email, password_hash, role, removed_at = found
+    return Person(organization_id, found_id, found_email, password_hash, Role(role)), removed_at
 
 
 async def set_role(tx: WriteTx, person: Person, role: Role) -> None:

@@ -3,9 +3,10 @@ import type { ReactNode } from "react";
 import { Page } from "@/parts/Page";
 import styles from "./door.module.css";
 
-type Props = { title: string; act: string; isBusy: boolean; onAct: () => void; children: ReactNode };
+type Acting = { act: string; isBusy: boolean; onAct: () => void };
+type Props = { title: string; after?: ReactNode; children: ReactNode } & (Acting | { act?: never });
 
-export function Door({ title, act, isBusy, onAct, children }: Props) {
+export function Door({ title, after, children, ...acting }: Props) {
   return (
     <main className={styles.door}>
       <p className={styles.brand}>Sluiceway</p>
@@ -15,13 +16,16 @@ export function Door({ title, act, isBusy, onAct, children }: Props) {
             className="stack"
             onSubmit={(event) => {
               event.preventDefault();
-              onAct();
+              if (acting.act) acting.onAct();
             }}
           >
             {children}
-            <button type="submit" className="button primary" disabled={isBusy}>
-              {act}
-            </button>
+            {acting.act && (
+              <button type="submit" className="button primary" disabled={acting.isBusy}>
+                {acting.act}
+              </button>
+            )}
+            {after}
           </form>
         </Page>
       </div>

@@ -1,20 +1,59 @@
+/** Sign in: with a password and, where that is wanted, a code; or with a passkey, which is both. */
 import { useMutation } from "@tanstack/react-query";
 import { useState } from "react";
 import { api, ask, type Refused } from "@/api/client";
-import { keepSession } from "@/api/session";
+import { choosePasskey, HAS_PASSKEYS } from "@/api/passkeys";
+import { keepSession, queries, SESSION, type Session, useSession } from "@/api/session";
 import { ErrorSummary, TextField } from "@/parts/Fields";
 import { Door } from "./Door";
 
 export default function SignIn() {
+  return useSession().data?.state === "second_factor_required" ? <SecondFactor /> : <Password />;
+}
+
+function Password() {
   const [email, setEmail] = useState("");
   const [password, setPassword] = useState("");
-  const signIn = useMutation({
-    mutationFn: () => ask(api.POST("/app/sign-in", { body: { email, password } })),
-    onSuccess: ({ data }) => keepSession(data),
+  const [choice, setChoice] = useState<Session | null>(null);
+  const signIn = useMutation<Session, Refused, string | undefined>({
+    mutationFn: async (organizationId) =>
+      (await ask(api.POST("/app/sign-in", { body: { email, password, ...(organizationId && { organizationId }) } })))
+        .data,
+    onSuccess: (session, organizationId) =>
+      session.organizations.length > 1 && !organizationId ? setChoice(session) : keepSession(session),
   });
+  const passkey = usePasskey();
+  if (choice) {
+    return (
+      <Door title="Where to?">
+        <p className="soft">Your password opens more than one organization.</p>
+        <ErrorSummary error={signIn.error} />
+        {choice.organizations.map(({ id, name }) => (
+          <button
+            key={id}
+            type="button"
+            className="button"
+            disabled={signIn.isPending}
+            onClick={() => (id === choice.organization?.id ? keepSession(choice) : signIn.mutate(id))}
+          >
+            {name}
+          </button>
+        ))}
+      </Door>
+    );
+  }
   return (
-    <Door title="Sign in" act="Sign in" isBusy={signIn.isPending} onAct={() => signIn.mutate()}>
-      <ErrorSummary error={signIn.error as Refused | null} />
+    <Door
+      title="Sign in"
+      act="Sign in"
+      isBusy={signIn.isPending || passkey.isPending}
+      onAct={() => {
+        passkey.reset();
+        signIn.mutate(undefined);
+      }}
+      after={<PasskeyButton passkey={passkey} onUse={signIn.reset} />}
+    >
+      <ErrorSummary error={signIn.error ?? passkey.error} />
       <TextField label="E-mail" type="email" autoComplete="username" required value={email} onValue={setEmail} />
       <TextField
         label="Password"
@@ -25,5 +64,74 @@ export default function SignIn() {
         onValue={setPassword}
       />
     </Door>
+  );
+}
+
+function SecondFactor() {
+  const [code, setCode] = useState("");
+  const check = useMutation<{ data: Session }, Refused>({
+    mutationFn: () => ask(api.POST("/app/sign-in/totp", { body: { code } })),
+    onSuccess: ({ data }) => keepSession(data),
+  });
+  const back = useMutation({
+    mutationFn: () => ask(api.POST("/app/sign-out")),
+    onSettled: () => queries.invalidateQueries({ queryKey: SESSION }),
+  });
+  const passkey = usePasskey();
+  return (
+    <Door
+      title="One more step"
+      act="Continue"
+      isBusy={check.isPending || passkey.isPending}
+      onAct={() => {
+        passkey.reset();
+        check.mutate();
+      }}
+      after={
+        <>
+          <PasskeyButton passkey={passkey} onUse={check.reset} />
+          <button type="button" className="button quiet" onClick={() => back.mutate()}>
+            Sign in as somebody else
+          </button>
+        </>
+      }
+    >
+      <ErrorSummary error={check.error ?? passkey.error} />
+      <TextField
+        label="Code"
+        hint="Six digits, from the app that makes your codes. Without it: one of your recovery codes."
+        autoComplete="one-time-code"
+        required
+        value={code}
+        onValue={setCode}
+      />
+    </Door>
+  );
+}
+
+function usePasskey() {
+  return useMutation<{ data: Session }, Refused>({
+    mutationFn: async () =>
+      ask(api.POST("/app/sign-in/passkey", { body: { credential: await choosePasskey("anybody") } })),
+    onSuccess: ({ data }) => keepSession(data),
+  });
+}
+
+type Passkey = ReturnType<typeof usePasskey>;
+
+function PasskeyButton({ passkey, onUse }: { passkey: Passkey; onUse: () => void }) {
+  if (!HAS_PASSKEYS) return null;
+  return (
+    <button
+      type="button"
+      className="button"
+      disabled={passkey.isPending}
+      onClick={() => {
+        onUse();
+        passkey.mutate();
+      }}
+    >
+      Use a passkey
+    </button>
   );
 }

@@ -1,7 +1,7 @@
 """The people of an organization and invitations, as pages show them; and what is one's own to set."""
 
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Final, Literal
 
 from msgspec import Struct
 
@@ -15,9 +15,26 @@ from sluiceway.storage.credentials import ListedPerson, Person
 from sluiceway.storage.invitations import Invitation
 from sluiceway.storage.sessions import Session
 from sluiceway.web.wire.session import RoleName, show_role
-from sluiceway.web.wire.shapes import Moment, show_moment, show_moment_or_none
+from sluiceway.web.wire.shapes import JsonObject, Moment, show_moment, show_moment_or_none
 
 CanWithPerson = Literal["setRole", "remove"]
+_BROWSERS: Final = (
+    ("Edg/", "Edge"),
+    ("OPR/", "Opera"),
+    ("Firefox/", "Firefox"),
+    ("HeadlessChrome/", "Chrome"),
+    ("Chrome/", "Chrome"),
+    ("Safari/", "Safari"),
+)
+_SYSTEMS: Final = (
+    ("Android", "Android"),
+    ("iPhone", "iPhone"),
+    ("iPad", "iPad"),
+    ("Windows", "Windows"),
+    ("Mac OS X", "macOS"),
+    ("CrOS", "ChromeOS"),
+    ("Linux", "Linux"),
+)
 
 
 class PersonShown(Struct, rename="camel"):
@@ -96,11 +113,11 @@ class PasskeyShown(Struct, rename="camel"):
 
 
 class SessionListed(Struct, rename="camel"):
-    """A browser in which somebody is signed in. `userAgent`: what it calls itself."""
+    """A browser in which somebody is signed in; `browser`: which one, as far as it can be told from its name."""
 
     id: str
     is_current: bool
-    user_agent: str
+    browser: str
     address: str
     created_at: Moment
     seen_at: Moment
@@ -137,7 +154,7 @@ class NewPasskey(Struct, forbid_unknown_fields=True):
     """A passkey that a browser has made (`PublicKeyCredential.toJSON()`), and what to call it."""
 
     name: str
-    credential: dict[str, Any]
+    credential: JsonObject
 
 
 class NewPassword(Struct, forbid_unknown_fields=True):
@@ -201,7 +218,7 @@ def show_security(
             SessionListed(
                 id=format_id(IdKind.SESSION, each.id),
                 is_current=each.id == session.id,
-                user_agent=each.user_agent,
+                browser=name_browser(each.user_agent),
                 address=each.address,
                 created_at=show_moment(each.created_at),
                 seen_at=show_moment(each.seen_at),
@@ -224,6 +241,13 @@ def show_passkey(passkey: Passkey) -> PasskeyShown:
 def show_totp(begun: NewTotp) -> TotpBegun:
     """Show a secret for one-time codes."""
     return TotpBegun(begun.secret, begun.uri, begun.qr)
+
+
+def name_browser(user_agent: str) -> str:
+    """Say which browser it is, from what it calls itself. Each calls itself all those before it as well."""
+    browser = next((word for mark, word in _BROWSERS if mark in user_agent), "A program")
+    system = next((word for mark, word in _SYSTEMS if mark in user_agent), None)
+    return browser if system is None else f"{browser} on {system}"
 
 
 def is_name(domain: str) -> bool:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any, Literal
+from typing import Literal
 
 from msgspec import UNSET, Struct, UnsetType
 
@@ -12,7 +12,7 @@ from sluiceway.domain.rules import refuse
 from sluiceway.services.second_factors import Factors
 from sluiceway.services.sessions import Session
 from sluiceway.storage.organizations import Organization
-from sluiceway.web.wire.shapes import Moment, show, show_moment, show_moment_or_none
+from sluiceway.web.wire.shapes import JsonObject, Moment, show, show_moment, show_moment_or_none
 
 State = Literal["setup_required", "signed_out", "second_factor_required", "signed_in"]
 RoleName = Literal["VIEWER", "WRITER", "ADMIN"]
@@ -78,7 +78,7 @@ class Reauthenticate(Struct, rename="camel", forbid_unknown_fields=True):
     """What is shown again: a password, or what a browser says of a passkey."""
 
     password: str | UnsetType = UNSET
-    credential: dict[str, Any] | UnsetType = UNSET
+    credential: JsonObject | UnsetType = UNSET
 
 
 class Code(Struct, forbid_unknown_fields=True):
@@ -90,13 +90,13 @@ class Code(Struct, forbid_unknown_fields=True):
 class Credential(Struct, forbid_unknown_fields=True):
     """What a browser says of a passkey: `PublicKeyCredential.toJSON()`."""
 
-    credential: dict[str, Any]
+    credential: JsonObject
 
 
 class Options(Struct):
     """What a browser needs to make or to show a passkey: `PublicKeyCredential.parse...OptionsFromJSON()` reads it."""
 
-    options: dict[str, Any]
+    options: JsonObject
 
 
 def show_signed_in(session: Session, organizations: Sequence[Organization], factors: Factors, now: datetime) -> bytes:

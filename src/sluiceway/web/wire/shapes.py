@@ -24,6 +24,8 @@ Moment = Annotated[str, Meta(extra_json_schema={"format": "date-time"})]
 Day = Annotated[str, Meta(extra_json_schema={"format": "date"})]
 Cents = Annotated[int, Meta(description="Whole cents.")]
 Number = Decimal
+JsonObject = Annotated[dict[str, Any], Meta(extra_json_schema={"additionalProperties": True})]
+"""An object whose shape somebody else decides, such as a browser."""
 
 LIMIT: Final = Whole("limit", 25, 100, "How many entries to give at most.")
 

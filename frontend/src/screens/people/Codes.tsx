@@ -1,0 +1,156 @@
+/** One-time codes: turned on with a picture to scan and a first code, off again, and the codes for bad days. */
+import { useMutation } from "@tanstack/react-query";
+import { useState } from "react";
+import { api, ask, type Refused } from "@/api/client";
+import { CopyText } from "@/parts/CopyText";
+import { Confirm, Dialog } from "@/parts/Dialog";
+import { ErrorSummary, TextField } from "@/parts/Fields";
+import { Card } from "@/parts/Page";
+import { say } from "@/parts/Says";
+import { State } from "@/parts/State";
+import styles from "./people.module.css";
+import { refresh, type SecurityFacts } from "./Security";
+
+type Begun = { secret: string; uri: string; qr: string };
+
+export function Codes({ security }: { security: SecurityFacts }) {
+  const [begun, setBegun] = useState<Begun | null>(null);
+  const [shown, setShown] = useState<readonly string[] | null>(null);
+  const [isTurningOff, setTurningOff] = useState(false);
+  const begin = useMutation<Begun, Refused>({
+    mutationFn: async () => (await ask(api.POST("/app/security/totp"))).data,
+    onSuccess: setBegun,
+  });
+  const renew = useMutation<readonly string[], Refused>({
+    mutationFn: async () => (await ask(api.POST("/app/security/recovery-codes"))).data.codes,
+    onSuccess: setShown,
+    onSettled: refresh,
+  });
+  const left = security.recoveryCodesLeft;
+  return (
+    <Card title="One-time codes">
+      <div className="stack">
+        <ErrorSummary error={begin.error ?? renew.error} />
+        {security.hasTotp ? (
+          <>
+            <p className="row">
+              <State tone="good">On</State>
+              <span className="soft">{left === 1 ? "1 recovery code is" : `${left} recovery codes are`} left.</span>
+            </p>
+            <div className="row">
+              <button type="button" className="button" disabled={renew.isPending} onClick={() => renew.mutate()}>
+                New recovery codes
+              </button>
+              <button type="button" className="button danger" onClick={() => setTurningOff(true)}>
+                Turn off
+              </button>
+            </div>
+          </>
+        ) : (
+          <>
+            <p className="soft">After your password, show a code from an app on your phone as well.</p>
+            <div className="row">
+              <button type="button" className="button" disabled={begin.isPending} onClick={() => begin.mutate()}>
+                Turn on
+              </button>
+            </div>
+          </>
+        )}
+      </div>
+      {begun && (
+        <Confirming
+          begun={begun}
+          onClose={() => setBegun(null)}
+          onDone={(codes) => {
+            setBegun(null);
+            setShown(codes);
+            void refresh();
+          }}
+        />
+      )}
+      {shown && (
+        <Dialog title="Your recovery codes" isOpen onClose={() => setShown(null)}>
+          <p>
+            Each lets you in once without your phone. They are shown only now: keep them where you will find them
+            without it.
+          </p>
+          <CopyText text={shown.join("\n")} label="Copy the codes" />
+          <div className="row end">
+            <button type="button" className="button primary" onClick={() => setShown(null)}>
+              I have kept them
+            </button>
+          </div>
+        </Dialog>
+      )}
+      {isTurningOff && <TurningOff onClose={() => setTurningOff(false)} />}
+    </Card>
+  );
+}
+
+type ConfirmingProps = { begun: Begun; onClose: () => void; onDone: (codes: readonly string[]) => void };
+
+function Confirming({ begun, onClose, onDone }: ConfirmingProps) {
+  const [code, setCode] = useState("");
+  const confirm = useMutation<readonly string[], Refused>({
+    mutationFn: async () => (await ask(api.POST("/app/security/totp/confirm", { body: { code } }))).data.codes,
+    onSuccess: onDone,
+  });
+  return (
+    <Dialog title="Turn one-time codes on" isOpen onClose={onClose}>
+      <form
+        className="stack"
+        onSubmit={(event) => {
+          event.preventDefault();
+          confirm.mutate();
+        }}
+      >
+        <ErrorSummary error={confirm.error} />
+        <p>Scan this with the app on your phone, or open it there with the link or the key below.</p>
+        <img className={styles.qr} src={begun.qr} alt="The key, to scan" />
+        <p>
+          <a href={begun.uri}>Open in an app on this device</a>
+        </p>
+        <CopyText text={begun.secret.replace(/(.{4})(?=.)/g, "$1 ")} label="Copy the key" />
+        <TextField
+          label="First code"
+          hint="Six digits, as the app shows them now."
+          inputMode="numeric"
+          autoComplete="one-time-code"
+          required
+          value={code}
+          onValue={setCode}
+        />
+        <div className="row end">
+          <button type="submit" className="button primary" disabled={confirm.isPending}>
+            Turn on
+          </button>
+        </div>
+      </form>
+    </Dialog>
+  );
+}
+
+function TurningOff({ onClose }: { onClose: () => void }) {
+  const turnOff = useMutation<unknown, Refused>({
+    mutationFn: () => ask(api.DELETE("/app/security/totp")),
+    onSuccess: async () => {
+      await refresh();
+      say("One-time codes are off");
+      onClose();
+    },
+  });
+  return (
+    <Confirm
+      title="Turn one-time codes off?"
+      act="Turn off"
+      isDanger
+      isOpen
+      isBusy={turnOff.isPending}
+      onAct={() => turnOff.mutate()}
+      onClose={onClose}
+    >
+      <ErrorSummary error={turnOff.error} />
+      <p>Your password alone will be enough to sign in. The recovery codes are good for nothing any more.</p>
+    </Confirm>
+  );
+}

@@ -1,0 +1,58 @@
+/** An invitation, opened by its link: what it is to, and a password of one's own. The token is behind the #, so that no log has it. */
+import { useMutation, useQuery } from "@tanstack/react-query";
+import { useState } from "react";
+import { Link, useLocation, useNavigate } from "react-router";
+import { api, ask, type Refused } from "@/api/client";
+import { queries, SESSION } from "@/api/session";
+import { ErrorSummary, TextField } from "@/parts/Fields";
+import { Loading } from "@/parts/Loaded";
+import { Door } from "../session/Door";
+import { ROLES } from "./roles";
+
+export default function Invitation() {
+  const token = useLocation().hash.slice(1);
+  const navigate = useNavigate();
+  const [password, setPassword] = useState("");
+  const seen = useQuery({
+    queryKey: ["invitation", token],
+    queryFn: async () => (await ask(api.POST("/app/invitation", { body: { token } }))).data,
+    retry: false,
+    refetchOnWindowFocus: false,
+  });
+  const accept = useMutation<unknown, Refused>({
+    mutationFn: () => ask(api.POST("/app/invitation/accept", { body: { token, password } })),
+    onSuccess: async () => {
+      await queries.invalidateQueries({ queryKey: SESSION });
+      void navigate("/", { replace: true });
+    },
+  });
+  if (seen.error) {
+    return (
+      <Door title="Invitation">
+        <p>{seen.error.message}</p>
+        <Link to="/">Go to Sluiceway</Link>
+      </Door>
+    );
+  }
+  if (!seen.data) return <Loading />;
+  const { organizationName, email, role } = seen.data;
+  return (
+    <Door title="You are invited" act="Join" isBusy={accept.isPending} onAct={() => accept.mutate()}>
+      <p>
+        To <strong>{organizationName}</strong>, as {ROLES[role].word.toLowerCase()}. {ROLES[role].may}
+      </p>
+      <ErrorSummary error={accept.error} />
+      <TextField label="E-mail" type="email" autoComplete="username" readOnly value={email} onValue={() => {}} />
+      <TextField
+        label="Password"
+        hint="You choose it now. At least 10 characters."
+        type="password"
+        autoComplete="new-password"
+        required
+        value={password}
+        onValue={setPassword}
+        error={accept.error?.of("password")}
+      />
+    </Door>
+  );
+}

@@ -1,0 +1,279 @@
+/** Who can sign in, with which role, and who is invited. */
+import { useMutation, useQuery } from "@tanstack/react-query";
+import { useState } from "react";
+import { api, ask, BASE, type Refused } from "@/api/client";
+import { queries, SESSION, usePerson } from "@/api/session";
+import { CopyText } from "@/parts/CopyText";
+import { Confirm, Dialog } from "@/parts/Dialog";
+import { ErrorSummary, SelectField, TextField } from "@/parts/Fields";
+import { Icon } from "@/parts/icons";
+import { Empty, Loaded } from "@/parts/Loaded";
+import { Card, Page } from "@/parts/Page";
+import { say } from "@/parts/Says";
+import { type Column, Table } from "@/parts/Table";
+import { When } from "@/parts/When";
+import { SettingsTabs } from "../settings/SettingsTabs";
+import { ROLE_OPTIONS, ROLES, type Role } from "./roles";
+
+const PEOPLE = ["people"];
+const INVITATIONS = ["invitations"];
+const readPeople = async () => (await ask(api.GET("/app/people"))).data;
+const readInvitations = async () => (await ask(api.GET("/app/invitations"))).data;
+type Person = Awaited<ReturnType<typeof readPeople>>[number];
+type Invitation = Awaited<ReturnType<typeof readInvitations>>[number];
+
+export default function People() {
+  const isAdmin = usePerson().role === "ADMIN";
+  const [isInviting, setInviting] = useState(false);
+  const query = useQuery({ queryKey: PEOPLE, queryFn: readPeople });
+  return (
+    <Page
+      title="Settings"
+      actions={
+        isAdmin && (
+          <button type="button" className="button primary" onClick={() => setInviting(true)}>
+            <Icon name="plus" />
+            Invite
+          </button>
+        )
+      }
+    >
+      <SettingsTabs />
+      <Loaded query={query}>{(people) => <PeopleTable people={people} />}</Loaded>
+      {isAdmin && <Invitations />}
+      <Card title="Roles">
+        <dl className="stack tight">
+          {Object.values(ROLES).map(({ word, may }) => (
+            <div key={word} className="row">
+              <dt>
+                <strong>{word}</strong>
+              </dt>
+              <dd className="soft">{may}</dd>
+            </div>
+          ))}
+        </dl>
+      </Card>
+      <Inviting isOpen={isInviting} onClose={() => setInviting(false)} />
+    </Page>
+  );
+}
+
+function PeopleTable({ people }: { people: readonly Person[] }) {
+  const [changing, setChanging] = useState<Person | null>(null);
+  const [removing, setRemoving] = useState<Person | null>(null);
+  const columns: Column<Person>[] = [
+    {
+      title: "Person",
+      isName: true,
+      cell: (person) => (
+        <span className="private">
+          {person.email}
+          {person.isYou && <span className="soft"> (you)</span>}
+        </span>
+      ),
+    },
+    { title: "Role", cell: (person) => ROLES[person.role].word },
+    { title: "Signs in with", cell: signsInWith },
+    { title: "Last here", cell: (person) => <When at={person.seenAt} real /> },
+    {
+      title: "",
+      align: "end",
+      cell: (person) => (
+        <div className="row end">
+          {person.can.includes("setRole") && (
+            <button type="button" className="button quiet" onClick={() => setChanging(person)}>
+              Change role<span className="hidden"> of {person.email}</span>
+            </button>
+          )}
+          {person.can.includes("remove") && (
+            <button type="button" className="button quiet" onClick={() => setRemoving(person)}>
+              Remove<span className="hidden"> {person.email}</span>
+            </button>
+          )}
+        </div>
+      ),
+    },
+  ];
+  return (
+    <Card title="People" flush>
+      <Table caption="People who can sign in" columns={columns} rows={people} rowKey={(person) => person.id} />
+      {changing && <Changing person={changing} onClose={() => setChanging(null)} />}
+      {removing && <Removing person={removing} onClose={() => setRemoving(null)} />}
+    </Card>
+  );
+}
+
+function signsInWith(person: Person) {
+  const keys = person.passkeyCount === 1 ? "passkey" : `${person.passkeyCount} passkeys`;
+  return ["Password", person.hasTotp && "codes", person.passkeyCount > 0 && keys].filter(Boolean).join(", ");
+}
+
+function keepPeople(people: Person[]) {
+  queries.setQueryData(PEOPLE, people);
+  void queries.invalidateQueries({ queryKey: SESSION });
+  void queries.invalidateQueries({ queryKey: INVITATIONS });
+}
+
+function Changing({ person, onClose }: { person: Person; onClose: () => void }) {
+  const [role, setRole] = useState<Role>(person.role);
+  const change = useMutation<Person[], Refused>({
+    mutationFn: async () =>
+      (await ask(api.PATCH("/app/people/{id}", { params: { path: { id: person.id } }, body: { role } }))).data,
+    onSuccess: (people) => {
+      keepPeople(people);
+      say("Role changed");
+      onClose();
+    },
+  });
+  return (
+    <Dialog title="Change role" isOpen onClose={onClose}>
+      <form
+        className="stack"
+        onSubmit={(event) => {
+          event.preventDefault();
+          change.mutate();
+        }}
+      >
+        <ErrorSummary error={change.error} />
+        <p className="private">{person.email}</p>
+        <SelectField
+          label="Role"
+          hint={ROLES[role].may}
+          options={ROLE_OPTIONS}
+          value={role}
+          onValue={(value) => setRole(value as Role)}
+        />
+        <div className="row end">
+          <button type="submit" className="button primary" disabled={change.isPending || role === person.role}>
+            Change role
+          </button>
+        </div>
+      </form>
+    </Dialog>
+  );
+}
+
+function Removing({ person, onClose }: { person: Person; onClose: () => void }) {
+  const remove = useMutation<Person[], Refused>({
+    mutationFn: async () => (await ask(api.DELETE("/app/people/{id}", { params: { path: { id: person.id } } }))).data,
+    onSuccess: (people) => {
+      keepPeople(people);
+      say(`${person.email} is removed`);
+      onClose();
+    },
+  });
+  return (
+    <Confirm
+      title="Remove somebody?"
+      act="Remove"
+      isDanger
+      isOpen
+      isBusy={remove.isPending}
+      onAct={() => remove.mutate()}
+      onClose={onClose}
+    >
+      <ErrorSummary error={remove.error} />
+      <p>
+        <strong className="private">{person.email}</strong> is signed out everywhere and cannot sign in any more.
+      </p>
+      <p className="soft">What they have approved stays approved, and their rules stay enabled.</p>
+    </Confirm>
+  );
+}
+
+function Invitations() {
+  const query = useQuery({ queryKey: INVITATIONS, queryFn: readInvitations });
+  const takeBack = useMutation<unknown, Refused, string>({
+    mutationFn: (id) => ask(api.DELETE("/app/invitations/{id}", { params: { path: { id } } })),
+    onSuccess: () => say("Invitation taken back"),
+    onSettled: () => queries.invalidateQueries({ queryKey: INVITATIONS }),
+  });
+  const columns: Column<Invitation>[] = [
+    { title: "Invited", isName: true, cell: ({ email }) => <span className="private">{email}</span> },
+    { title: "Role", cell: ({ role }) => ROLES[role].word },
+    { title: "Can join until", cell: ({ expiresAt }) => <When at={expiresAt} real /> },
+    {
+      title: "",
+      align: "end",
+      cell: ({ id, email }) => (
+        <button type="button" className="button quiet" onClick={() => takeBack.mutate(id)}>
+          Take back<span className="hidden"> the invitation of {email}</span>
+        </button>
+      ),
+    },
+  ];
+  return (
+    <Card title="Invitations" flush>
+      <ErrorSummary error={takeBack.error} />
+      <Loaded query={query}>
+        {(invitations) =>
+          invitations.length === 0 ? (
+            <Empty title="Nobody is invited" />
+          ) : (
+            <Table caption="Invitations" columns={columns} rows={invitations} rowKey={({ id }) => id} />
+          )
+        }
+      </Loaded>
+    </Card>
+  );
+}
+
+function Inviting({ isOpen, onClose }: { isOpen: boolean; onClose: () => void }) {
+  const [email, setEmail] = useState("");
+  const [role, setRole] = useState<Role>("VIEWER");
+  const invite = useMutation({
+    mutationFn: async () => (await ask(api.POST("/app/invitations", { body: { email, role } }))).data,
+    onSuccess: () => queries.invalidateQueries({ queryKey: INVITATIONS }),
+  });
+  function close() {
+    setEmail("");
+    invite.reset();
+    onClose();
+  }
+  if (invite.data) {
+    return (
+      <Dialog title="Send this link" isOpen={isOpen} onClose={close}>
+        <p>
+          It is shown only now, and lets one person join as {ROLES[invite.data.invitation.role].word.toLowerCase()}.
+          Send it to <strong className="private">{invite.data.invitation.email}</strong> in a way that you trust.
+        </p>
+        <CopyText text={`${location.origin}${BASE}/invitation#${invite.data.token}`} label="Copy the link" />
+      </Dialog>
+    );
+  }
+  const error = invite.error as Refused | null;
+  return (
+    <Dialog title="Invite somebody" isOpen={isOpen} onClose={close}>
+      <form
+        className="stack"
+        onSubmit={(event) => {
+          event.preventDefault();
+          invite.mutate();
+        }}
+      >
+        <ErrorSummary error={error} />
+        <TextField
+          label="E-mail"
+          type="email"
+          required
+          value={email}
+          onValue={setEmail}
+          error={error?.of("email")}
+          hint="Nothing is sent: you get a link to pass on."
+        />
+        <SelectField
+          label="Role"
+          hint={ROLES[role].may}
+          options={ROLE_OPTIONS}
+          value={role}
+          onValue={(value) => setRole(value as Role)}
+        />
+        <div className="row end">
+          <button type="submit" className="button primary" disabled={invite.isPending}>
+            Make a link
+          </button>
+        </div>
+      </form>
+    </Dialog>
+  );
+}

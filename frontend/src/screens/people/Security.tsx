@@ -1,0 +1,257 @@
+/** How you sign in, and where you are signed in. */
+import { useMutation, useQuery } from "@tanstack/react-query";
+import { useState } from "react";
+import { api, ask, type Refused } from "@/api/client";
+import { HAS_PASSKEYS, makePasskey } from "@/api/passkeys";
+import { queries, SESSION } from "@/api/session";
+import { Confirm, Dialog } from "@/parts/Dialog";
+import { ErrorSummary, TextField } from "@/parts/Fields";
+import { Icon } from "@/parts/icons";
+import { Empty, Loaded } from "@/parts/Loaded";
+import { Card, Page } from "@/parts/Page";
+import { say } from "@/parts/Says";
+import { State } from "@/parts/State";
+import { type Column, Table } from "@/parts/Table";
+import { When } from "@/parts/When";
+import { SettingsTabs } from "../settings/SettingsTabs";
+import { Codes } from "./Codes";
+
+const KEY = ["security"];
+const readSecurity = async () => (await ask(api.GET("/app/security"))).data;
+export type SecurityFacts = Awaited<ReturnType<typeof readSecurity>>;
+type Passkey = SecurityFacts["passkeys"][number];
+type Listed = SecurityFacts["sessions"][number];
+
+export default function Security() {
+  const query = useQuery({ queryKey: KEY, queryFn: readSecurity });
+  return (
+    <Page title="Settings">
+      <SettingsTabs />
+      <Loaded query={query}>
+        {(security) => (
+          <>
+            <Passkeys security={security} />
+            <Codes security={security} />
+            <Password />
+            <Sessions sessions={security.sessions} />
+          </>
+        )}
+      </Loaded>
+    </Page>
+  );
+}
+
+/** Read anew how somebody signs in. */
+export async function refresh() {
+  void queries.invalidateQueries({ queryKey: SESSION });
+  await queries.invalidateQueries({ queryKey: KEY });
+}
+
+function Passkeys({ security }: { security: SecurityFacts }) {
+  const [isAdding, setAdding] = useState(false);
+  const [removing, setRemoving] = useState<Passkey | null>(null);
+  const columns: Column<Passkey>[] = [
+    { title: "Passkey", isName: true, cell: ({ name }) => name },
+    { title: "Added", cell: ({ createdAt }) => <When at={createdAt} real /> },
+    { title: "Last used", cell: ({ usedAt }) => <When at={usedAt} real /> },
+    {
+      title: "",
+      align: "end",
+      cell: (passkey) => (
+        <button type="button" className="button quiet" onClick={() => setRemoving(passkey)}>
+          Remove<span className="hidden"> {passkey.name}</span>
+        </button>
+      ),
+    },
+  ];
+  const canAdd = HAS_PASSKEYS && security.passkeyHost !== null;
+  return (
+    <Card
+      title="Passkeys"
+      flush={security.passkeys.length > 0}
+      actions={
+        canAdd && (
+          <button type="button" className="button" onClick={() => setAdding(true)}>
+            <Icon name="plus" />
+            Add a passkey
+          </button>
+        )
+      }
+    >
+      {security.passkeys.length > 0 ? (
+        <Table caption="Your passkeys" columns={columns} rows={security.passkeys} rowKey={({ id }) => id} />
+      ) : (
+        <p className="soft">
+          {canAdd
+            ? "Sign in with a fingerprint, a face or a security key, without a password that could be stolen."
+            : "A passkey needs this app to be opened by a name over HTTPS, or as localhost."}
+        </p>
+      )}
+      {isAdding && <Adding onClose={() => setAdding(false)} />}
+      {removing && <Removing passkey={removing} onClose={() => setRemoving(null)} />}
+    </Card>
+  );
+}
+
+function Adding({ onClose }: { onClose: () => void }) {
+  const [name, setName] = useState("");
+  const add = useMutation<unknown, Refused>({
+    mutationFn: async () =>
+      ask(api.POST("/app/security/passkeys", { body: { name, credential: await makePasskey() } })),
+    onSuccess: async () => {
+      await refresh();
+      say("Passkey added");
+      onClose();
+    },
+  });
+  return (
+    <Dialog title="Add a passkey" isOpen onClose={onClose}>
+      <form
+        className="stack"
+        onSubmit={(event) => {
+          event.preventDefault();
+          add.mutate();
+        }}
+      >
+        <ErrorSummary error={add.error} />
+        <TextField
+          label="Name"
+          hint="So that you know it later: the phone, the laptop, the key in the drawer."
+          required
+          maxLength={60}
+          value={name}
+          onValue={setName}
+        />
+        <div className="row end">
+          <button type="submit" className="button primary" disabled={add.isPending}>
+            Continue in the browser
+          </button>
+        </div>
+      </form>
+    </Dialog>
+  );
+}
+
+function Removing({ passkey, onClose }: { passkey: Passkey; onClose: () => void }) {
+  const remove = useMutation<unknown, Refused>({
+    mutationFn: () => ask(api.DELETE("/app/security/passkeys/{id}", { params: { path: { id: passkey.id } } })),
+    onSuccess: async () => {
+      await refresh();
+      say("Passkey removed");
+      onClose();
+    },
+  });
+  return (
+    <Confirm
+      title="Remove this passkey?"
+      act="Remove"
+      isDanger
+      isOpen
+      isBusy={remove.isPending}
+      onAct={() => remove.mutate()}
+      onClose={onClose}
+    >
+      <ErrorSummary error={remove.error} />
+      <p>
+        Nobody can sign in with <strong>{passkey.name}</strong> any more.
+      </p>
+    </Confirm>
+  );
+}
+
+function Password() {
+  const [password, setPassword] = useState("");
+  const change = useMutation<unknown, Refused>({
+    mutationFn: () => ask(api.POST("/app/security/password", { body: { password } })),
+    onSuccess: async () => {
+      setPassword("");
+      await refresh();
+      say("Password changed. Everywhere else you are signed out.");
+    },
+  });
+  return (
+    <Card title="Password">
+      <form
+        className="stack"
+        onSubmit={(event) => {
+          event.preventDefault();
+          change.mutate();
+        }}
+      >
+        <ErrorSummary error={change.error} />
+        <div className="fields">
+          <TextField
+            label="New password"
+            hint="At least 10 characters."
+            type="password"
+            autoComplete="new-password"
+            required
+            value={password}
+            onValue={setPassword}
+            error={change.error?.of("password")}
+          />
+        </div>
+        <div className="row">
+          <button type="submit" className="button" disabled={change.isPending}>
+            Change password
+          </button>
+        </div>
+      </form>
+    </Card>
+  );
+}
+
+function Sessions({ sessions }: { sessions: readonly Listed[] }) {
+  const end = useMutation<unknown, Refused, string | null>({
+    mutationFn: (id) =>
+      id === null
+        ? ask(api.DELETE("/app/security/sessions"))
+        : ask(api.DELETE("/app/security/sessions/{id}", { params: { path: { id } } })),
+    onSuccess: () => say("Signed out there"),
+    onSettled: refresh,
+  });
+  const columns: Column<Listed>[] = [
+    {
+      title: "Browser",
+      isName: true,
+      cell: ({ browser, isCurrent }) => (
+        <>
+          {browser} {isCurrent && <State tone="good">This one</State>}
+        </>
+      ),
+    },
+    { title: "From", cell: ({ address }) => <span className="private">{address}</span> },
+    { title: "Signed in", cell: ({ createdAt }) => <When at={createdAt} real /> },
+    { title: "Last seen", cell: ({ seenAt }) => <When at={seenAt} real /> },
+    {
+      title: "",
+      align: "end",
+      cell: ({ id, isCurrent, browser }) =>
+        !isCurrent && (
+          <button type="button" className="button quiet" onClick={() => end.mutate(id)}>
+            Sign out<span className="hidden"> {browser}</span>
+          </button>
+        ),
+    },
+  ];
+  return (
+    <Card
+      title="Where you are signed in"
+      flush
+      actions={
+        sessions.length > 1 && (
+          <button type="button" className="button" disabled={end.isPending} onClick={() => end.mutate(null)}>
+            Sign out everywhere else
+          </button>
+        )
+      }
+    >
+      <ErrorSummary error={end.error} />
+      {sessions.length === 0 ? (
+        <Empty title="Nowhere" />
+      ) : (
+        <Table caption="Your sessions" columns={columns} rows={sessions} rowKey={({ id }) => id} />
+      )}
+    </Card>
+  );
+}
