@@ -122,7 +122,7 @@ async def digest(database: Database) -> dict[str, tuple[int, str]]:
             tx,
             # Every call is logged and counted, also one that changes nothing.
             "SELECT tablename FROM pg_tables WHERE schemaname = 'public'"
-            " AND tablename !~ 'migration|^audit_|^call_bucket$' ORDER BY 1",
+            " AND tablename !~ 'migration|^audit_|^call_bucket$|^worker_' ORDER BY 1",
         )
         found: dict[str, tuple[int, str]] = {}
         for (table,) in tables:

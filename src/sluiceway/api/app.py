@@ -22,6 +22,7 @@ WELCOME: Final = msgspec.json.encode(
     }
 )
 HEALTHY: Final = msgspec.json.encode({"status": "ok"})
+READY: Final = msgspec.json.encode({"status": "ready"})
 _FIXED: Final = {"/": WELCOME, "/healthz": HEALTHY}
 _PLATFORM: Final = "/platform/v1"
 _PLATFORM_TOO: Final = "/api/platform/v1"
@@ -61,6 +62,9 @@ def create_app(edge: Edge, door: Door | None = None) -> App:
             # However much there is to do: who is asked whether he lives must not be killed for being busy.
             await Reply(200, _FIXED[path], request_id_of(scope, edge.engine.new_id))(scope, receive, send)
             return
+        if path == "/readyz" and scope["type"] == "http" and scope["method"] in ("GET", "HEAD"):
+            await (await _readiness(edge, scope))(scope, receive, send)
+            return
         generation, app, scope = asked(scope)
         if door.is_shut(scope):
             leaving = [(b"connection", b"close")] if UNWELCOME in scope else []
@@ -70,6 +74,15 @@ def create_app(edge: Edge, door: Door | None = None) -> App:
             await door.let_in(app, scope, receive, send)
 
     return serve
+
+
+async def _readiness(edge: Edge, scope: Scope) -> Reply:
+    """Say whether to send anything here. Beside the door: whoever shares out requests must hear it when all is full."""
+    request_id = request_id_of(scope, edge.engine.new_id)
+    reasons = await edge.readiness.reasons()
+    if not reasons:
+        return Reply(200, READY, request_id)
+    return Reply(503, msgspec.json.encode({"status": "not_ready", "reasons": reasons}), request_id)
 
 
 def _is_under(path: str, prefix: str) -> bool:

@@ -180,6 +180,7 @@ async def serve_until(
     watching = asyncio.create_task(connections.look_after())
     await asyncio.wait({serving, waiting}, return_when=asyncio.FIRST_COMPLETED)
     waiting.cancel()
+    parts.edge.readiness.leave()
     # Streams of changes have no end of their own.
     parts.edge.changes.end()
     if server.started:

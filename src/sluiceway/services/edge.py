@@ -22,6 +22,7 @@ from sluiceway.services.keys import identify
 from sluiceway.services.once import Effect, answer_once
 from sluiceway.services.passwords import Passwords
 from sluiceway.services.queues import AT_FIRST, FairQueue
+from sluiceway.services.readiness import Readiness
 from sluiceway.services.remote_access import identify_rule_secrets, identify_tokens
 from sluiceway.services.transfers import CreateTransfer, transfer
 from sluiceway.services.turns import Turns
@@ -80,6 +81,7 @@ class Edge:
         self.recorder = Recorder(engine)
         self.passwords = Passwords(engine)
         self.changes = Changes(engine)
+        self.readiness = Readiness(engine)
         self._reads = Turns(READS_AT_ONCE, FairQueue("reads", most_waiting))
         self._backlog = Backlog(engine, most_due)
         self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
@@ -170,5 +172,6 @@ class Edge:
         ):
             await batcher.close()
         await self.changes.close()
+        await self.readiness.close()
         await self._backlog.close()
         await self.recorder.close()

@@ -16,9 +16,15 @@ QUERIES = load(__file__)
 
 ON_EVERY_NODE: Final = ("access_token", "api_key", "rule_secret")
 """Credentials: small, and looked up before the organization is known."""
-ON_THE_COORDINATOR: Final = ("call_bucket", "schema_migration", "sign_in_attempt", "sign_in_challenge")
+ON_THE_COORDINATOR: Final = (
+    "call_bucket",
+    "schema_migration",
+    "sign_in_attempt",
+    "sign_in_challenge",
+    "worker_heartbeat",
+)
 """What has no organization and is asked of the coordinator alone: how many calls and attempts to sign in are left, what
-somebody who wants to sign in has been asked, and what was migrated."""
+somebody who wants to sign in has been asked, what was migrated, and which workers settle."""
 
 _ORGANIZATION: Final = "organization"
 

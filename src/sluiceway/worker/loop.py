@@ -1,6 +1,7 @@
 """The worker's loops: take what is due, do it, look again; sleep only when there was nothing.
 
-Settlement has a loop of its own, so that a bank or a remote service that answers slowly never holds it up.
+Settlement has a loop of its own, so that a bank or a remote service that answers slowly never holds it up. As long as
+it goes round, another one says so in the database.
 """
 
 import asyncio
@@ -12,8 +13,10 @@ import structlog
 from sluiceway.domain.ids import OrganizationId
 from sluiceway.services.engine import Engine
 from sluiceway.services.errands import ERRANDS, Errand
+from sluiceway.services.readiness import BEAT_EVERY_S
 from sluiceway.services.settlement import BATCH, settle, waiting_organizations
 from sluiceway.storage.database import DatabaseUnavailable, Locked
+from sluiceway.storage.health import beat, forget_workers
 
 POLL_S: Final = 0.05
 """How long an idle worker sleeps: work that it got no hint of waits at most this long."""
@@ -30,6 +33,9 @@ GOODBYE_S: Final = 3.0
 """How long an errand may go on when the worker is stopped. What is cut off is done again once its lease has ended."""
 
 AFTER_FAILURE_S: Final = 1.0
+
+STUCK_AFTER_S: Final = 60.0
+"""After how long a settlement counts as stuck, which may take half as long; then this worker is silent."""
 
 SET_ASIDE: Final = timedelta(minutes=1)
 """How long an organization waits whose settlement breaks a promise of ours: its money stands still, others' moves."""
@@ -51,6 +57,7 @@ class Worker:
         self._set_aside: dict[OrganizationId, float] = {}
         self._turns: dict[OrganizationId, float] = {}
         """When those that wait were last the first of their batch, which has more of it than the others."""
+        self._went_round_at = 0.0
 
     def wake(self) -> None:
         """Say that something may be due."""
@@ -63,8 +70,10 @@ class Worker:
 
     async def run(self) -> None:
         """Do what is due until `stop`. A failure is logged and tried again: what is due stays due."""
+        self._went_round_at = asyncio.get_running_loop().time()
         async with asyncio.TaskGroup() as loops:
             loops.create_task(self._settle_forever())
+            loops.create_task(self._beat_forever())
             for errand in ERRANDS:
                 loops.create_task(_ErrandLoop(self._engine, errand, self._stopped).run())
 
@@ -85,6 +94,23 @@ class Worker:
             elif settled < BATCH:
                 await _pause(self._stopped, min(clock() - began, REST_S))
 
+    async def _beat_forever(self) -> None:
+        """Say that this worker settles, for as long as it does; at its end, that it has ended."""
+        clock, worker_id = asyncio.get_running_loop().time, self._engine.new_id()
+        while not self._stopped.is_set():
+            try:
+                if clock() - self._went_round_at < STUCK_AFTER_S:
+                    async with self._engine.database.read() as tx:
+                        await beat(tx, worker_id)
+            except Exception:
+                log.exception("heartbeat_failed")
+            await _pause(self._stopped, BEAT_EVERY_S)
+        try:
+            async with self._engine.database.read() as tx:
+                await forget_workers(tx, worker_id)
+        except Exception as failure:  # noqa: BLE001 -- it is forgotten all the same, a little later
+            log.warning("heartbeat_failed", reason=str(failure))
+
     async def _settle(self) -> int:
         # By the loop's clock, which nobody sets back: an organization must not stand still for longer than was said.
         now = asyncio.get_running_loop().time()
@@ -100,6 +126,8 @@ class Worker:
             chosen = waiting[start : start + at_once]
             self._turns[chosen[0]] = asyncio.get_running_loop().time()
             settled += await self._settle_together(chosen)
+            self._went_round_at = asyncio.get_running_loop().time()
+        self._went_round_at = asyncio.get_running_loop().time()
         return settled
 
     async def _settle_together(self, chosen: list[OrganizationId]) -> int:
