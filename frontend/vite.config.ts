@@ -52,6 +52,19 @@ export default defineConfig({
     modulePreload: { polyfill: false },
     reportCompressedSize: false,
     target: "es2022",
+    rolldownOptions: {
+      output: {
+        // What nearly every screen is made of comes at once: on a slow network, ten small files take long.
+        codeSplitting: {
+          groups: [
+            {
+              name: "parts",
+              test: /src\/parts\/(Page|Card|State|Table|Tabs|Fields|Dialog|Loaded|Money|When|icons|Says|CopyText)\.tsx$|src\/api\//,
+            },
+          ],
+        },
+      },
+    },
   },
   server: { proxy: { "/app": process.env.SLUICEWAY ?? "http://127.0.0.1:8080" } },
   test: { environment: "happy-dom", include: ["src/**/*.test.{ts,tsx}"] },

@@ -1,4 +1,4 @@
-// Before the first paint: the colours and the privacy that this browser was told to keep.
+// Before anything else is there: the colours and the privacy that this browser was told to keep, and the first question.
 try {
   const root = document.documentElement;
   const theme = localStorage.getItem("sluiceway.theme");
@@ -7,3 +7,4 @@ try {
 } catch {
   // Storage is off: the system's colours, and amounts shown.
 }
+window.firstSession = fetch(`${document.querySelector("meta[name=base-path]").content}/app/session`).catch(() => null);

@@ -50,8 +50,7 @@ const SCREENS: RouteObject[] = [
 ];
 
 function screen(path: string, load: () => Promise<{ default: ComponentType }>): RouteObject {
-  const Screen = lazy(load);
-  return { path, element: <Screen /> };
+  return { path, lazy: async () => ({ Component: (await load()).default }) };
 }
 
 const DOORS = { setup_required: "/setup", signed_out: "/sign-in", second_factor_required: "/sign-in" } as const;
@@ -90,6 +89,7 @@ function AtTheDoor({ at, children }: { at: string; children: ReactNode }) {
 export const router = createBrowserRouter(
   [
     {
+      HydrateFallback: Loading,
       element: (
         <Suspense fallback={<Loading />}>
           <Outlet />

@@ -11,8 +11,22 @@ export const queries = new QueryClient({
   },
 });
 
-const readSession = async () => (await ask(api.GET("/app/session"))).data;
-export type Session = Awaited<ReturnType<typeof readSession>>;
+const askSession = async () => (await ask(api.GET("/app/session"))).data;
+export type Session = Awaited<ReturnType<typeof askSession>>;
+
+/** Who is there was asked by boot.js, while this was still being loaded; from then on it is asked here. */
+async function readSession(): Promise<Session> {
+  const { firstSession } = window;
+  delete window.firstSession;
+  const early = await firstSession;
+  return early?.ok ? ((await early.json()) as { data: Session }).data : askSession();
+}
+
+declare global {
+  interface Window {
+    firstSession?: Promise<Response | null>;
+  }
+}
 export const SESSION = ["session"];
 
 export function useSession() {
