@@ -17,8 +17,8 @@ ANY_ROUTE = 230 * KB
 STYLES = 20 * KB
 RAW = 1_000 * KB
 PACKAGES = 8
-TYPESCRIPT_LINES = 8_500
-CSS_LINES = 1_300
+TYPESCRIPT_LINES = 10_500
+CSS_LINES = 1_500
 
 pytestmark = pytest.mark.quality
 
@@ -54,7 +54,7 @@ def weights() -> dict[str, int]:
 def test_what_is_seen_first_comes_quickly() -> None:
     first = {name: weight for name, weight in weights().items() if name.endswith(("/SignIn.tsx", "/Overview.tsx"))}
 
-    assert first
+    assert len(first) == 2
     assert {name: weight for name, weight in first.items() if weight > FIRST_ROUTE} == {}
 
 
