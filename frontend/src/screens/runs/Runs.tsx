@@ -2,15 +2,16 @@
 import { Link } from "react-router";
 import type { components } from "@/api/app";
 import { api, ask } from "@/api/client";
-import { useList } from "@/api/lists";
 import { SelectField } from "@/parts/Fields";
-import { Empty, Loaded, More } from "@/parts/Loaded";
+import { Empty, Loaded } from "@/parts/Loaded";
 import { Money } from "@/parts/Money";
 import { Card, Page } from "@/parts/Page";
 import { State } from "@/parts/State";
 import { Table } from "@/parts/Table";
 import { When } from "@/parts/When";
-import { useAccounts, useFilter, useRules } from "./choices";
+import { useAccounts, useFilter, usePage, useRules } from "./choices";
+import { Pager } from "./Pager";
+import styles from "./runs.module.css";
 
 type Run = components["schemas"]["RunListed"];
 const ENDINGS = [
@@ -48,12 +49,12 @@ export default function Runs() {
     ...(filter.of("days") && { from: daysAgo(Number(filter.of("days")), rules.now) }),
     limit: 50,
   };
-  const runs = useList(["runs", query], (cursor) =>
+  const runs = usePage(["runs", query], (cursor) =>
     ask(api.GET("/app/runs", { params: { query: { ...query, ...(cursor && { cursor }) } } })),
   );
   return (
     <Page title="Runs" intro="What rules did, newest first, and why.">
-      <div className="fields">
+      <div className={styles.filters}>
         <SelectField label="Rule" value={filter.of("rule")} onValue={filter.set("rule")} options={rules.options} />
         <SelectField label="Ending" value={filter.of("ending")} onValue={filter.set("ending")} options={ENDINGS} />
         <SelectField
@@ -66,8 +67,8 @@ export default function Runs() {
         <SelectField label="Kind" value={filter.of("mode")} onValue={filter.set("mode")} options={MODES} />
       </div>
       <Loaded query={runs}>
-        {(found) =>
-          found.length === 0 && !runs.hasNextPage ? (
+        {({ data: found, nextCursor }) =>
+          found.length === 0 && !nextCursor && !filter.of("cursor") ? (
             <Empty icon="runs" title={filter.isEmpty ? "No rule has run yet" : "No run is like this"}>
               {filter.isEmpty ? (
                 <Link to="/rules">Look at the rules</Link>
@@ -80,8 +81,8 @@ export default function Runs() {
           ) : (
             <Card flush>
               {found.length > 0 && <RunTable runs={found} />}
-              {found.length === 0 && <p className="soft">None so far. There are older runs to look through.</p>}
-              <More list={runs} />
+              {found.length === 0 && <p className="soft">None among those looked through. There may be older ones.</p>}
+              <Pager next={nextCursor} />
             </Card>
           )
         }
@@ -102,7 +103,14 @@ export function RunTable({ runs }: { runs: readonly Run[] }) {
       rowKey={(run) => run.id}
       columns={[
         { title: "Rule", isName: true, cell: (run) => <Link to={`/runs/${run.id}`}>{run.rule.name}</Link> },
-        { title: "When", cell: (run) => <When at={run.createdAt} /> },
+        {
+          title: "When",
+          cell: (run) => (
+            <span className={styles.when}>
+              <When at={run.createdAt} />
+            </span>
+          ),
+        },
         { title: "Ending", cell: (run) => <State of={run.ending}>{run.endingWord}</State> },
         { title: "What happened", cell: (run) => run.said },
         {

@@ -1,5 +1,5 @@
 /** What is looked for, and the rules and accounts to choose from. */
-import { useQuery } from "@tanstack/react-query";
+import { keepPreviousData, useQuery } from "@tanstack/react-query";
 import { useSearchParams } from "react-router";
 import { api, ask } from "@/api/client";
 import { useList } from "@/api/lists";
@@ -38,9 +38,22 @@ export function useFilter() {
       (before) => {
         if (value) before.set(name, value);
         else before.delete(name);
+        before.delete("cursor");
         return before;
       },
       { replace: true },
     );
   return { of: (name: string) => filter.get(name) ?? "", set, isEmpty: filter.size === 0, clear: () => setFilter({}) };
+}
+
+type Page<T> = { data: T[]; nextCursor: string | null };
+
+/** One page of a list, of which the cursor is in the address: a page costs the same however long the list is. */
+export function usePage<T>(key: readonly unknown[], read: (cursor: string) => Promise<Page<T>>) {
+  const cursor = useSearchParams()[0].get("cursor") ?? "";
+  return useQuery({
+    queryKey: [...key, cursor],
+    queryFn: () => read(cursor),
+    placeholderData: keepPreviousData,
+  });
 }

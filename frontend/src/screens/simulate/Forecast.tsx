@@ -57,9 +57,8 @@ function Outcome({ result }: { result: Result }) {
   return (
     <section className="stack wide" aria-label="What is to be expected">
       <div className="stack tight">
-        <h2 className="row">
-          <Icon name={below ? "warning" : "check"} />
-          {result.said}
+        <h2>
+          <Icon name={below ? "warning" : "check"} /> {result.said}
         </h2>
         {result.blame && <p>{result.blame}</p>}
         {result.notes.map((note) => (

@@ -13,6 +13,7 @@ import { State } from "@/parts/State";
 import { Table } from "@/parts/Table";
 import { useAccounts } from "../runs/choices";
 import { RunParts, Simulated } from "../runs/Run";
+import styles from "../runs/runs.module.css";
 import { Trying, useTried } from "./Trying";
 
 type Result = components["schemas"]["ScenarioShown"];
@@ -21,8 +22,8 @@ type Supposed = { key: number; account: Account; what: What; cents: number | nul
 type What = "balance" | "stale" | "failing";
 const WHATS: readonly (readonly [What, string])[] = [
   ["balance", "holds this much"],
-  ["stale", "has a bank that reported nothing for long"],
-  ["failing", "has a bank that carries nothing"],
+  ["stale", "bank is stale"],
+  ["failing", "bank carries nothing"],
 ];
 
 export default function Simulate() {
@@ -126,7 +127,7 @@ function Suppositions({ accounts, supposed, onSupposed }: SuppositionsProps) {
           )}
           <button
             type="button"
-            className="button quiet"
+            className={`button quiet ${styles.out}`}
             onClick={() => onSupposed(supposed.filter((each) => each.key !== key))}
           >
             <Icon name="cross" /> Take “{account.name}” out

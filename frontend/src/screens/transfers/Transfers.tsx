@@ -2,15 +2,16 @@
 import { Link } from "react-router";
 import type { components } from "@/api/app";
 import { api, ask } from "@/api/client";
-import { useList } from "@/api/lists";
 import { SelectField } from "@/parts/Fields";
-import { Empty, Loaded, More } from "@/parts/Loaded";
+import { Empty, Loaded } from "@/parts/Loaded";
 import { Money } from "@/parts/Money";
 import { Card, Page } from "@/parts/Page";
 import { State } from "@/parts/State";
 import { Table } from "@/parts/Table";
 import { When } from "@/parts/When";
-import { useAccounts, useFilter } from "../runs/choices";
+import { useAccounts, useFilter, usePage } from "../runs/choices";
+import { Pager } from "../runs/Pager";
+import styles from "../runs/runs.module.css";
 
 type Transfer = components["schemas"]["TransferListed"];
 const STATES = [
@@ -39,12 +40,12 @@ export default function Transfers() {
     ...(filter.of("direction") && { direction: filter.of("direction") as Transfer["direction"] }),
     limit: 50,
   };
-  const transfers = useList(["transfers", query], (cursor) =>
+  const transfers = usePage(["transfers", query], (cursor) =>
     ask(api.GET("/app/transfers", { params: { query: { ...query, ...(cursor && { cursor }) } } })),
   );
   return (
     <Page title="Transfers" intro="Every movement of money, newest first.">
-      <div className="fields">
+      <div className={styles.filters}>
         <SelectField
           label="Account"
           value={filter.of("account")}
@@ -60,8 +61,8 @@ export default function Transfers() {
         />
       </div>
       <Loaded query={transfers}>
-        {(found) =>
-          found.length === 0 && !transfers.hasNextPage ? (
+        {({ data: found, nextCursor }) =>
+          found.length === 0 && !nextCursor && !filter.of("cursor") ? (
             <Empty icon="transfers" title={filter.isEmpty ? "No money has moved yet" : "No transfer is like this"}>
               {!filter.isEmpty && (
                 <button type="button" className="button" onClick={filter.clear}>
@@ -72,8 +73,8 @@ export default function Transfers() {
           ) : (
             <Card flush>
               {found.length > 0 && <TransferTable transfers={found} />}
-              {found.length === 0 && <p className="soft">None so far. There are older transfers to look through.</p>}
-              <More list={transfers} />
+              {found.length === 0 && <p className="soft">None among those looked through. There may be older ones.</p>}
+              <Pager next={nextCursor} />
             </Card>
           )
         }
@@ -98,7 +99,14 @@ function TransferTable({ transfers }: { transfers: readonly Transfer[] }) {
             </Link>
           ),
         },
-        { title: "When", cell: (transfer) => <When at={transfer.createdAt} /> },
+        {
+          title: "When",
+          cell: (transfer) => (
+            <span className={styles.when}>
+              <When at={transfer.createdAt} />
+            </span>
+          ),
+        },
         {
           title: "State",
           cell: (transfer) => (

@@ -261,10 +261,9 @@ def run_shown(view: RunView, role: Role) -> RunShown:
     late = None
     if execution.scheduled_for is not None and execution.created_at - execution.scheduled_for > LATE:
         late = int((execution.created_at - execution.scheduled_for).total_seconds())
-    known_rule = is_recorded or facts.now is not None
     return RunShown(
         id=format_id(IdKind.EXECUTION, execution.id) if is_recorded else None,
-        rule=RuleEnd(format_id(IdKind.RULE, execution.rule_id) if known_rule else None, view.title),
+        rule=RuleEnd(_id(IdKind.RULE, None if execution.rule_id == NOBODY else execution.rule_id), view.title),
         revision=execution.revision,
         revision_now=None if facts.now is None or facts.now.deleted_at is not None else facts.now.revision,
         is_simulation=execution.mode is Mode.SIMULATION,
