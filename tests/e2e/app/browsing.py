@@ -30,6 +30,7 @@ TAGS: Final = ("wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa")
 SCHEMES: Final = ("light", "dark")
 WIDTHS: Final = (1280, 390)
 NARROWEST: Final = 320
+NARROW: Final = 700
 _CSP: Final = """
 addEventListener("securitypolicyviolation", (event) => {
   console.error(`CSP: ${event.violatedDirective} forbids ${event.blockedURI || "inline code"}`);
@@ -144,10 +145,18 @@ def looks(page: Page) -> Iterator[tuple[str, int]]:
     for scheme in SCHEMES:
         for width in WIDTHS:
             look_at(page, scheme, width)
+            unfold(page, width)
             yield scheme, width
+
+
+def unfold(page: Page, width: int) -> None:
+    """Make a narrow window as high as its page, so that the bar at its end covers nothing that could be scrolled up."""
+    if width < NARROW:
+        height = int(page.evaluate("document.documentElement.scrollHeight"))
+        page.set_viewport_size({"width": width, "height": height})
 
 
 def look_at(page: Page, scheme: Any, width: int) -> None:
     """Show a page in a scheme at a width."""
     page.emulate_media(color_scheme=scheme)
-    page.set_viewport_size({"width": width, "height": 800 if width > 700 else 844})
+    page.set_viewport_size({"width": width, "height": 800 if width > NARROW else 844})
