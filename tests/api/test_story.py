@@ -148,7 +148,13 @@ async def test_the_trace_says_what_was_seen_asked_and_moved(api: Api) -> None:
 async def test_an_execution_that_has_not_run_has_an_empty_trace(api: Api) -> None:
     triggered = (await api.post(f"/rules/{api.rule()}/trigger", {})).json()["data"]["execution_id"]
 
-    assert (await api.get(f"/rule-executions/{triggered}/trace")).json()["data"] == {"steps": [], "actions": []}
+    assert (await api.get(f"/rule-executions/{triggered}/trace")).json()["data"] == {
+        "steps": [],
+        "actions": [],
+        "ending": "waiting",
+        "summary": "It waits for its turn.",
+        "explanation": [],
+    }
 
 
 async def test_every_action_and_trigger_comes_back_as_it_was_sent(api: Api) -> None:

@@ -8,6 +8,7 @@ from sluiceway.api.v1.wire.shapes import MODE, Envelope, Page, read_mode
 from sluiceway.domain.access import Permission
 from sluiceway.domain.ids import ExecutionId, IdKind
 from sluiceway.services import executions as execution_services
+from sluiceway.services.runs import run_of
 
 
 @operation(
@@ -77,7 +78,7 @@ async def get_trace(call: Call) -> Reply:
     """Read why an execution did what it did: every condition with the values seen, every action with its limits."""
     execution_id = None if call.id is None else ExecutionId(call.id)
     execution = await execution_services.get_execution(call.edge.engine, call.principal, execution_id, call.spelling)
-    return call.ok(executions.show_trace(call, execution))
+    return call.ok(executions.show_trace(call, await run_of(call.edge.engine, execution)))
 
 
 OPERATIONS: Final[tuple[Operation, ...]] = (

@@ -1,7 +1,7 @@
 """Executions, triggers and traces in the words of v1."""
 
 from datetime import timedelta
-from typing import Final, Literal, NamedTuple, NoReturn
+from typing import Any, Final, Literal, NamedTuple, NoReturn
 
 from msgspec import UNSET, Struct, UnsetType
 
@@ -19,10 +19,12 @@ from sluiceway.api.v1.wire.shapes import (
     show_moment_or_none,
 )
 from sluiceway.api.v1.wire.shapes import show_page as shapes_page
+from sluiceway.domain.endings import Ending
 from sluiceway.domain.errors import NotFound
 from sluiceway.domain.executions import Execution, ExecutionStatus
 from sluiceway.domain.ids import ExecutionId, IdKind, RuleId, format_id, to_base32
 from sluiceway.domain.rules import ActionTrace, Fields, NodeTrace, StepTrace, TriggerType
+from sluiceway.domain.runs import RunView
 from sluiceway.domain.transfers import Mode
 from sluiceway.services.admission import TriggerRule
 from sluiceway.services.idempotency import Answer
@@ -92,6 +94,19 @@ class ExecutionShown(Struct):
     execution_mode: ExecutionMode
 
 
+EndingWord = Literal[
+    "moved",
+    "nothing_to_move",
+    "conditions_not_met",
+    "waiting",
+    "moved_in_part",
+    "blocked_by_limit",
+    "cancelled",
+    "failed",
+    "simulated",
+]
+
+
 class TracedCondition(Struct):
     """A condition that was looked at, with the values seen; `result` is null where they were unknown."""
 
@@ -134,10 +149,16 @@ class TracedAction(Struct):
 
 
 class TraceShown(Struct):
-    """Why an execution did what it did. Empty while it has not been planned."""
+    """Why an execution did what it did. Empty while it has not been planned.
+
+    `ending`, `summary` and `explanation` say it in words, as the app and the command line do.
+    """
 
     steps: list[TracedStep]
     actions: list[TracedAction]
+    ending: EndingWord
+    summary: str
+    explanation: list[str]
 
 
 class ExecutionFilter(NamedTuple):
@@ -203,12 +224,16 @@ def show_one(call: Call, execution: Execution) -> bytes:
     return encode(Envelope(call.request_id, _execution(execution)))
 
 
-def show_trace(call: Call, execution: Execution) -> bytes:
+def show_trace(call: Call, view: RunView) -> bytes:
     """Write why an execution did what it did."""
-    trace = execution.trace
+    trace = view.facts.execution.trace
     steps = [] if trace is None else [_step(step) for step in trace.steps]
     actions = [] if trace is None else [_action(action) for action in trace.actions]
-    return encode(Envelope(call.request_id, TraceShown(steps, actions)))
+    return encode(
+        Envelope(
+            call.request_id, TraceShown(steps, actions, _ending(view.ending), view.ending_said, list(view.explanation))
+        )
+    )
 
 
 def _execution(execution: Execution) -> ExecutionShown:
@@ -246,6 +271,10 @@ def _details(execution: Execution) -> TriggerDetails:
             late_by_seconds=int(late_by.total_seconds()) if late_by > LATE else UNSET,
         )
     return TriggerDetails(word, amount_in_cents=execution.transfer_amount)
+
+
+def _ending(ending: Ending) -> Any:  # noqa: ANN401 -- one of EndingWord
+    return ending.lower()
 
 
 def _step(step: StepTrace) -> TracedStep:
