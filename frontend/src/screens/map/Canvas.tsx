@@ -92,6 +92,7 @@ function sides(from: Place, to: Place) {
 }
 
 const SHORT = 24;
+const REST_MS = 120;
 const short = (text: string) => (text.length > SHORT ? `${text.slice(0, SHORT - 1)}…` : text);
 
 function drawWay(way: Way, places: Map<string, Place>, lit: Lit, row: number): WayEdge {
@@ -132,11 +133,30 @@ type Props = {
 export function Canvas({ seen, lit: chosen, onNode, onRule, onNothing }: Props) {
   const [near, setNear] = useState<Lit>();
   const lit = near ?? chosen;
-  const leave = () => setNear(undefined);
-  const enterWay = (id: string | null | undefined) => {
+  const box = useRef<HTMLDivElement>(null);
+  const waiting = useRef<ReturnType<typeof setTimeout>>(undefined);
+  /** Light a rule's ways, once the pointer or the focus rests on one of them; while the map moves under it, none. */
+  function rest(id?: string | null) {
+    clearTimeout(waiting.current);
     const ruleId = seen.edges.find((way) => way.id === id)?.ruleId;
-    if (!chosen.amounts) setNear(ruleId ? { ruleId } : undefined);
-  };
+    if (!chosen.amounts && !box.current?.dataset.moving && (ruleId || near)) {
+      waiting.current = setTimeout(() => setNear(ruleId ? { ruleId } : undefined), REST_MS);
+    }
+  }
+  function onMoving(isMoving: boolean) {
+    rest();
+    if (box.current && isMoving) box.current.dataset.moving = "yes";
+    else delete box.current?.dataset.moving;
+  }
+  function onKey(event: KeyboardEvent<HTMLElement>) {
+    const target = event.target as HTMLElement;
+    const id = target.getAttribute("data-id");
+    const way = seen.edges.find((each) => each.id === id);
+    if (event.key === "Escape") onNothing();
+    else if (event.key !== "Enter" && event.key !== " ") walk(event, seen, places);
+    else if (way) onRule(way.ruleId);
+    else if (id) onNode(id);
+  }
   const places = useMemo(() => placesOf(seen.nodes, seen.edges), [seen.nodes, seen.edges]);
   const edges = useMemo(() => {
     const arrived = new Map<string, number>();
@@ -163,7 +183,7 @@ export function Canvas({ seen, lit: chosen, onNode, onRule, onNothing }: Props) 
     );
   }, [seen.nodes, places, edges, lit]);
   return (
-    <div className={styles.canvas} onKeyDown={(event) => walk(event, seen, places)} role="group" aria-label="Map">
+    <div className={styles.canvas} onKeyDown={onKey} role="group" aria-label="Map">
       <ReactFlow
         nodes={nodes}
         edges={edges}
@@ -171,23 +191,18 @@ export function Canvas({ seen, lit: chosen, onNode, onRule, onNothing }: Props) 
         edgeTypes={edgeTypes}
         nodesDraggable={false}
         nodesConnectable={false}
-        onlyRenderVisibleElements
         ariaLabelConfig={LABELS}
         minZoom={0.08}
         maxZoom={1.75}
         fitView
         fitViewOptions={FIT}
-        onEdgeMouseEnter={(_, edge) => enterWay(edge.id)}
-        onEdgeMouseLeave={leave}
+        onEdgeMouseEnter={(_, edge) => rest(edge.id)}
+        onEdgeMouseLeave={() => rest()}
+        onMoveStart={() => onMoving(true)}
+        onMoveEnd={() => onMoving(false)}
         onNodeClick={(_, node) => onNode(node.id)}
         onEdgeClick={(_, edge) => edge.data && onRule(edge.data.way.ruleId)}
         onPaneClick={onNothing}
-        onSelectionChange={({ nodes: [node], edges: [edge] }) => {
-          if (node && node.id !== chosen.nodeId && document.activeElement?.getAttribute("data-id") === node.id)
-            onNode(node.id);
-          else if (edge?.data && document.activeElement?.getAttribute("data-id") === edge.id)
-            onRule(edge.data.way.ruleId);
-        }}
       >
         <Look at={chosen.nodeId} />
       </ReactFlow>

@@ -1,0 +1,242 @@
+"""Seeing the money: the overview, the map with its table, accounts, and moving money by hand."""
+
+import json
+from typing import Any
+
+import httpx
+import pytest
+from playwright.sync_api import Page, Route, expect
+
+from tests.e2e.app.browsing import settled
+from tests.e2e.processes import Serving
+
+pytestmark = pytest.mark.e2e
+
+_COUNT = """
+() => {
+  window.frames_drawn = 0;
+  const count = () => { window.frames_drawn += 1; requestAnimationFrame(count); };
+  requestAnimationFrame(count);
+}
+"""
+_TURNS = 60
+_MOST_MS = 20
+"""At fifty frames a second. Of the page's own thread: how busy others keep the machine is none of the map's doing."""
+
+
+def deposit(server: Serving, demo: dict[str, Any], account: str, cents: int) -> None:
+    """Let money arrive, as a program does."""
+    answer = httpx.post(
+        f"{server.url}/sandbox/deposits",
+        json={"account_id": demo["accounts"][account]["id"], "amount_in_cents": cents},
+        headers={"Authorization": f"ApiKey {demo['api_key']}"},
+    )
+    assert answer.status_code == 201, answer.text
+
+
+def choose(page: Page, label: str, name: str) -> None:
+    page.get_by_label(label, exact=True).select_option(label=name)
+
+
+def test_the_map_and_its_table_say_the_same(page: Page):
+    settled(page.goto("/map") and page)
+    ways = page.locator(".react-flow__edge")
+    ways.first.wait_for(state="attached")
+    said = {way.get_attribute("aria-label") for way in ways.all()}
+
+    page.keyboard.press("t")
+
+    table = page.get_by_role("table", name="Ways of rules")
+    expect(table.get_by_role("row")).to_have_count(1 + len(said))
+    for row in table.get_by_role("row").all()[1:]:
+        rule, source, destination, label, *_ = row.locator("th, td").all_inner_texts()
+        assert any(
+            each is not None and each.startswith(rule) and f"{label} from {source} to {destination}." in each
+            for each in said
+        ), (rule, source, destination, label)
+    page.keyboard.press("t")
+    ways.first.wait_for(state="attached")
+
+
+def test_the_map_is_walked_by_arrow_keys_along_the_ways(page: Page):
+    settled(page.goto("/map") and page)
+    income = page.locator(".react-flow__node", has_text="Income").first
+    income.focus()
+
+    page.keyboard.press("ArrowRight")
+    landed = page.evaluate("document.activeElement.getAttribute('aria-label')")
+    assert landed.split(",")[0] in {"Savings", "Emergency fund", "Bills", "Groceries", "Vacation"}
+    page.keyboard.press("ArrowLeft")
+    assert page.evaluate("document.activeElement.getAttribute('aria-label')").startswith("Income, income source")
+    page.keyboard.press("Enter")
+
+    panel = page.get_by_role("complementary", name="What is selected")
+    expect(panel.get_by_role("heading", name="Income")).to_be_visible()
+    panel.get_by_role("button", name="Split each paycheck").click()
+    expect(panel.get_by_text("When money arrives in Income")).to_be_visible()
+    assert "rule=" in page.url
+    assert "node=" not in page.url
+
+
+def test_a_link_to_a_rule_lights_its_ways_alone(page: Page, demo: dict[str, Any]):
+    settled(page.goto(f"/map?rule={demo['rules']['paycheck']['id']}") and page)
+
+    page.locator("[data-lit]").first.wait_for(state="attached")
+    assert page.locator("[data-lit]").count() == 3
+    assert page.locator(".react-flow__edge [data-faint]").count() > 0
+
+
+def test_an_account_is_found_by_its_name(page: Page):
+    settled(page.goto("/map") and page)
+    page.get_by_label("Find an account or a rule").fill("Emergency fund")
+
+    panel = page.get_by_role("complementary", name="What is selected")
+    expect(panel.get_by_role("link", name="Emergency fund")).to_be_visible()
+
+
+def test_a_run_is_replayed_on_the_map_with_what_it_moved(page: Page, demo: dict[str, Any], demo_server: Serving):
+    deposit(demo_server, demo, "income", 60_000)
+    settled(page.goto("/accounts/" + demo["accounts"]["emergency"]["id"]) and page)
+    why = page.get_by_role("link", name="why Auto-save on deposit did this").or_(
+        page.get_by_role("link", name="why Feed the Emergency fund from Checking did this")
+    )
+    settled(page.goto("/accounts/" + demo["accounts"]["savings"]["id"]) and page)
+    why = page.get_by_role("link", name="why Auto-save on deposit did this").first
+    why.wait_for()
+    run = (why.get_attribute("href") or "").rsplit("/", 1)[1]
+
+    settled(page.goto(f"/map?run={run}") and page)
+
+    panel = page.get_by_role("complementary", name="What is selected")
+    expect(panel.get_by_text("from Income to Savings")).to_be_visible()
+    expect(page.locator("[data-lit] text")).to_have_text("$120.00")
+
+
+def test_money_is_moved_only_after_it_was_seen_what_that_does(page: Page, demo: dict[str, Any], demo_server: Serving):
+    deposit(demo_server, demo, "vacation", 30_000)
+    settled(page.goto("/accounts/" + demo["accounts"]["vacation"]["id"]) and page)
+    page.get_by_role("button", name="Move money").click()
+    choose(page, "To", "Tax")
+    page.get_by_label("Amount").fill("12.34")
+    dialog = page.get_by_role("dialog")
+    expect(dialog.get_by_role("button", name="Move $")).to_have_count(0)
+
+    dialog.get_by_role("button", name="See what it would do").click()
+    expect(dialog.get_by_text("$12.34 would be moved at once.")).to_be_visible()
+    dialog.get_by_role("button", name="Move $12.34").click()
+    expect(dialog.get_by_text("Complete.")).to_be_visible()
+    dialog.get_by_role("button", name="Done").click()
+
+    row = page.get_by_role("table", name="Movements of Vacation").get_by_role("row", name="Tax").first
+    expect(row).to_contain_text("By hand")
+    expect(row).to_contain_text("12.34")
+
+
+def test_a_target_is_set_and_shown(page: Page, demo: dict[str, Any]):
+    settled(page.goto("/accounts/" + demo["accounts"]["operating"]["id"]) and page)
+    page.get_by_role("button", name="Set a target").click()
+    page.get_by_label("How much should be there").fill("5,000")
+    page.get_by_role("button", name="Set the target").click()
+
+    expect(page.get_by_text("$5,000.00:")).to_be_visible()
+    page.get_by_role("button", name="Change the target").click()
+    page.get_by_role("button", name="Remove the target").click()
+    expect(page.get_by_role("button", name="Set a target")).to_be_visible()
+
+
+def test_what_has_come_in_stands_on_the_first_page_with_what_it_is_left_of(
+    page: Page, demo: dict[str, Any], demo_server: Serving
+):
+    deposit(demo_server, demo, "income", 77_700)
+    settled(page.goto("/") and page)
+
+    page.get_by_text("What it is left of").first.click()
+    expect(page.get_by_text("$777.00").first).to_be_visible()
+    page.get_by_role("button", name="Route it from Income").click()
+    expect(page.get_by_label("From", exact=True).locator("option:checked")).to_have_text("Income")
+    page.keyboard.press("Escape")
+    expect(page.get_by_role("heading", name="The next 7 days")).to_be_visible()
+
+
+def many(accounts: int) -> dict[str, Any]:
+    """Make a map of so many accounts."""
+    layers = ("INCOME", "ROUTING", "PODS", "OUTSIDE")
+    nodes = [
+        {
+            "id": f"acc_{n}",
+            "name": f"Account {n}",
+            "kind": "POD",
+            "externalKind": None,
+            "kindWord": "Pod",
+            "said": f"Account {n}, pod, holding $1.00.",
+            "canSend": True,
+            "layer": layers[n * 4 // accounts],
+            "currency": "USD",
+            "balanceInCents": 100 * n,
+            "availableInCents": 100 * n,
+            "heldInCents": 0,
+            "expectedInCents": 0,
+            "overdrawnInCents": 0,
+            "freshness": {"state": "KEPT", "said": "Kept here", "at": None},
+            "institutionName": None,
+            "target": None,
+        }
+        for n in range(accounts)
+    ]
+    edges = [
+        {
+            "id": f"way_{n}",
+            "ruleId": f"rule_{n % 60}",
+            "sourceId": f"acc_{n % (accounts * 3 // 4)}",
+            "destinationId": f"acc_{accounts // 4 + n * 7 % (accounts * 3 // 4)}",
+            "label": "20 % of what arrives",
+            "state": ("ENABLED", "DISABLED", "FAILED")[n % 3],
+            "stateWord": "enabled",
+            "said": f"Way {n}",
+            "movedInCents": 100,
+            "returnedInCents": 0,
+            "transfers": 1,
+            "currency": "USD",
+            "weight": n % 100,
+            "failedRunId": None,
+        }
+        for n in range(accounts)
+        if n % (accounts * 3 // 4) != accounts // 4 + n * 7 % (accounts * 3 // 4)
+    ]
+    return {"nodes": nodes, "edges": edges, "rules": []}
+
+
+def test_two_hundred_accounts_pan_and_zoom_at_fifty_frames_a_second(page: Page):
+    def answer(route: Route) -> None:
+        seen = json.loads(route.fetch().text())
+        seen["data"] |= many(200)
+        route.fulfill(json=seen)
+
+    page.route("**/app/map?*", answer)
+    settled(page.goto("/map") and page)
+    expect(page.locator(".react-flow__node")).to_have_count(200)
+    box = page.locator(".react-flow__pane").bounding_box()
+    assert box is not None
+    left, top = box["x"] + 40, box["y"] + 40
+    devtools = page.context.new_cdp_session(page)
+    devtools.send("Performance.enable", {"timeDomain": "threadTicks"})
+    page.evaluate(_COUNT)
+
+    def spent() -> tuple[float, int]:
+        told = {each["name"]: each["value"] for each in devtools.send("Performance.getMetrics")["metrics"]}
+        return 1000 * told["TaskDuration"], page.evaluate("window.frames_drawn")
+
+    page.mouse.move(left + 300, top + 100)
+    began_ms, began = spent()
+    for turn in range(_TURNS):
+        page.mouse.wheel(0, -60 if turn % 20 < 10 else 60)
+        page.wait_for_timeout(16)
+    page.mouse.down()
+    for turn in range(_TURNS):
+        page.mouse.move(left + turn * 8, top + turn * 4)
+        page.wait_for_timeout(16)
+    page.mouse.up()
+    ended_ms, ended = spent()
+
+    assert ended - began >= _TURNS
+    assert (ended_ms - began_ms) / (ended - began) <= _MOST_MS
