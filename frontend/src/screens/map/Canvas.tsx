@@ -166,6 +166,14 @@ export function Canvas({ seen, lit: chosen, onNode, onRule, onNothing }: Props) 
       return drawWay(way, places, lit, row);
     });
   }, [seen.edges, places, lit]);
+  const isChosen = Boolean(chosen.ruleId ?? chosen.nodeId ?? chosen.amounts);
+  const next = seen.edges.filter(
+    (way) =>
+      way.ruleId === chosen.ruleId ||
+      chosen.amounts?.has(way.id) ||
+      [way.sourceId, way.destinationId].includes(chosen.nodeId ?? ""),
+  );
+  const around = [...new Set(next.flatMap((way) => [way.sourceId, way.destinationId]))];
   const nodes = useMemo(() => {
     const near = new Set(edges.flatMap((edge) => (edge.data?.isLit ? [edge.source, edge.target] : [])));
     const isAnyLit = Boolean(lit.ruleId ?? lit.nodeId ?? lit.amounts);
@@ -204,23 +212,25 @@ export function Canvas({ seen, lit: chosen, onNode, onRule, onNothing }: Props) 
         onEdgeClick={(_, edge) => edge.data && onRule(edge.data.way.ruleId)}
         onPaneClick={onNothing}
       >
-        <Look at={chosen.nodeId} />
+        <Look near={around} isCovered={isChosen} />
       </ReactFlow>
     </div>
   );
 }
 
-/** Show all of it, or what a link points at; again when there is more or less room. */
-function Look({ at }: { at: string | undefined }) {
-  const { fitView, getNode } = useReactFlow();
+/** Show all of it, or what a link points at with what is next to it; again when there is more or less room. */
+function Look({ near, isCovered }: { near: readonly string[]; isCovered: boolean }) {
+  const { fitView } = useReactFlow();
   const room = useStore((state) => `${state.width} ${state.height}`);
-  const first = useRef(at);
+  const first = useRef({ near, isCovered });
   // biome-ignore lint/correctness/useExhaustiveDependencies: with other room it has to be fitted in again.
   useEffect(() => {
-    if (first.current && getNode(first.current))
-      void fitView({ nodes: [{ id: first.current }], maxZoom: 1, padding: 2 });
-    else void fitView(FIT);
-  }, [fitView, getNode, room]);
+    const { near, isCovered } = first.current;
+    // What the panel covers is no room, except where it stands below.
+    const right = isCovered && matchMedia("(min-width: 901px)").matches ? "350px" : "24px";
+    const nodes = near.length > 0 ? { nodes: near.map((id) => ({ id })) } : {};
+    void fitView({ ...FIT, padding: { x: "24px", y: "20px", right }, ...nodes });
+  }, [fitView, room]);
   return null;
 }
 
