@@ -42,7 +42,7 @@ SIGNED_IN: Final = (
     "/transfers",
 )
 
-_NAMED: Final = re.compile(r"\{(account|rule|card)\.(\w+)\}")
+_NAMED: Final = re.compile(r"\{(account|rule|card|run)\.(\w+)\}")
 
 
 def path_of(screen: str, demo: dict[str, Any]) -> str:

@@ -14,7 +14,7 @@ import httpx
 from PIL import Image
 from playwright.sync_api import Browser, Page
 
-from tests.e2e.app.browsing import ROOT, SCHEMES, WIDTHS, browser, look_at, settled
+from tests.e2e.app.browsing import ROOT, SCHEMES, WIDTHS, browser, look_at, settled, unfold
 from tests.e2e.app.screens import path_of
 from tests.e2e.processes import Serving, data_folder, free_port
 
@@ -33,7 +33,18 @@ class Shot(NamedTuple):
     width: int
 
 
-SHOTS: Final = (Shot("sandbox", "/sandbox", "light", 1280),)
+SHOTS: Final = (
+    Shot("overview", "/", "light", 1280),
+    Shot("map", "/map", "light", 1280),
+    Shot("editor", "/rules/{rule.auto_save}/edit", "light", 1280),
+    Shot("review", "/rules/{rule.auto_save}/review", "light", 1280),
+    Shot("run", "/runs/{run.telling}", "light", 1280),
+    Shot("sandbox", "/sandbox", "light", 1280),
+    Shot("overview-dark", "/", "dark", 1280),
+    Shot("map-dark", "/map", "dark", 1280),
+    Shot("overview-phone", "/", "light", 390),
+    Shot("run-phone", "/runs/{run.telling}", "dark", 390),
+)
 
 
 @contextmanager
@@ -59,12 +70,20 @@ def signed_in(chromium: Browser, url: str, person: dict[str, str]) -> Page:
     return page
 
 
+def telling_run(page: Page, demo: dict[str, Any]) -> str:
+    """Find a run that moved money to several accounts: there is most to see of it."""
+    rule = demo["rules"]["paycheck"]["id"]
+    runs = page.request.get(f"/app/runs?ruleId={rule}&ending=MOVED").json()["data"]
+    return str(runs[0]["id"])
+
+
 def take(page: Page, path: str, scheme: str, width: int, file: Path, *, is_whole: bool) -> None:
     """Take one picture, with few colours, so that it stays small."""
     look_at(page, scheme, width)
-    if not page.url.endswith(path):
-        page.goto(path)
+    page.goto(path)
     settled(page)
+    if is_whole:
+        unfold(page, width)
     page.wait_for_timeout(CALM_MS)
     taken = Image.open(io.BytesIO(page.screenshot(full_page=is_whole, animations="disabled")))
     file.parent.mkdir(parents=True, exist_ok=True)
@@ -80,6 +99,8 @@ def main() -> None:
     wanted = reading.parse_args()
     with demo_with_history(wanted.days) as (serving, demo), browser() as chromium:
         page = signed_in(chromium, serving.url, demo["person"])
+        if wanted.days:
+            demo["runs"] = {"telling": {"id": telling_run(page, demo)}}
         for path in wanted.paths:
             name = path.strip("/").replace("/", "-").replace("?", "-") or "overview"
             for scheme in SCHEMES:
