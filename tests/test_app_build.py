@@ -41,6 +41,8 @@ def test_a_wheel_holds_the_built_app(tmp_path):
     names = zipfile.ZipFile(wheel).namelist()
     page = zipfile.ZipFile(wheel).read(f"{STATIC}/index.html").decode()
     assets = [name for name in names if name.startswith(f"{STATIC}/assets/")]
-    assert any(name.endswith(".js") for name in assets)
-    assert all(name.rpartition("/")[2] in page for name in assets if "/index-" in name)
+    loaded = [name.rpartition("/")[2] for name in assets if "/index-" in name and name.endswith((".js", ".css"))]
+    assert {name.rpartition(".")[2] for name in loaded} == {"js", "css"}
+    assert all(name in page for name in loaded)
+    assert all(f"{STATIC}/assets/{name}.{packed}" in assets for name in loaded for packed in ("br", "gz"))
     assert not [name for name in names if "node_modules" in name or name.startswith("frontend")]
