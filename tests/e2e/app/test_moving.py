@@ -173,6 +173,39 @@ def test_the_days_behind_and_ahead_are_played(page: Page, demo: dict[str, Any]):
     is_for_everybody(page)
 
 
+@pytest.mark.usefixtures("deposited")
+def test_a_run_that_waits_changes_before_the_eyes_of_who_reads_it(
+    page: Page, demo_server: Serving, demo: dict[str, Any]
+):
+    rule_id = demo["rules"]["auto_save"]["id"]
+    with program(demo_server, "--approval-above", "1.00") as client:
+        asked = client.post(f"/api/v1/rules/{rule_id}/trigger", json={"manual_execute_amount": 5_000})
+    page.goto(f"/runs/{asked.json()['data']['execution_id']}")
+    expect(page.get_by_text("a person to approve 1 transfer").first).to_be_visible()
+    other = page.context.new_page()
+    other.goto("/approvals")
+    card = other.get_by_role("article", name="$10.00 from Income to Savings")
+    card.get_by_role("button", name="Approve").click()
+    card.get_by_role("button", name="Approve now").click()
+    expect(card).to_be_hidden()
+
+    expect(page.get_by_text("Moved $10.00 in 1 transfer.")).to_be_visible()
+
+
+@pytest.mark.usefixtures("deposited")
+def test_a_rule_is_run_again_after_a_look_at_what_it_would_do(page: Page, demo: dict[str, Any]):
+    page.goto(f"/runs?rule={demo['rules']['auto_save']['id']}&ending=MOVED")
+    page.get_by_role("link", name="Auto-save on deposit").first.click()
+    page.get_by_role("button", name="Run again now").click()
+    dialog = page.get_by_role("dialog", name="Run again now")
+    expect(dialog).to_contain_text("Simulated: it would have moved")
+    before = page.url
+    dialog.get_by_role("button", name="Run it now").click()
+
+    expect(page).not_to_have_url(before)
+    expect(page.get_by_role("heading", level=1)).to_have_text("Auto-save on deposit")
+
+
 @pytest.fixture(scope="module")
 def many_runs(demo_server: Serving, demo: dict[str, Any], deposited: None) -> int:
     """Have 10,000 more runs behind those that there are: copies of one, each a minute older than the one before."""

@@ -17,11 +17,15 @@ import { Ladders, type Run as RunShown, TraceView } from "@/parts/TraceView";
 import { When } from "@/parts/When";
 import styles from "./runs.module.css";
 
+const TURN_MS = 1_000;
+
 export default function Run() {
   const { id = "" } = useParams();
   const query = useQuery({
     queryKey: ["runs", id],
     queryFn: async () => (await ask(api.GET("/app/runs/{id}", { params: { path: { id } } }))).data,
+    // It may have its turn while this page is still being opened, and nobody tells what was before that.
+    refetchInterval: ({ state }) => (state.data?.waits.some((wait) => wait.kind === "TURN") ? TURN_MS : false),
   });
   // Another run begins anew: what was chosen in the one before says nothing here.
   return <Loaded query={query}>{(run) => <RunPage key={id} run={run} />}</Loaded>;
