@@ -41,6 +41,8 @@ def test_every_problem_is_told_and_not_only_the_first():
                     "actions": [MOVE, MOVE | {"amount_in_cents": None}, {}],
                 },
                 {"conditions": None, "actions": [MOVE | {"source": ""}]},
+                {"actions": [{"type": "FIXED", "amount_in_cents": None, "source": None, "destination": None}]},
+                {"actions": [{"type": "AVALANCHE", "amount_in_cents": 1, "source": None, "liabilities": []}]},
             ],
         }
     )
@@ -53,6 +55,11 @@ def test_every_problem_is_told_and_not_only_the_first():
         "steps/0/actions/1/amount_in_cents",
         "steps/0/actions/2/type",
         "steps/1/actions/0/source",
+        "steps/2/actions/0/amount_in_cents",
+        "steps/2/actions/0/source",
+        "steps/2/actions/0/destination",
+        "steps/3/actions/0/liabilities",
+        "steps/3/actions/0/source",
     ]
 
 

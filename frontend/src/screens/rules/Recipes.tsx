@@ -41,8 +41,8 @@ function List({ recipes }: { recipes: readonly Recipe[] }) {
           <li key={recipe.key} className="card">
             <h2>{recipe.title}</h2>
             <p className="soft">{recipe.summary}</p>
-            <Link to={`/recipes?recipe=${recipe.key}`} className="button">
-              Use this<span className="hidden">: {recipe.title}</span>
+            <Link to={`/recipes?recipe=${recipe.key}`} className="button" aria-label={`Use this: ${recipe.title}`}>
+              Use this
             </Link>
           </li>
         ))}

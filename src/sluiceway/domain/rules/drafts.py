@@ -13,6 +13,7 @@ from sluiceway.domain.errors import InvalidParameters, Problem
 from sluiceway.domain.ids import AccountId
 from sluiceway.domain.rules import model as m
 from sluiceway.domain.rules.conditions import local_date, try_step
+from sluiceway.domain.rules.fields import join
 from sluiceway.domain.rules.funds import open_funds
 from sluiceway.domain.rules.loading import leaves_with_paths
 from sluiceway.domain.rules.notation import MAX_DEPTH, read_action, read_condition, read_rule, read_trigger
@@ -72,7 +73,7 @@ def read_draft(value: object) -> Draft:
         path = f"steps/{index}/conditions"
         conditions.append(None if tree is None else _condition(tree, path, MAX_DEPTH, problems))
         for place, action in enumerate(_list(parts.get("actions"))):
-            _try(problems, lambda a=action, p=f"steps/{index}/actions/{place}": read_action(a, p))  # type: ignore[misc]
+            problems += _problems_of(action, f"steps/{index}/actions/{place}")
     rule = _try(problems if not problems else [], lambda: read_rule(value))
     return Draft(rule if not problems else None, trigger, tuple(conditions), tuple(problems))
 
@@ -121,6 +122,16 @@ def _condition(value: object, path: str, depth: int, problems: list[Problem]) ->
                 tuple(_condition(row, f"{path}/{key}/{index}", depth - 1, problems) for index, row in enumerate(rows))
             )
     return _try(problems, lambda: read_condition(value, path, depth)) or _UNREADABLE
+
+
+def _problems_of(action: object, path: str) -> list[Problem]:
+    """Find what is wrong with an action: the first thing, and both of its ends where they are not filled in."""
+    found: list[Problem] = []
+    if _try(found, lambda: read_action(action, path)) is None and found[0].path != join(path, "type"):
+        empty = [key for key in ("source", "destination") if _object(action).get(key, "") is None]
+        told = {problem.path for problem in found}
+        found += [Problem(at, "is required") for key in empty if (at := join(path, key)) not in told]
+    return found
 
 
 def _try(problems: list[Problem], read: Callable[[], T]) -> T | None:
