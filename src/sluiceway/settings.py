@@ -1,4 +1,7 @@
-"""What a deployment may choose, read from the environment once. Only wiring and the command line read it."""
+"""What a deployment may choose, read from the environment once. Only wiring and the command line read it.
+
+A variable that may hold a secret is also read from the file that NAME_FILE names, as orchestrators hand secrets over.
+"""
 
 import os
 import re
@@ -6,8 +9,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
+from typing import Final
 
 from sluiceway.domain.retention import DEFAULT, LEAST, MOST, Retention
+
+FILE: Final = "_FILE"
+SECRETS: Final = ("DATABASE_URL",)
+"""What may hold a secret."""
+MASK: Final = "****"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +52,7 @@ def read_settings(environment: Mapping[str, str] | None = None) -> Settings:
     defaults = Settings()
     return Settings(
         data_dir=Path(given.get("DATA_DIR") or defaults.data_dir),
-        database_url=given.get("DATABASE_URL") or None,
+        database_url=_secret(given, "DATABASE_URL"),
         host=given.get("HOST") or defaults.host,
         port=_whole(given, "PORT", defaults.port) or defaults.port,
         max_connections=_whole(given, "MAX_CONNECTIONS", defaults.max_connections) or defaults.max_connections,
@@ -57,6 +66,57 @@ def read_settings(environment: Mapping[str, str] | None = None) -> Settings:
         base_path=_base_path(given),
         retention=_retention(given, defaults.retention),
     )
+
+
+def shown(settings: Settings) -> dict[str, str]:
+    """Show what is in effect, by the names of the environment, without any secret."""
+    kept = settings.retention
+    return {
+        "DATABASE_URL": "embedded" if settings.database_url is None else masked(settings.database_url),
+        "DATA_DIR": str(settings.data_dir),
+        "HOST": settings.host,
+        "PORT": str(settings.port),
+        "MAX_CONNECTIONS": str(settings.max_connections),
+        "CLIENT_CONNECTIONS": str(settings.client_connections),
+        "CLIENT_CONNECTIONS_PER_ADDRESS": _or_no_bound(settings.client_connections_per_address),
+        "ORGANIZATIONS_PER_TRANSACTION": _or_no_bound(settings.organizations_per_transaction),
+        "ALLOW_UNSAFE_POSTGRES": "1" if settings.allow_unsafe_postgres else "off",
+        "LEASE_S": str(settings.lease_s),
+        "REMOTE_ALLOW": settings.remote_allow or "public https addresses",
+        "BASE_PATH": settings.base_path or "none",
+        "ANSWERS_KEPT_HOURS": str(kept.answers // timedelta(hours=1)),
+        "SIMULATIONS_KEPT_DAYS": str(kept.simulations // timedelta(days=1)),
+        "READS_KEPT_DAYS": str(kept.reads // timedelta(days=1)),
+    }
+
+
+def masked(url: str) -> str:
+    """Write the address of a database without what opens it; of an odd one rather too little than too much."""
+    scheme, slashes, rest = url.partition("://")
+    who, at, where = rest.rpartition("@")
+    user, colon, _ = who.partition(":")
+    shown = f"{scheme}{slashes}{user}{colon}{MASK if colon else ''}{at}{where}"
+    return re.sub(r"([?&][^=&]*pass[^=&]*=)[^&]*", rf"\1{MASK}", shown, flags=re.IGNORECASE)
+
+
+def _or_no_bound(value: int | None) -> str:
+    return "no bound" if value is None else str(value)
+
+
+def _secret(given: Mapping[str, str], name: str) -> str | None:
+    """Read a secret from the environment or from a file. One that was announced and is not there is no absent one."""
+    value, file = given.get(name) or None, given.get(name + FILE)
+    if not file:
+        return value
+    if value is not None:
+        raise ValueError(f"{name} and {name}{FILE} are both set, and only one of them can hold")
+    try:
+        content = Path(file).read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as failure:
+        raise ValueError(f"the file that {name}{FILE} names cannot be read: {file}") from failure
+    if not content:
+        raise ValueError(f"the file that {name}{FILE} names is empty: {file}")
+    return content
 
 
 def _base_path(given: Mapping[str, str]) -> str:

@@ -4,6 +4,7 @@ import asyncio
 import logging
 import random
 import secrets
+import shutil
 import string
 from collections.abc import AsyncGenerator, Callable, Coroutine, Generator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
@@ -20,10 +21,13 @@ from sluiceway.outbound import Outbound, read_policy
 from sluiceway.rails import CardIssuer, Rail
 from sluiceway.rails.sandbox import SandboxBank
 from sluiceway.rails.sandbox_issuer import SandboxIssuer
+from sluiceway.services import doctor
+from sluiceway.services.doctor import Finding, Verdict, judge_disk
 from sluiceway.services.edge import Edge
 from sluiceway.services.engine import Engine
 from sluiceway.settings import Settings
-from sluiceway.storage.database import Database, DatabaseOptions, check_durability
+from sluiceway.storage.database import Database, DatabaseOptions, DatabaseUnavailable
+from sluiceway.storage.durability import UnsafeSettings, check_server
 from sluiceway.storage.embedded import EmbeddedPostgres
 from sluiceway.storage.migrate import migrate
 from sluiceway.storage.organizations import Organization
@@ -101,7 +105,7 @@ def postgres(settings: Settings) -> Generator[str]:
 async def open_database(
     settings: Settings, *, migrated: bool = True, is_patient: bool = False
 ) -> AsyncGenerator[Database]:
-    """Open the database, brought up to date, after checking that it cannot lose what it has committed.
+    """Open the database, brought up to date, after checking that it cannot lose what it commits.
 
     `is_patient` lets one transaction read everything, which takes longer than any request may.
     """
@@ -111,6 +115,9 @@ async def open_database(
     if is_patient:
         options = replace(options, transaction_timeout_s=PATIENCE_S)
     with postgres(settings) as url:
+        if problems := await check_server(url, is_unsafe_allowed=settings.allow_unsafe_postgres):
+            # Each time, and to whoever starts it: nobody shall find out after a power cut.
+            log.warning("ALLOW_UNSAFE_POSTGRES is set, and this PostgreSQL may lose money: %s", "; ".join(problems))
         if migrated:
             await migrate(url)
             if waiting := await keep_spread(url, settings.organizations_per_transaction):
@@ -118,9 +125,23 @@ async def open_database(
                     "not spread yet, since there are rows: %s (sluiceway scale-out --apply)", ", ".join(waiting)
                 )
         async with Database(url, options) as database:
-            async with database.read() as tx:
-                await check_durability(tx, is_unsafe_allowed=settings.allow_unsafe_postgres)
             yield database
+
+
+async def examine(settings: Settings) -> list[Finding]:
+    """Look at a deployment, whether or not anything runs, without changing anything."""
+    findings: list[Finding] = []
+    if settings.database_url is None:
+        disk = shutil.disk_usage(settings.data_dir)
+        findings.append(judge_disk("the embedded PostgreSQL keeps its data", disk.free, disk.total))
+    with postgres(settings) as url:
+        try:
+            unsafe = await check_server(url, is_unsafe_allowed=True)
+            async with Database(url, DatabaseOptions(min_connections=1, max_connections=1)) as database:
+                findings += await doctor.examine(database, now, unsafe, settings.max_connections)
+        except (DatabaseUnavailable, UnsafeSettings) as failure:
+            findings.append(Finding("database", Verdict.WRONG, " ".join(str(failure).split())))
+    return findings
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,13 +7,10 @@ from typing import LiteralString
 import psycopg
 import pytest
 
-from sluiceway.storage import database as storage
 from sluiceway.storage.database import (
     ConstraintViolated,
     Database,
-    UnsafeSettings,
     WriteTx,
-    check_durability,
     count,
     execute,
     fetch_all,
@@ -190,27 +187,3 @@ async def test_the_application_works_under_the_role_that_cannot_rewrite_postings
     for statement in ("UPDATE posting SET amount = 1", "DELETE FROM posting", "TRUNCATE posting", "DROP TABLE posting"):
         with pytest.raises(psycopg.errors.InsufficientPrivilege):
             await database.write(lambda tx, statement=statement: execute(tx, statement))
-
-
-async def test_a_server_that_may_lose_commits_is_refused_unless_told_otherwise(jars: Database, server_url: str):
-    async with jars.read() as tx:
-        shown = {
-            "fsync": await fetch_one(tx, "SHOW fsync"),
-            "full_page_writes": await fetch_one(tx, "SHOW full_page_writes"),
-            "synchronous_commit": await fetch_one(tx, "SHOW synchronous_commit"),
-        }
-        if shown["fsync"] == ("on",):
-            pytest.skip("the server that was given for the tests is a safe one")
-        with pytest.raises(UnsafeSettings) as refused:
-            await check_durability(tx)
-        await check_durability(tx, is_unsafe_allowed=True)
-
-    assert refused.value.problems == tuple(f"{name} is off" for name, value in shown.items() if value == ("off",))
-
-
-async def test_a_server_that_is_too_old_is_refused_always(jars: Database, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(storage, "OLDEST_SERVER_VERSION", 990000)
-
-    async with jars.read() as tx:
-        with pytest.raises(UnsafeSettings, match="PostgreSQL 15 or later"):
-            await check_durability(tx, is_unsafe_allowed=True)

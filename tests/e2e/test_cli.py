@@ -55,6 +55,7 @@ COMMANDS = (
     "demo",
     "worker",
     "migrate",
+    "doctor",
     "accounts",
     "accounts refresh",
     "cards",

@@ -1,4 +1,7 @@
-"""The program `sluiceway`: its commands, and how it ends (0: done; 1: not done, and one sentence why; 2: usage)."""
+"""The program `sluiceway`: its commands, and how it ends.
+
+0: done; 1: not done, and one sentence why; 2: usage; 78: not set up so that it may start.
+"""
 
 import sys
 from importlib.metadata import version
@@ -25,7 +28,8 @@ from sluiceway.cli import (
     webhooks,
 )
 from sluiceway.cli.backtest import backtest
-from sluiceway.cli.failures import sentence_of
+from sluiceway.cli.doctor import doctor
+from sluiceway.cli.failures import sentence_of, status_of
 from sluiceway.cli.forecast import forecast
 from sluiceway.cli.importing import import_
 from sluiceway.cli.output import complain
@@ -46,6 +50,7 @@ app.command()(schema.migrate)
 app.command()(schema.scale_out)
 app.command()(forecast)
 app.command()(auditing.audit)
+app.command()(doctor)
 app.add_typer(audit_log.app, name="audit-log")
 app.command("import")(import_)
 app.add_typer(accounts.app, name="accounts")
@@ -87,7 +92,7 @@ def main() -> int:
         if sentence is None:
             raise
         complain(sentence)
-        return 1
+        return status_of(failure)
     except KeyboardInterrupt:
         return 130
     return 0

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Final, TypeVar
 
 import typer
 
-from sluiceway.cli.failures import CommandFailed
+from sluiceway.cli.failures import NOT_SET_UP, CommandFailed
 from sluiceway.domain.access import Principal
 from sluiceway.domain.errors import SandboxOnly
 from sluiceway.domain.ids import IdKind, KeyId, OrganizationId, parse_id
@@ -61,7 +61,7 @@ def settings_of(data_dir: Path | None, database_url: str | None) -> Settings:
     try:
         settings = read_settings()
     except ValueError as failure:
-        raise CommandFailed(f"The environment is wrong: {failure}.") from failure
+        raise CommandFailed(f"The environment is wrong: {failure}.", NOT_SET_UP) from failure
     settings = replace(
         settings,
         data_dir=data_dir or settings.data_dir,
@@ -70,7 +70,9 @@ def settings_of(data_dir: Path | None, database_url: str | None) -> Settings:
     url = settings.database_url
     # The address may hold a password, so it is not repeated.
     if url is not None and not url.startswith(_SCHEMES):
-        raise CommandFailed("The database URL has to begin with postgresql:// (see --database-url and DATABASE_URL).")
+        raise CommandFailed(
+            "The database URL has to begin with postgresql:// (see --database-url and DATABASE_URL).", NOT_SET_UP
+        )
     return settings
 
 

@@ -1,6 +1,7 @@
 """What can go wrong, said in one sentence. Anything else is a defect, and keeps its traceback."""
 
 from dataclasses import dataclass
+from typing import Final
 
 from sluiceway.domain.errors import (
     ClockRefused,
@@ -19,12 +20,18 @@ from sluiceway.domain.errors import (
 from sluiceway.domain.ids import IdKind
 from sluiceway.domain.rules import visible
 
+FAILED: Final = 1
+NOT_SET_UP: Final = 78
+"""EX_CONFIG of sysexits.h: starting again does not help, a person has to change something first."""
+
 
 @dataclass(eq=False)
 class CommandFailed(Exception):
     """A command that cannot go on; `sentence` is for the person who typed it."""
 
     sentence: str
+    status: int = FAILED
+    """What the program ends with."""
 
     def __str__(self) -> str:
         """Give the sentence."""
@@ -55,7 +62,8 @@ _KINDS = {
 def sentence_of(failure: Exception) -> str | None:
     """Say what went wrong; None for what nobody expected."""
     from sluiceway.cli.scenarios import BadScenario
-    from sluiceway.storage.database import ConstraintViolated, DatabaseUnavailable, UnsafeSettings
+    from sluiceway.storage.database import ConstraintViolated, DatabaseUnavailable
+    from sluiceway.storage.durability import UnsafeSettings
     from sluiceway.storage.migrate import MigrationFailed
     from sluiceway.storage.programs import EmbeddedPostgresFailed
     from sluiceway.storage.scale_out import ScaleOutRefused
@@ -68,10 +76,7 @@ def sentence_of(failure: Exception) -> str | None:
         case DatabaseUnavailable(reason):
             return f"The database cannot be used: {_one_line(reason)}"
         case UnsafeSettings():
-            return (
-                f"This PostgreSQL could lose money that it says is safe: {failure}. Set it right, or start with"
-                " ALLOW_UNSAFE_POSTGRES=1 where losing data does not matter."
-            )
+            return f"This PostgreSQL cannot be trusted with money: {failure}. {failure.remedy}"
         case MigrationFailed(reason):
             return f"The database could not be brought up to date: {_one_line(reason)}"
         case ScaleOutRefused():
@@ -82,6 +87,15 @@ def sentence_of(failure: Exception) -> str | None:
             return f"The database refused a row: {_one_line(str(failure))}"
         case _:
             return None
+
+
+def status_of(failure: Exception) -> int:
+    """Say what the program ends with."""
+    from sluiceway.storage.durability import UnsafeSettings
+
+    if isinstance(failure, CommandFailed):
+        return failure.status
+    return NOT_SET_UP if isinstance(failure, UnsafeSettings) else FAILED
 
 
 def _refusal(refusal: Refusal) -> str:

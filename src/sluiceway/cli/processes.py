@@ -19,7 +19,7 @@ import typer
 from sluiceway.cli.deployment import settings_of
 from sluiceway.cli.failures import CommandFailed
 from sluiceway.cli.serving import LONGEST_GOODBYE_S, run_until_stopped, serve_from, stopping
-from sluiceway.settings import Settings
+from sluiceway.settings import FILE, SECRETS, Settings
 
 READY: Final = b"r"
 LONGEST_START_S: Final = 120
@@ -188,6 +188,8 @@ class _Place:
     async def _start(self) -> _Child:
         ours, theirs = socket.socketpair()
         ours.settimeout(0)
+        # What was in files has been read; the children are told what it was.
+        inherited = {name: value for name, value in os.environ.items() if name.removesuffix(FILE) not in SECRETS}
         given = {"DATA_DIR": str(self._settings.data_dir), "DATABASE_URL": self._settings.database_url or ""}
         fds = (self._sock.fileno(), theirs.fileno())
         options = ("--listening-fd", str(fds[0]), "--line-fd", str(fds[1]))
@@ -200,7 +202,7 @@ class _Place:
                 *options,
                 "--worker" if self._with_worker else "--no-worker",
                 pass_fds=fds,
-                env=os.environ | given,
+                env=inherited | given,
                 # A terminal signals all that it has started. These are told by their parent.
                 start_new_session=True,
             )

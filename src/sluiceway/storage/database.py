@@ -23,7 +23,6 @@ from sluiceway.storage.transactions import COMMIT, LentTx, Params, ReadTx, Share
 
 __all__ = [
     "APPLICATION_ROLE",
-    "OLDEST_SERVER_VERSION",
     "RETRY_DELAYS_S",
     "SESSION",
     "ConstraintViolated",
@@ -33,9 +32,7 @@ __all__ = [
     "LentTx",
     "Locked",
     "ReadTx",
-    "UnsafeSettings",
     "WriteTx",
-    "check_durability",
     "count",
     "execute",
     "fetch_all",
@@ -43,7 +40,6 @@ __all__ = [
 ]
 
 APPLICATION_ROLE: Final = "sluiceway_app"
-OLDEST_SERVER_VERSION: Final = 150000
 RETRY_DELAYS_S: Final = (0.005, 0.01, 0.02, 0.04, 0.08)
 
 T = TypeVar("T")
@@ -119,17 +115,6 @@ class ConstraintViolated(Exception):
     def __str__(self) -> str:
         """Name the constraint and what the server said."""
         return f"{self.constraint}: {self.detail}"
-
-
-@dataclass(eq=False)
-class UnsafeSettings(Exception):
-    """The server is too old, or it could lose or tear what it says it has committed."""
-
-    problems: tuple[str, ...]
-
-    def __str__(self) -> str:
-        """List the problems."""
-        return "; ".join(self.problems)
 
 
 @dataclass(frozen=True, slots=True)
@@ -341,22 +326,6 @@ async def count(tx: WriteTx, query: LiteralString, params: Params | None = None)
     """Run a statement and tell how many rows it touched."""
     cursor = await tx.run(query, params)
     return cursor.rowcount
-
-
-async def check_durability(tx: ReadTx, *, is_unsafe_allowed: bool = False) -> None:
-    """Refuse a server that could lose a committed posting. Raises UnsafeSettings; an old server is refused always."""
-    [(number, version)] = await fetch_all(
-        tx, "SELECT current_setting('server_version_num')::integer, current_setting('server_version')"
-    )
-    if number < OLDEST_SERVER_VERSION:
-        raise UnsafeSettings((f"PostgreSQL 15 or later is needed, this is {version}",))
-    rows = await fetch_all(
-        tx,
-        "SELECT name, setting FROM pg_settings"
-        " WHERE name IN ('fsync', 'full_page_writes', 'synchronous_commit') AND setting = 'off' ORDER BY name",
-    )
-    if rows and not is_unsafe_allowed:
-        raise UnsafeSettings(tuple(f"{name} is {setting}" for name, setting in rows))
 
 
 @contextmanager

@@ -1,0 +1,81 @@
+"""No server may hold money that could lose it: each such setting is refused before anything is written."""
+
+import psycopg
+import pytest
+
+from sluiceway.settings import Settings
+from sluiceway.storage.durability import UNSAFE, UnsafeSettings, check_server, judge
+from sluiceway.wiring import open_database
+
+SAFE = {name: "on" if wrong == "off" else "off" for name, (wrong, _) in UNSAFE.items()}
+
+
+def found(number: int = 180000, *, is_standby: bool = False, is_read_only: bool = False, **settings: str) -> tuple:
+    return number, "18.0", is_standby, is_read_only, SAFE | settings
+
+
+def test_a_safe_server_has_nothing_against_it():
+    assert judge(*found(), is_unsafe_allowed=False) == ()
+    assert judge(*found(synchronous_commit="local"), is_unsafe_allowed=False) == ()
+    assert judge(*found(synchronous_commit="remote_apply"), is_unsafe_allowed=False) == ()
+
+
+@pytest.mark.parametrize("name", UNSAFE)
+def test_each_setting_that_may_lose_money_is_refused_and_if_it_is_allowed_it_is_told(name: str):
+    wrong, why = UNSAFE[name]
+    with pytest.raises(UnsafeSettings, match=f"{name} is {wrong}") as refused:
+        judge(*found(**{name: wrong}), is_unsafe_allowed=False)
+
+    assert why in str(refused.value)
+    assert judge(*found(**{name: wrong}), is_unsafe_allowed=True) == refused.value.problems
+
+
+def test_a_server_that_is_too_old_or_takes_no_writes_is_refused_whatever_is_allowed():
+    for answer in (found(149999), found(is_standby=True), found(is_read_only=True)):
+        with pytest.raises(UnsafeSettings) as refused:
+            judge(*answer, is_unsafe_allowed=True)
+        assert "ALLOW_UNSAFE" not in refused.value.remedy
+
+
+def test_this_server_knows_all_of_these_settings(server_url: str):
+    with psycopg.connect(server_url) as conn:
+        rows = conn.execute("SELECT name FROM pg_settings WHERE name = ANY (%s)", [list(UNSAFE)]).fetchall()
+
+    assert {name for (name,) in rows} == set(UNSAFE)
+
+
+async def test_what_counts_is_the_setting_of_our_own_sessions(database_url: str):
+    with psycopg.connect(database_url, autocommit=True) as conn:
+        if conn.execute("SHOW fsync").fetchone() != ("off",):
+            pytest.skip("the server that was given for the tests is a safe one")
+        name = conn.info.dbname
+        conn.execute(f'ALTER DATABASE "{name}" SET synchronous_commit = on'.encode())
+    with pytest.raises(UnsafeSettings) as of_the_database:
+        await check_server(database_url)
+    with pytest.raises(UnsafeSettings) as of_the_address:
+        await check_server(f"{database_url}&options=-csynchronous_commit%3Doff")
+
+    assert "synchronous_commit" not in str(of_the_database.value)
+    assert "synchronous_commit" in str(of_the_address.value)
+
+
+async def test_a_server_that_is_refused_has_nothing_written_to_it(empty_database_url: str):
+    with psycopg.connect(empty_database_url) as conn:
+        if conn.execute("SHOW fsync").fetchone() != ("off",):
+            pytest.skip("the server that was given for the tests is a safe one")
+    with pytest.raises(UnsafeSettings):
+        async with open_database(Settings(database_url=empty_database_url)):
+            pass
+
+    with psycopg.connect(empty_database_url) as conn:
+        assert conn.execute("SELECT count(*) FROM pg_tables WHERE schemaname = 'public'").fetchone() == (0,)
+
+
+async def test_what_is_used_all_the_same_is_told_each_time(database_url: str, caplog: pytest.LogCaptureFixture):
+    with psycopg.connect(database_url) as conn:
+        if conn.execute("SHOW fsync").fetchone() != ("off",):
+            pytest.skip("the server that was given for the tests is a safe one")
+    async with open_database(Settings(database_url=database_url, allow_unsafe_postgres=True)):
+        pass
+
+    assert "may lose money: fsync is off" in caplog.text
