@@ -6,10 +6,14 @@ from typing import Any
 import httpx
 import pytest
 from playwright._impl._api_structures import SetCookieParam
-from playwright.sync_api import Browser, BrowserContext, Page
+from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from tests.e2e.app.browsing import Watch, browser
 from tests.e2e.processes import Serving, data_folder, free_port
+
+
+# A machine that is busy with other tests takes its time.
+expect.set_options(timeout=20_000)
 
 
 @pytest.fixture(scope="session")
@@ -41,7 +45,7 @@ def watch(demo_server: Serving) -> Generator[Watch]:
 @pytest.fixture
 def context(chromium: Browser, demo_server: Serving, watch: Watch) -> Generator[BrowserContext]:
     opened = chromium.new_context(base_url=demo_server.url, viewport={"width": 1280, "height": 800})
-    opened.set_default_timeout(10_000)
+    opened.set_default_timeout(20_000)
     watch.over(opened)
     yield opened
     opened.close()

@@ -7,7 +7,7 @@ that of a rule, by their short names in demo.json.
 import re
 from typing import Any, Final
 
-SIGNED_OUT: Final = ("/sign-in",)
+SIGNED_OUT: Final = ("/sign-in", "/invitation")
 
 SIGNED_IN: Final = (
     "/",

@@ -215,9 +215,9 @@ function Sessions({ sessions }: { sessions: readonly Listed[] }) {
       title: "Browser",
       isName: true,
       cell: ({ browser, isCurrent }) => (
-        <>
+        <span className="row">
           {browser} {isCurrent && <State tone="good">This one</State>}
-        </>
+        </span>
       ),
     },
     { title: "From", cell: ({ address }) => <span className="private">{address}</span> },
