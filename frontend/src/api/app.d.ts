@@ -8758,7 +8758,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["EnvelopeOfNothing"];
+                    "application/json": components["schemas"]["EnvelopeOfSessionShown"];
                 };
             };
             /** @description Bad Request */

@@ -11,7 +11,6 @@ from playwright.sync_api import Browser, BrowserContext, Page, expect
 from tests.e2e.app.browsing import Watch, browser
 from tests.e2e.processes import Serving, data_folder, free_port
 
-
 # A machine that is busy with other tests takes its time.
 expect.set_options(timeout=20_000)
 

@@ -3,7 +3,7 @@ import { useMutation, useQuery } from "@tanstack/react-query";
 import { useState } from "react";
 import { Link, useLocation, useNavigate } from "react-router";
 import { api, ask, type Refused } from "@/api/client";
-import { queries, SESSION } from "@/api/session";
+import { keepSession, type Session } from "@/api/session";
 import { ErrorSummary, TextField } from "@/parts/Fields";
 import { Loading } from "@/parts/Loaded";
 import { Door } from "../session/Door";
@@ -19,10 +19,10 @@ export default function Invitation() {
     retry: false,
     refetchOnWindowFocus: false,
   });
-  const accept = useMutation<unknown, Refused>({
+  const accept = useMutation<{ data: Session }, Refused>({
     mutationFn: () => ask(api.POST("/app/invitation/accept", { body: { token, password } })),
-    onSuccess: async () => {
-      await queries.invalidateQueries({ queryKey: SESSION });
+    onSuccess: ({ data }) => {
+      keepSession(data);
       void navigate("/", { replace: true });
     },
   });

@@ -6,9 +6,10 @@ from sluiceway.api.http import Reply
 from sluiceway.domain.access import Role
 from sluiceway.domain.ids import IdKind, InvitationId, PersonId
 from sluiceway.services import people as services
-from sluiceway.web.identify import set_cookie
 from sluiceway.web.operations import AppCall, AppOperation, Ask, open_operation, operation
+from sluiceway.web.routes.session import answer_signed_in
 from sluiceway.web.wire import people as wire
+from sluiceway.web.wire.session import SessionShown
 from sluiceway.web.wire.shapes import Envelope, Nothing, Page, read_body, show, show_page
 
 
@@ -120,14 +121,14 @@ async def look_at_invitation(ask: Ask) -> Reply:
     "/invitation/accept",
     summary="Accept an invitation",
     body=wire.Accept,
-    answer=Envelope[Nothing],
+    answer=Envelope[SessionShown],
     refusals=(410,),
 )
 async def accept_invitation(ask: Ask) -> Reply:
     """Accept an invitation with a password of one's own, once. Whoever does is signed in."""
     body = read_body(ask.body, wire.Accept)
     signed_in = await services.accept(ask.edge.engine, ask.edge.passwords, ask.visit.visitor, body.token, body.password)
-    return ask.reply(show(Nothing()), set_cookie(ask.visit, signed_in.token))
+    return await answer_signed_in(ask, signed_in)
 
 
 OPERATIONS: Final[tuple[AppOperation, ...]] = (

@@ -53,7 +53,7 @@ async def set_up(ask: Ask) -> Reply:
         email=body.email,
         password=body.password,
     )
-    return await _show(ask, signed_in)
+    return await answer_signed_in(ask, signed_in)
 
 
 @open_operation(
@@ -70,7 +70,7 @@ async def sign_in(ask: Ask) -> Reply:
         password=body.password,
         organization_id=wire.read_organization_id(body.organization_id),
     )
-    return await _show(ask, signed_in)
+    return await answer_signed_in(ask, signed_in)
 
 
 @operation(
@@ -91,7 +91,7 @@ async def reauthenticate(call: AppCall) -> Reply:
         signed_in = await passkeys.reauthenticate(engine, call.visit.place, call.session, body.credential)
     else:
         refuse("", "must have either a password or a credential")
-    return await _show(call, signed_in)
+    return await answer_signed_in(call, signed_in)
 
 
 @operation(
@@ -115,7 +115,9 @@ async def show_code(ask: Ask) -> Reply:
     """Complete a sign-in with a one-time code or a recovery code, each of which is good once."""
     body = read_body(ask.body, wire.Code)
     session = await identify(ask.edge.engine, ask.visit, must_be_complete=False)
-    return await _show(ask, await second_factors.show_code(ask.edge.engine, ask.visit.visitor, session, body.code))
+    return await answer_signed_in(
+        ask, await second_factors.show_code(ask.edge.engine, ask.visit.visitor, session, body.code)
+    )
 
 
 @open_operation("POST", "/sign-in/passkey/options", summary="Be asked for a passkey", answer=Envelope[wire.Options])
@@ -135,7 +137,7 @@ async def sign_in_with_passkey(ask: Ask) -> Reply:
     """Sign in with a passkey, which stands for both password and code."""
     body = read_body(ask.body, wire.Credential)
     signed_in = await passkeys.sign_in(ask.edge.engine, ask.visit.place, ask.visit.visitor, body.credential)
-    return await _show(ask, signed_in)
+    return await answer_signed_in(ask, signed_in)
 
 
 @open_operation("POST", "/sign-out", summary="Sign out", answer=Envelope[Nothing])
@@ -146,7 +148,8 @@ async def sign_out(ask: Ask) -> Reply:
     return ask.reply(show(Nothing()), clear_cookie(ask.visit))
 
 
-async def _show(ask: Ask | AppCall, signed_in: SignedIn) -> Reply:
+async def answer_signed_in(ask: Ask | AppCall, signed_in: SignedIn) -> Reply:
+    """Answer who is signed in now, or what has still to be shown, and have the browser keep the token."""
     session = signed_in.session
     cookie = set_cookie(ask.visit, signed_in.token)
     if not session.is_complete:
