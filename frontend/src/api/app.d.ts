@@ -575,7 +575,7 @@ export interface paths {
         put?: never;
         /**
          * Move money by hand
-         * @description Move money between two accounts. What a writer asks for waits until an admin has approved it. Role: `WRITER`.
+         * @description Move money between two accounts. What a writer asks for waits until an admin has approved it. What an admin asks for moves at once, as if approved: only within five minutes of showing a password or passkey. Role: `WRITER`.
          */
         post: operations["create_transfer"];
         delete?: never;

@@ -207,6 +207,20 @@ async def moved(browser: Browser) -> list[dict[str, Any]]:
     return answer.json()["data"]
 
 
+async def test_what_an_admin_moves_goes_at_once_and_so_needs_a_password_shown_lately(
+    admin: Browser, writer: Browser
+) -> None:
+    await admin.age(5)
+    refused = await admin.post("/transfers", asked(admin, 30_000), Idempotency_Key="once")
+    waits = await writer.post("/transfers", asked(writer, 30_000))
+    await admin.reauthenticate()
+    made = await admin.post("/transfers", asked(admin, 30_000), Idempotency_Key="once")
+
+    assert_refused(refused, 403, "REAUTHENTICATION_REQUIRED")
+    assert waits.status_code == 201, "nothing moves before somebody has approved it"
+    assert made.status_code == 201
+
+
 async def test_what_a_writer_moves_waits_for_an_admin(writer: Browser):
     await writer.world.deposit("income", 100_000)
 
