@@ -26,7 +26,7 @@ TELL_EVERY_S: Final = 10
 UNWELCOME: Final = "sluiceway.unwelcome"
 """In the scope of requests for whose connection there is no place."""
 _VISIT: Final = "sluiceway.visit"
-_CREDENTIALS: Final = frozenset({b"authorization", b"x-sequence-access-token", b"x-sequence-signature"})
+_CREDENTIALS: Final = frozenset({b"authorization", b"cookie", b"x-sequence-access-token", b"x-sequence-signature"})
 
 Asked = tuple[object, ...]
 
