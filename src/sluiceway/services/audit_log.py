@@ -101,7 +101,12 @@ async def require_proof(engine: Engine, person: Person, proof: Proof, act: Act, 
 async def record_refusal(engine: Engine, act: Act, refusal: Refusal) -> None:
     """Record that an act was refused."""
     refusal.is_on_record = True
-    await record_alone(engine, Done(act, _WORDS.sub("_", type(refusal).__name__).upper()))
+    await record_alone(engine, refused(act, refusal))
+
+
+def refused(act: Act, refusal: Refusal) -> Done:
+    """Say that an act was refused, and why."""
+    return Done(act, _WORDS.sub("_", type(refusal).__name__).upper())
 
 
 async def list_calls(

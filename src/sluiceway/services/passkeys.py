@@ -139,7 +139,8 @@ async def ask_anybody(engine: Engine, place: Place) -> Json:
 
 async def sign_in(engine: Engine, place: Place, visitor: Visitor, credential: Json) -> SignedIn:
     """Sign somebody in with a passkey, which is both of two factors. Raises SignInRefused and TooManyAttempts."""
-    attempts = await count_attempts(engine, visitor, "passkey")
+    # Whose it will be is not known yet: what is counted is only where somebody is.
+    attempts = await count_attempts(engine, visitor, f"{visitor.address} passkey")
     challenge = _challenge_in(credential)
 
     async def take(tx: WriteTx) -> bool:

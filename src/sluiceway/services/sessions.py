@@ -4,10 +4,11 @@ A token is the organization it is of and random letters; it is kept as a hash. W
 nobody: the token changes with everything that makes a session good for more.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from hashlib import sha256
+from ipaddress import IPv6Address
 from typing import Final, NamedTuple
 
 import structlog
@@ -23,7 +24,7 @@ from sluiceway.domain.errors import (
     Unauthenticated,
 )
 from sluiceway.domain.ids import IdKind, OrganizationId, PersonId, SessionId, from_base32, to_base32
-from sluiceway.services.audit_log import attempt, do, record_refusal
+from sluiceway.services.audit_log import Done, attempt, do, record_refusal, refused
 from sluiceway.services.engine import Engine
 from sluiceway.services.passwords import Passwords, require_good
 from sluiceway.services.proofs import Fresh, prove
@@ -46,10 +47,12 @@ SEEN_EVERY: Final = timedelta(minutes=1)
 
 WINDOW: Final = timedelta(minutes=15)
 MOST_OF_BOTH: Final = 10
-"""Attempts in a window with one e-mail address from one network address."""
+"""Attempts in a window with one e-mail address from one network."""
 MOST_OF_EMAIL: Final = 50
 """With one e-mail address from wherever: many more, or anybody could keep somebody else out."""
 MOST_OF_ADDRESS: Final = 100
+"""From one network: an address, or of the longer ones the half that names a network, since who has one has them all."""
+_NETWORK_BITS: Final = 64
 
 FIRST_ORGANIZATION: Final = OrganizationId("01900000-0000-7000-8000-000000000001")
 """Always the same id, so that the database itself refuses a second setup, whoever else sets up at the same time."""
@@ -84,10 +87,10 @@ class SignedIn:
 
 
 class Attempts(NamedTuple):
-    """What an attempt to sign in is counted under, so that one which was right can be forgiven."""
+    """What an attempt is counted under, so that one which was right can be forgiven."""
 
     of_both: bytes
-    of_email: bytes
+    of_what: bytes
     of_address: bytes
 
 
@@ -168,9 +171,9 @@ async def set_up(
 
     try:
         await do(engine, persons_act(person.organization_id, person.id, "SET_UP", person.id), work)
-    except ConstraintViolated as refused:
+    except ConstraintViolated as taken:
         # Somebody else was faster.
-        raise AlreadySetUp from refused
+        raise AlreadySetUp from taken
     return signed_in
 
 
@@ -181,12 +184,13 @@ async def sign_in(
     *,
     email: str,
     password: str,
+    note: Callable[[Done], None],
     organization_id: OrganizationId | None = None,
 ) -> SignedIn:
     """Sign somebody in with a password. Raises SignInRefused and TooManyAttempts.
 
-    It takes as long where nobody has the e-mail address. Who has a second factor has still to show it: the session is
-    not complete.
+    It takes as long where nobody has the e-mail address: refusals are recorded later, as `note` does. Who has a second
+    factor has still to show it: the session is not complete.
     """
     email = email.strip()[:MAX_EMAIL].lower()
     attempts = await count_attempts(engine, visitor, email)
@@ -199,7 +203,7 @@ async def sign_in(
         await passwords.is_right(None, password)
     if not right:
         for person in people:
-            await record_refusal(engine, _act(person, "SIGN_IN"), SignInRefused())
+            note(refused(_act(person, "SIGN_IN"), SignInRefused()))
         log.info("sign_in_refused", address=visitor.address, is_known=bool(people))
         raise SignInRefused
     person, *others = right
@@ -229,7 +233,8 @@ async def reauthenticate(
     engine: Engine, passwords: Passwords, visitor: Visitor, session: Session, password: str
 ) -> SignedIn:
     """Let somebody who is signed in show the password again. Raises SignInRefused and TooManyAttempts."""
-    attempts = await count_attempts(engine, visitor, session.person.email)
+    # Not with the attempts to sign in, which anybody can make.
+    attempts = await count_attempts(engine, visitor, f"{session.person.id} again")
     act = _act(session.person, "REAUTHENTICATE")
     if not await passwords.is_right(session.person.password_hash, password):
         await record_refusal(engine, act, SignInRefused())
@@ -278,25 +283,29 @@ async def organizations_of(engine: Engine, organization_ids: Sequence[Organizati
 async def forgive(tx: WriteTx, attempts: Attempts) -> None:
     """Count an attempt for nothing: it was right, and whoever made it has mistyped before, if anything."""
     await stored.forget_attempts(tx, attempts.of_both)
-    await stored.uncount_attempts(tx, [attempts.of_email, attempts.of_address])
+    await stored.uncount_attempts(tx, [attempts.of_what, attempts.of_address])
 
 
-async def count_attempts(engine: Engine, visitor: Visitor, email: str) -> Attempts:
-    """Count an attempt to sign in, before anything is checked. Raises TooManyAttempts."""
-    now = engine.now()
-    attempts = Attempts(_key("both", visitor.address, email), _key("email", email), _key("address", visitor.address))
-    keys = zip(attempts, (MOST_OF_BOTH, MOST_OF_EMAIL, MOST_OF_ADDRESS), strict=True)
+async def count_attempts(engine: Engine, visitor: Visitor, what: str, most: int = MOST_OF_EMAIL) -> Attempts:
+    """Count an attempt to show `what`, before anything is checked. Raises TooManyAttempts.
 
-    in_order = sorted(keys)
+    `most`: so many are allowed from wherever. Whoever is refused for where they are does not count there, or one
+    visitor alone could keep everybody else from what is not theirs.
+    """
+    now, network = engine.now(), _network(visitor.address)
+    attempts = Attempts(_key("both", network, what), _key("what", what), _key("address", network))
+    allowed = dict(zip(attempts, (MOST_OF_BOTH, most, MOST_OF_ADDRESS), strict=True))
 
     async def work(tx: WriteTx) -> int:
-        wait_s = 0
+        waits: dict[bytes, int] = {}
         # In order of the key, so that two at once cannot lock each other out.
-        for key, most in in_order:
+        for key, enough in sorted(allowed.items()):
             count, until = await stored.count_attempt(tx, key, now, now + WINDOW)
-            if count > most:
-                wait_s = max(wait_s, 1 + int((until - now).total_seconds()))
-        return wait_s
+            if count > enough:
+                waits[key] = 1 + int((until - now).total_seconds())
+        if waits.keys() & {attempts.of_both, attempts.of_address}:
+            await stored.uncount_attempts(tx, [attempts.of_what])
+        return max(waits.values(), default=0)
 
     if wait_s := await engine.database.write(work):
         log.warning("too_many_attempts", address=visitor.address)
@@ -348,6 +357,14 @@ def read_email(text: str, path: str = "email") -> str:
 
 def _act(person: Person, action: str) -> Act:
     return persons_act(person.organization_id, person.id, action, person.id)
+
+
+def _network(address: str) -> str:
+    try:
+        read = IPv6Address(address)
+    except ValueError:
+        return address
+    return str(read.ipv4_mapped or int(read) >> _NETWORK_BITS)
 
 
 def _key(*parts: str) -> bytes:

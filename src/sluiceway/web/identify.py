@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 from sluiceway.api.http import Header, Scope
 from sluiceway.domain.errors import CrossSite, SecondFactorRequired, Unauthenticated
+from sluiceway.domain.rules import refuse
 from sluiceway.services.engine import Engine
 from sluiceway.services.passkeys import Place
 from sluiceway.services.sessions import LASTS_FOR, Session, Visitor, find_session
@@ -45,8 +46,17 @@ class Visit:
 
     @property
     def place(self) -> Place:
-        """Name where passkeys are for: the host without its port, and the origin of our pages."""
-        return Place(urlsplit(f"//{self.host}").hostname or "", self.own_origin)
+        """Name where passkeys are for: the host without its port, and the origin of our pages.
+
+        Raises InvalidParameters where what the request calls this server is no host.
+        """
+        try:
+            domain = urlsplit(f"//{self.host}").hostname
+        except ValueError:
+            domain = None
+        if not domain:
+            refuse("Host", "names no host")
+        return Place(domain, self.own_origin)
 
 
 def read_visit(scope: Scope) -> Visit:

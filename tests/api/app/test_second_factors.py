@@ -125,6 +125,25 @@ async def test_guessing_codes_has_an_end(admin: Browser) -> None:
     assert codes[-1] == 429
 
 
+async def test_the_right_password_forgives_no_wrong_codes(admin: Browser) -> None:
+    await turn_on(admin)
+    codes: list[int] = []
+    for number in range(11):
+        other = await admin.other().sign_in()
+        codes.append((await other.post("/sign-in/totp", {"code": f"{number:06}"})).status_code)
+
+    assert codes == [403] * 10 + [429]
+
+
+async def test_nobody_alone_keeps_others_from_their_passkeys(admin: Browser) -> None:
+    device = Authenticator()
+    await add_passkey(admin, device)
+    for _ in range(51):
+        await admin.other().post("/sign-in/passkey", {"credential": {}}, X_Forwarded_For="203.0.113.1")
+
+    assert (await show_passkey(admin.other(), device)).status_code == 200
+
+
 async def test_a_passkey_is_made_and_signs_in_without_a_password(admin: Browser) -> None:
     await turn_on(admin)
     device = Authenticator()

@@ -3,7 +3,8 @@
 import pytest
 
 from sluiceway.domain.access import Role
-from sluiceway.services.sessions import MOST_OF_BOTH
+from sluiceway.services import passwords
+from sluiceway.services.sessions import MOST_OF_BOTH, MOST_OF_EMAIL
 from sluiceway.storage.database import Database, fetch_all
 from tests.api.app.client import HOST, Browser, assert_refused, open_browser
 from tests.support import PASSWORD, World, new_world, plain_engine
@@ -69,6 +70,58 @@ async def test_too_many_attempts_have_to_wait_and_the_right_password_too(visitor
     assert refused == [403] * MOST_OF_BOTH
     assert_refused(answer, 429, "TOO_MANY_ATTEMPTS")
     assert 0 < int(answer.headers["retry-after"]) <= 15 * 60 + 1
+
+
+async def wrong_passwords(visitor: Browser, address: str, times: int) -> list[int]:
+    """Show a wrong password from an address, so many times."""
+    body = {"email": visitor.email, "password": "not this one"}
+    return [(await visitor.post("/sign-in", body, X_Forwarded_For=address)).status_code for _ in range(times)]
+
+
+async def test_nobody_alone_keeps_somebody_else_out(visitor: Browser) -> None:
+    refused = await wrong_passwords(visitor, "203.0.113.1", MOST_OF_EMAIL + 1)
+
+    assert refused[MOST_OF_BOTH:] == [429] * (MOST_OF_EMAIL + 1 - MOST_OF_BOTH)
+    await visitor.sign_in()
+
+
+async def test_a_network_of_very_many_addresses_is_one_visitor(visitor: Browser) -> None:
+    refused = [await wrong_passwords(visitor, f"2001:db8:0:1::{number}", 1) for number in range(MOST_OF_BOTH + 1)]
+    elsewhere = await wrong_passwords(visitor, "2001:db8:0:2::1", 1)
+
+    assert refused == [[403]] * MOST_OF_BOTH + [[429]]
+    assert elsewhere == [403]
+
+
+async def test_who_is_signed_in_shows_the_password_again_however_many_others_try_to_sign_in(admin: Browser) -> None:
+    for number in range(MOST_OF_EMAIL // MOST_OF_BOTH):
+        await wrong_passwords(admin.other(), f"203.0.113.{number}", MOST_OF_BOTH)
+    locked_out = await wrong_passwords(admin.other(), "203.0.113.99", 1)
+    guesses = [
+        (await admin.post("/reauthenticate", {"password": "not this one"})).status_code for _ in range(MOST_OF_BOTH - 1)
+    ]
+
+    assert locked_out == [429]
+    assert guesses == [403] * (MOST_OF_BOTH - 1)
+    await admin.reauthenticate()
+
+
+async def test_many_who_wait_to_sign_in_keep_nobody_from_the_rest(
+    admin: Browser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(passwords, "MOST_WAITING", 0)
+    refused = await admin.other().post("/sign-in", {"email": admin.email, "password": PASSWORD})
+    paused = await admin.post("/settings/pause")
+
+    assert_refused(refused, 503, "SERVICE_UNAVAILABLE")
+    assert paused.status_code == 200
+
+
+@pytest.mark.parametrize("host", ["[", "[::1", "//", ":80"])
+async def test_a_server_that_is_called_by_no_name_says_so(visitor: Browser, host: str) -> None:
+    answer = await visitor.post("/sign-in/passkey/options", X_Forwarded_Host=host)
+
+    assert [error["path"] for error in assert_refused(answer, 400, "INVALID_PARAMETERS")["errors"]] == ["Host"]
 
 
 @pytest.mark.parametrize(
@@ -149,6 +202,7 @@ async def test_signing_in_and_failing_to_is_on_record(visitor: Browser) -> None:
     await visitor.post("/sign-in", {"email": visitor.email, "password": "not this one"})
     await visitor.sign_in()
     await visitor.post("/sign-out")
+    await visitor.edge.recorder.close()
     async with visitor.world.engine.database.read() as tx:
         rows = await fetch_all(
             tx,

@@ -68,6 +68,7 @@ async def sign_in(ask: Ask) -> Reply:
         ask.visit.visitor,
         email=body.email,
         password=body.password,
+        note=ask.edge.recorder.note,
         organization_id=wire.read_organization_id(body.organization_id),
     )
     return await answer_signed_in(ask, signed_in)
