@@ -158,6 +158,18 @@ def test_what_has_come_in_stands_on_the_first_page_with_what_it_is_left_of(
     expect(page.get_by_role("heading", name="The next 7 days")).to_be_visible()
 
 
+def test_money_that_arrives_is_seen_without_asking(page: Page, demo: dict[str, Any], demo_server: Serving):
+    settled(page.goto("/") and page)
+    with page.expect_response("**/app/overview", timeout=10_000):
+        deposit(demo_server, demo, "studio_income", 12_345)
+
+    settled(page.goto("/map") and page)
+    income = page.locator(".react-flow__node", has_text="Income").first
+    before = income.inner_text()
+    deposit(demo_server, demo, "income", 54_321)
+    expect(income).not_to_have_text(before)
+
+
 def many(accounts: int) -> dict[str, Any]:
     """Make a map of so many accounts."""
     layers = ("INCOME", "ROUTING", "PODS", "OUTSIDE")
@@ -240,3 +252,34 @@ def test_two_hundred_accounts_pan_and_zoom_at_fifty_frames_a_second(page: Page):
 
     assert ended - began >= _TURNS
     assert (ended_ms - began_ms) / (ended - began) <= _MOST_MS
+
+
+def test_what_needs_somebody_has_a_button_that_leads_to_what_fixes_it(
+    page: Page, demo: dict[str, Any], demo_server: Serving
+):
+    tax, savings = (demo["accounts"][name]["id"] for name in ("tax", "savings"))
+    action = {
+        "type": "fixed_amount",
+        "amount_in_cents": 500,
+        "source": {"id": tax, "type": "pod"},
+        "destination": {"id": savings, "type": "pod"},
+    }
+    draft = {
+        "nickname": "A draft that nobody has read",
+        "status": "disabled",
+        "trigger": {"type": "MANUAL", "account_id": tax},
+        "steps": [{"actions": [action]}],
+    }
+    answer = httpx.post(
+        f"{demo_server.url}/api/v1/rules",
+        json=draft,
+        headers={"Authorization": f"ApiKey {demo['api_key']}"},
+    )
+    assert answer.status_code == 201, answer.text
+
+    settled(page.goto("/") and page)
+
+    need = page.get_by_role("listitem").filter(has_text="A draft that nobody has read has not been reviewed")
+    expect(need).to_be_visible()
+    need.get_by_role("link", name="Review it").click()
+    page.wait_for_url("**/review")

@@ -6,6 +6,7 @@ import { api, ask, type Refused } from "@/api/client";
 import { queries } from "@/api/session";
 import { Dialog } from "@/parts/Dialog";
 import { AmountField, ErrorSummary, SelectField, TextField } from "@/parts/Fields";
+import { say } from "@/parts/Says";
 import { newKey } from "./accounts";
 
 const WHAT = {
@@ -18,15 +19,18 @@ const WHAT = {
 type What = keyof typeof WHAT;
 export type Kind = "POD" | "INCOME_SOURCE";
 
-export function NewAccount({ isOpen, onClose, kind }: { isOpen: boolean; onClose: () => void; kind?: Kind }) {
+type Props = { isOpen: boolean; onClose: () => void; kind?: Kind; stays?: boolean };
+
+/** `stays`: on this page, and does not go to the new account's. */
+export function NewAccount({ isOpen, onClose, kind, stays }: Props) {
   return (
     <Dialog title="New account" isOpen={isOpen} onClose={onClose}>
-      <Maker onClose={onClose} kind={kind ?? "POD"} />
+      <Maker onClose={onClose} kind={kind ?? "POD"} stays={stays ?? false} />
     </Dialog>
   );
 }
 
-function Maker({ onClose, kind }: { onClose: () => void; kind: What }) {
+function Maker({ onClose, kind, stays }: { onClose: () => void; kind: What; stays: boolean }) {
   const [what, setWhat] = useState<What>(kind);
   const [name, setName] = useState("");
   const [institution, setInstitution] = useState("");
@@ -53,7 +57,8 @@ function Maker({ onClose, kind }: { onClose: () => void; kind: What }) {
         predicate: ({ queryKey }) => ["accounts", "overview", "map"].includes(String(queryKey[0])),
       });
       onClose();
-      void navigate(`/accounts/${data.id}`);
+      if (!stays) void navigate(`/accounts/${data.id}`);
+      else say(`${name} is made.`);
     },
   });
   const error = make.error as Refused | null;

@@ -53,7 +53,7 @@ function Start({ seen: { counts, can } }: { seen: Seen }) {
     can.includes("CREATE_ACCOUNT") && (
       <button
         type="button"
-        className="button"
+        className="button primary"
         onClick={() => {
           setKept(kind);
           setOpen(kind);
@@ -81,7 +81,7 @@ function Start({ seen: { counts, can } }: { seen: Seen }) {
       counts.rules > 0
         ? "Your rule is drawn up. It moves nothing until you have reviewed and enabled it."
         : "Start from a recipe, such as saving a part of every deposit. You review it before it moves anything.",
-      <Link key="rule" className="button" to={counts.rules > 0 ? "/rules" : "/recipes"}>
+      <Link key="rule" className="button primary" to={counts.rules > 0 ? "/rules" : "/recipes"}>
         {counts.rules > 0 ? "Review your rules" : "Choose a recipe"}
       </Link>,
     ],
@@ -92,9 +92,11 @@ function Start({ seen: { counts, can } }: { seen: Seen }) {
       <ol className={styles.steps}>
         {steps.map(([title, isDone, why, act], index) => (
           <li key={title} data-next={index === next || undefined}>
-            <State tone={isDone ? "good" : index === next ? "note" : "idle"}>
-              {isDone ? "Done" : `Step ${index + 1}`}
-            </State>
+            {isDone ? (
+              <State tone="good">Done</State>
+            ) : (
+              <span className={index === next ? "" : "soft"}>Step {index + 1}</span>
+            )}
             <div className="stack tight">
               <h3>{title}</h3>
               <p className="soft">{why}</p>
@@ -104,11 +106,11 @@ function Start({ seen: { counts, can } }: { seen: Seen }) {
         ))}
       </ol>
       {isSandbox && counts.incomeSources > 0 && (
-        <p className="soft">
+        <p className={`soft ${styles.after}`}>
           This is a sandbox: <Link to="/sandbox">let play money arrive</Link> to see what happens.
         </p>
       )}
-      <NewAccount isOpen={open !== undefined} onClose={() => setOpen(undefined)} kind={kept} />
+      <NewAccount isOpen={open !== undefined} onClose={() => setOpen(undefined)} kind={kept} stays />
     </Card>
   );
 }
@@ -128,7 +130,7 @@ function Unassigned({ seen: { totals, unassigned, can, counts } }: { seen: Seen 
           {counts.incomeSources === 0
             ? "There is no income source yet. Money that arrives there and that no rule has sent on is shown here."
             : holding.length === 0
-              ? "All that has come in has been sent on."
+              ? "Nothing waits here to be sent on."
               : "It has come in, and nothing has sent it on."}
         </p>
         {holding.map((source) => (
