@@ -76,6 +76,9 @@ COMMANDS = (
     "organizations limits set",
     "organizations waits",
     "people create",
+    "people list",
+    "people role",
+    "people reset",
     "keys create",
     "keys list",
     "keys revoke",
@@ -366,3 +369,31 @@ def test_an_organization_of_ones_own_from_nothing(sluiceway):
     assert "10 characters" in sluiceway("people", "create", "other@example.com", stdin="short\n", status=1)
     assert "not an e-mail" in sluiceway("people", "create", "owner", stdin="a long password\n", status=1)
     assert "ordinary characters" in sluiceway("organizations", "create", " ", status=1)
+
+
+def test_people_have_roles_and_are_let_in_again(sluiceway):
+    sluiceway("organizations", "create", "A small firm", "--sandbox")
+    sluiceway("people", "create", "owner@example.com", stdin="a long password\n")
+    sluiceway("people", "create", "looker@example.com", "--role", "viewer", stdin="a long password\n")
+    before = json.loads(sluiceway("people", "list", "--json"))
+    sluiceway("people", "role", "looker@example.com", "ADMIN")
+    sluiceway("people", "role", "owner@example.com", "writer")
+    reset = sluiceway("people", "reset", "owner@example.com", stdin="another password\n")
+    after = json.loads(sluiceway("people", "list", "--json"))
+
+    assert [person["role"] for person in before] == ["ADMIN", "VIEWER"]
+    assert [person["role"] for person in after] == ["WRITER", "ADMIN"]
+    assert "nothing else" in reset
+    assert "password" in sluiceway("people", "list")
+    assert "last one" in sluiceway("people", "role", "looker@example.com", "VIEWER", status=1)
+
+
+async def test_only_an_admin_enables_rules(world: World, sluiceway):
+    await world.rule("second", AUTO_SAVE, enabled=False)
+    sluiceway("people", "create", "second@example.com", stdin="a long password\n")
+    sluiceway("people", "role", "second@example.com", "WRITER")
+    rule = prefixed(world, "second")
+
+    refused = sluiceway("rules", "enable", rule, "--as", "second@example.com", stdin="a long password\n", status=1)
+    assert "Only an admin" in refused
+    sluiceway("rules", "enable", rule, "--as", "person@example.com", stdin=f"{PASSWORD}\n")

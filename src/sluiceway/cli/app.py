@@ -20,6 +20,7 @@ from sluiceway.cli import (
     executions,
     keys,
     organizations,
+    people,
     processes,
     remote,
     rules,
@@ -57,7 +58,7 @@ app.add_typer(accounts.app, name="accounts")
 app.add_typer(cards.app, name="cards")
 app.add_typer(clock.app, name="clock")
 app.add_typer(organizations.organizations, name="organizations")
-app.add_typer(organizations.people, name="people")
+app.add_typer(people.app, name="people")
 app.add_typer(keys.app, name="keys")
 app.add_typer(remote.app, name="remote")
 rules.app.command()(backtest)

@@ -9,6 +9,7 @@ from sluiceway.domain.errors import (
     NotFound,
     PasswordRefused,
     PermissionDenied,
+    PersonRefused,
     Problem,
     Refusal,
     RuleChanged,
@@ -102,6 +103,8 @@ def _refusal(refusal: Refusal) -> str:
     match refusal:
         case NotFound(kind, spelling):
             return f"There is no {_KINDS[kind]} with the id '{visible(spelling)}'."
+        case PersonRefused(reason):
+            return reason
         case PermissionDenied():
             return "Only an admin of the organization may do that."
         case PasswordRefused():

@@ -1,4 +1,4 @@
-"""`sluiceway organizations` and `sluiceway people`: who owns the accounts, and who may enable rules."""
+"""`sluiceway organizations`: who owns the accounts."""
 
 from datetime import timedelta
 from typing import TYPE_CHECKING, Annotated
@@ -18,17 +18,15 @@ from sluiceway.cli.deployment import (
 from sluiceway.cli.failures import CommandFailed
 from sluiceway.cli.figures import read_duration, show_duration
 from sluiceway.cli.output import AsJson, say, show_json, show_table, show_time
-from sluiceway.cli.passwords import ask_new_password
 from sluiceway.domain.rules import is_storable, visible
 
 if TYPE_CHECKING:
-    from sluiceway.domain.ids import OrganizationId, PersonId
+    from sluiceway.domain.ids import OrganizationId
     from sluiceway.services.engine import Engine
     from sluiceway.storage.organizations import Organization
 
 organizations = typer.Typer(help="Create organizations, pause them, set what they may do.", no_args_is_help=True)
 organizations.add_typer(limits, name="limits")
-people = typer.Typer(help="Add the people who review and enable rules.", no_args_is_help=True)
 
 _LONGEST = 200
 _LONGEST_WAIT = timedelta(days=366)
@@ -166,33 +164,6 @@ def _wait(written: str) -> timedelta:
     if lasts > _LONGEST_WAIT:
         raise typer.BadParameter(f"{_LONGEST_WAIT.days} days are the longest that anything waits")
     return lasts
-
-
-@people.command("create")
-def create_person(
-    email: Annotated[str, typer.Argument(help="The e-mail address that the person signs in with.", metavar="EMAIL")],
-    data_dir: DataDir = None,
-    database_url: DatabaseUrl = None,
-    organization: OrganizationOption = None,
-) -> None:
-    """Add a person, asking for their password."""
-    email = _text(email, "e-mail address")
-    if "@" not in email:
-        raise CommandFailed(f"'{visible(email)}' is not an e-mail address.")
-    password = ask_new_password(email)
-
-    async def work(engine: "Engine") -> "PersonId":
-        from sluiceway.services.organizations import create_person as add
-        from sluiceway.storage.database import ConstraintViolated
-
-        chosen = await choose_organization(engine, organization)
-        try:
-            return await add(engine, chosen.id, email, password)
-        except ConstraintViolated as failure:
-            raise CommandFailed(f"There is somebody with the e-mail address {visible(email)} already.") from failure
-
-    ask(settings_of(data_dir, database_url), work)
-    say(f"Added {visible(email)}.")
 
 
 def _mode(organization: "Organization") -> str:

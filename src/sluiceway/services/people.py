@@ -9,7 +9,7 @@ from datetime import timedelta
 from typing import Final
 
 from sluiceway.domain.access import Role
-from sluiceway.domain.audit import persons_act
+from sluiceway.domain.audit import Act, operators_act, persons_act
 from sluiceway.domain.errors import InvitationRefused, NotFound, PersonRefused
 from sluiceway.domain.ids import IdKind, InvitationId, OrganizationId, PersonId, to_base32
 from sluiceway.services.audit_log import attempt
@@ -43,6 +43,8 @@ from sluiceway.storage.sessions import Session, end_sessions
 
 INVITED_FOR: Final = timedelta(days=7)
 PREFIX: Final = "si_"
+By = Person | OrganizationId
+"""An admin, or, in this organization, whoever runs the server."""
 LAST_ADMIN: Final = "An organization needs an admin, and this is the last one."
 
 
@@ -60,7 +62,7 @@ async def list_people(engine: Engine, organization_id: OrganizationId) -> list[L
         return await stored.list_people(tx, organization_id)
 
 
-async def set_role(engine: Engine, by: Person, person_id: PersonId | None, spelling: str, role: Role) -> None:
+async def set_role(engine: Engine, by: By, person_id: PersonId | None, spelling: str, role: Role) -> None:
     """Give somebody another role, from their next request on. Raises NotFound and PersonRefused."""
 
     async def work(tx: WriteTx, person: Person) -> None:
@@ -86,7 +88,7 @@ async def remove_person(engine: Engine, by: Person, person_id: PersonId | None, 
 
 async def _change(
     engine: Engine,
-    by: Person,
+    by: By,
     action: str,
     person_id: PersonId | None,
     spelling: str,
@@ -94,16 +96,25 @@ async def _change(
     *,
     is_admin_after: bool,
 ) -> None:
+    act = _act(by, action, person_id)
+    organization_id = act.organization_id
+
     async def work(tx: WriteTx) -> None:
-        await lock_organization(tx, by.organization_id)
-        found = None if person_id is None else await stored.find_person(tx, by.organization_id, person_id=person_id)
+        await lock_organization(tx, organization_id)
+        found = None if person_id is None else await stored.find_person(tx, organization_id, person_id=person_id)
         if found is None or found[1] is not None:
             raise NotFound(IdKind.PERSON, spelling)
-        if not is_admin_after and await stored.admins(tx, by.organization_id) == {person_id}:
+        if not is_admin_after and await stored.admins(tx, organization_id) == {person_id}:
             raise PersonRefused(LAST_ADMIN)
         await change(tx, found[0])
 
-    await attempt(engine, persons_act(by.organization_id, by.id, action, person_id), work)
+    await attempt(engine, act, work)
+
+
+def _act(by: By, action: str, subject_id: str | None) -> Act:
+    if isinstance(by, Person):
+        return persons_act(by.organization_id, by.id, action, subject_id)
+    return operators_act(by, action, subject_id)
 
 
 async def invite(engine: Engine, by: Person, email: str, role: Role) -> tuple[Invitation, str]:
@@ -201,6 +212,22 @@ async def change_password(engine: Engine, passwords: Passwords, session: Session
         await end_sessions(tx, person.organization_id, person.id, engine.now(), but=session.id)
 
     await attempt(engine, persons_act(person.organization_id, person.id, "CHANGE_PASSWORD", person.id), work)
+
+
+async def reset(engine: Engine, person: Person, password: str) -> None:
+    """Let somebody who has lost everything in again, with this password and nothing else, for whoever runs the server.
+
+    Their sessions end, and their codes and passkeys are gone. Raises InvalidParameters.
+    """
+    require_good(password)
+    renewed = person._replace(password_hash=engine.hash_password(password))
+
+    async def work(tx: WriteTx) -> None:
+        await stored.set_password(tx, renewed)
+        await delete_factors(tx, renewed)
+        await end_sessions(tx, person.organization_id, person.id, engine.now())
+
+    await attempt(engine, operators_act(person.organization_id, "RESET_PERSON", person.id), work)
 
 
 async def end_other_sessions(engine: Engine, session: Session) -> None:
