@@ -6,8 +6,9 @@ from playwright.sync_api import BrowserContext, Page
 from tests.e2e.app.browsing import settled
 
 LCP_MS = 2_500
-TRIES = 3
-"""The machine may be busy with other things: the best of so many counts."""
+TRIES = 6
+"""The machine may be busy with other things: the best of at most so many counts."""
+SHIFTED = 0.1
 SLOWER = 4
 LATENCY_MS = 150
 DOWN, UP = 1_600_000 / 8, 750_000 / 8
@@ -48,17 +49,27 @@ def measured(context: BrowserContext, page: Page, path: str) -> tuple[float, flo
     return page.evaluate("window.seen.lcp"), page.evaluate("window.seen.shifted")
 
 
+def best(context: BrowserContext, path: str) -> tuple[float, float]:
+    """Measure until once it was soon enough."""
+    tries: list[tuple[float, float]] = []
+    while len(tries) < TRIES and not (tries and min(tries)[0] < LCP_MS):
+        page = context.new_page()
+        tries.append(measured(context, page, path))
+        page.close()
+    return min(tries)
+
+
 @pytest.mark.parametrize("path", ["/sign-in"])
 def test_a_stranger_sees_soon_what_to_do(path: str, context: BrowserContext):
-    tries = [measured(context, context.new_page(), path) for _ in range(TRIES)]
+    lcp, shifted = best(context, path)
 
-    assert 0 < min(lcp for lcp, _ in tries) < LCP_MS, tries
-    assert min(shifted for _, shifted in tries) < 0.1, tries
+    assert 0 < lcp < LCP_MS
+    assert shifted < SHIFTED
 
 
-@pytest.mark.parametrize("path", ["/settings"])
+@pytest.mark.parametrize("path", ["/", "/rules", "/settings"])
 def test_a_page_of_a_signed_in_person_is_there_soon(path: str, page: Page, context: BrowserContext):
-    tries = [measured(context, context.new_page(), path) for _ in range(TRIES)]
+    lcp, shifted = best(context, path)
 
-    assert 0 < min(lcp for lcp, _ in tries) < LCP_MS, tries
-    assert min(shifted for _, shifted in tries) < 0.1, tries
+    assert 0 < lcp < LCP_MS
+    assert shifted < SHIFTED

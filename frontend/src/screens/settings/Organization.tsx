@@ -150,16 +150,16 @@ function Waits({ settings }: { settings: Settings }) {
         <ErrorSummary error={change.error} />
         <div className="fields">
           <SelectField
-            label="A transfer waits for approval"
-            hint="Then it is called off."
+            label="Wait for approval"
+            hint="Then the transfer is called off."
             value={lasts}
             onValue={setLasts}
             disabled={!mayChange}
             options={optionsWith(APPROVAL_LASTS, settings.approvalLastsInSeconds)}
           />
           <SelectField
-            label="A payment goes to the bank"
-            hint="Until then it can be cancelled."
+            label="Payments go to the bank"
+            hint="Until then one can be cancelled."
             value={delay}
             onValue={setDelay}
             disabled={!mayChange}
