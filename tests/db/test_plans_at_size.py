@@ -18,15 +18,18 @@ from sluiceway.api.http.queries import Parameter
 from sluiceway.api.platform.app import PLATFORM
 from sluiceway.api.remote.app import REMOTE
 from sluiceway.api.v1.app import V1
-from sluiceway.domain.ids import AccountId, IdKind, OrganizationId
+from sluiceway.domain.endings import Ending
+from sluiceway.domain.ids import AccountId, ExecutionId, IdKind, OrganizationId, RuleId, TransferId
 from sluiceway.domain.ledger import AccountKind, ExternalKind
 from sluiceway.domain.rules import TriggerType
-from sluiceway.domain.transfers import Origin, TransferStatus
+from sluiceway.domain.transfers import Direction, Mode, Origin, TransferStatus
 from sluiceway.services.account_pages import account_page, balance_history, list_pages, movements
 from sluiceway.services.edge import Edge
 from sluiceway.services.engine import Engine
 from sluiceway.services.money_map import Period, money_map
 from sluiceway.services.overview import overview
+from sluiceway.services.runs import get_run, list_runs
+from sluiceway.services.transfers import latest_transfers
 from sluiceway.storage.database import SESSION, Database
 from tests.api.client import Api, open_api
 from tests.api.remote.client import open_remote
@@ -72,7 +75,7 @@ _FILL: Final = """
            %(fingerprint)s, %(approval)s::uuid, CASE WHEN n %% 5 < 2 THEN 'SIMULATION' ELSE 'LIVE' END,
            (%(triggers)s::text[])[1 + n / 10 %% 5], row_id,
            (ARRAY['EXECUTED', 'PARTIAL', 'FAILED', 'IN_PROGRESS'])[1 + n / 2 %% 4],
-           CASE WHEN n / 2 %% 4 = 3 THEN moment END, moment, CASE WHEN n / 2 %% 4 <> 3 THEN moment END, 2, 2, '{}'
+           CASE WHEN n / 2 %% 4 = 3 THEN moment END, moment, CASE WHEN n / 2 %% 4 <> 3 THEN moment END, 2, 2, '[[],[]]'
     FROM made;
     INSERT INTO transfer (organization_id, id, execution_id, source_account_id, destination_account_id, amount,
                           direction, origin, mode, status, error_code, approval_expires_at, created_at, completed_at)
@@ -139,6 +142,13 @@ _INDEXES: Final = """
 # What these list is later than its id, if a run has waited or a sandbox's clock was turned. From a time on, they look
 # through what is older until their page is full.
 _WALK_FROM: Final = frozenset({"list_transfers", "transactions_of_card", "transactions_of_account"})
+
+RUNS: Final[tuple[dict[str, Any], ...]] = (
+    {}, {"mode": Mode.SIMULATION}, {"ending": Ending.MOVED}, {"ending": Ending.WAITING}, {"from_at": SINCE},
+)  # fmt: skip
+TRANSFERS: Final[tuple[dict[str, Any], ...]] = (
+    {}, {"direction": Direction.MONEY_OUT}, {"status": TransferStatus.COMPLETE}, {"from_at": SINCE},
+)  # fmt: skip
 
 # As many rows as days and ways, each added up: no page of a list.
 _ADDS_UP: Final = frozenset({"moved_by_rules_in"})
@@ -336,6 +346,15 @@ async def test_a_page_of_the_app_costs_a_page(stage: Stage, monkeypatch: pytest.
         await balance_history(engine, organization_id, income, income, 365)
         await movements(engine, organization_id, income, income, None, 20)
         await movements(engine, organization_id, income, income, stage.ids[IdKind.EXECUTION], 20)
+        run, rule = ExecutionId(stage.ids[IdKind.EXECUTION]), RuleId(stage.ids[IdKind.RULE])
+        for wanted in RUNS:
+            await list_runs(engine, organization_id, limit=20, **wanted)
+        await list_runs(engine, organization_id, rule_id=rule, limit=20)
+        await list_runs(engine, organization_id, account_id=income, before_id=run, limit=20)
+        await get_run(engine, organization_id, run, run)
+        for moved in TRANSFERS:
+            await latest_transfers(engine, organization_id, limit=20, **moved)
+        await latest_transfers(engine, organization_id, account_id=income, before_id=TransferId(run), limit=20)
     problems: list[str] = []
     with psycopg.connect(stage.url) as conn:
         conn.execute(SESSION, {"role": "nobody"})

@@ -182,8 +182,7 @@ async def test_a_list_goes_on_where_it_ended_and_misses_nothing(home: Town, monk
     for number in range(12):
         await home.trigger("fails" if number in (0, 7) else "moves")
     await home.work()
-    monkeypatch.setattr(run_services, "_STRETCH", 3)
-    monkeypatch.setattr(run_services, "REACH", 6)
+    monkeypatch.setattr(run_services, "_STRETCHES", (1, 2, 3))
 
     found: list[str] = []
     before_id: ExecutionId | None = None

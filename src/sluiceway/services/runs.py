@@ -11,21 +11,23 @@ from sluiceway.domain.errors import NotFound
 from sluiceway.domain.executions import Execution
 from sluiceway.domain.ids import AccountId, ExecutionId, IdKind, OrganizationId, RuleId, TransferId
 from sluiceway.domain.revisions import RevisionKey
-from sluiceway.domain.rules import OnFunds, Scheduled, nodes_of, schedule_in_words, visible
+from sluiceway.domain.rules import OnFunds, Scheduled, needs, nodes_of, schedule_in_words, visible
 from sluiceway.domain.runs import RunFacts, RunView, view_of
 from sluiceway.domain.transfers import Mode, Transfer, TransferStatus
 from sluiceway.services.engine import UNREADABLE, Engine
-from sluiceway.services.rules import accounts_of
 from sluiceway.storage import runs as stored
+from sluiceway.storage.accounts import find_accounts
 from sluiceway.storage.database import ReadTx
 from sluiceway.storage.executions import find_execution
 from sluiceway.storage.rules import find_rule
 from sluiceway.storage.runs import ListedRun, RuleAt, RunFilter
 from sluiceway.storage.transfers import find_transfers
 
-REACH: Final = 5_000
-"""How many runs a page looks through at most. A rare ending far back takes several pages, each as quick as any."""
-_STRETCH: Final = 500
+_STRETCHES: Final = (100, 400, *[500] * 9)
+"""How many runs a page looks through, 5,000 at most: few at a time where what is wanted is common.
+
+A rare ending far back takes several pages, each as quick as any.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,12 +81,13 @@ async def _collect(
     """Look through stretches of the list until a page is full, the list ends, or it has been looked at far enough."""
     found: list[ListedRun] = []
     at = before_id
-    for _ in range(REACH // _STRETCH):
-        runs = await stored.list_runs(tx, organization_id, wanted, before_id=at, reach=_STRETCH, limit=_STRETCH)
+    for reach in _STRETCHES:
+        most = reach if ending is not None else limit + 1 - len(found)
+        runs = await stored.list_runs(tx, organization_id, wanted, before_id=at, reach=reach, limit=most)
         found += [run for run in runs if ending is None or _ending(run) is ending]
         if len(found) > limit:
             return found[:limit], found[limit - 1].execution.id
-        at = await stored.end_of_reach(tx, organization_id, wanted.rule_id, at, _STRETCH)
+        at = await stored.end_of_reach(tx, organization_id, wanted.rule_id, at, reach)
         if at is None:
             return found, None
     return found, at
@@ -132,11 +135,12 @@ async def get_run(
 async def _facts(engine: Engine, tx: ReadTx, execution: Execution) -> RunFacts:
     organization_id = execution.organization_id
     key = RevisionKey(organization_id, execution.rule_id, execution.revision)
+    ran = (await engine.revisions.get(tx, [key])).get(key, UNREADABLE)
     older, newer, cause = await stored.neighbours(tx, execution)
     return RunFacts(
         execution=execution,
-        rule=(await engine.revisions.get(tx, [key])).get(key, UNREADABLE).rule,
-        accounts=await accounts_of(tx, organization_id),
+        rule=ran.rule,
+        accounts=await find_accounts(tx, organization_id, ran.needs.accounts),
         transfers=await find_transfers(tx, organization_id, execution.transfer_ids),
         now=await find_rule(tx, organization_id, execution.rule_id),
         older_id=older,
@@ -246,7 +250,7 @@ async def made_by(engine: Engine, organization_id: OrganizationId, transfer_id: 
         made = await stored.origin_of(tx, organization_id, transfer_id)
         if made is None or made.rule is None or made.step is None or made.action is None:
             return Origin(None, None)
-        accounts = await accounts_of(tx, organization_id)
+        accounts = await find_accounts(tx, organization_id, needs(made.rule).accounts)
     path = f"steps/{made.step}/actions/{made.action}"
     names = {account_id: account.name for account_id, account in accounts.items()}
     currencies = {account_id: account.currency for account_id, account in accounts.items()}

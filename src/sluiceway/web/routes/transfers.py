@@ -10,7 +10,7 @@ from sluiceway.services import runs as run_services
 from sluiceway.services import transfers as services
 from sluiceway.services.approvals import CancelTransfer, cancel
 from sluiceway.services.idempotency import Answer
-from sluiceway.services.rules import accounts_of
+from sluiceway.storage.accounts import find_accounts
 from sluiceway.web.operations import AppCall, AppOperation, operation
 from sluiceway.web.wire import transfers as wire
 from sluiceway.web.wire.runs import read_named
@@ -60,7 +60,7 @@ async def get_transfer(call: AppCall) -> Reply:
     made = await run_services.made_by(engine, organization_id, transfer.id)
     looks = await run_services.rules_that_looked(engine, organization_id, transfer)
     async with engine.database.read() as tx:
-        accounts = await accounts_of(tx, organization_id)
+        accounts = await find_accounts(tx, organization_id, {leg.account_id for leg in transfer.legs})
     return call.reply(wire.show_transfer(transfer, made, looks, accounts, call.person.role))
 
 
