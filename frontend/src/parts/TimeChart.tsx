@@ -1,5 +1,5 @@
 /** Amounts over time: a picture with its sentence, and the same numbers as a table. */
-import { useEffect, useRef } from "react";
+import { useEffect, useRef, useSyncExternalStore } from "react";
 import uPlot from "uplot";
 import "uplot/dist/uPlot.min.css";
 import { moneyText } from "./Money";
@@ -56,10 +56,17 @@ function options(box: HTMLElement, { currency, lines, height = 220 }: Props): uP
   };
 }
 
+const dark = matchMedia("(prefers-color-scheme: dark)");
+function onScheme(listener: () => void): () => void {
+  dark.addEventListener("change", listener);
+  return () => dark.removeEventListener("change", listener);
+}
+
 export function TimeChart(props: Props) {
   const { summary, currency, times, lines } = props;
   const box = useRef<HTMLDivElement>(null);
   const theme = usePreference("theme");
+  const isDark = useSyncExternalStore(onScheme, () => dark.matches);
   // biome-ignore lint/correctness/useExhaustiveDependencies: another theme means other colours on the canvas.
   useEffect(() => {
     const element = box.current;
@@ -72,7 +79,7 @@ export function TimeChart(props: Props) {
       observer.disconnect();
       plot.destroy();
     };
-  }, [times, lines, currency, theme]);
+  }, [times, lines, currency, theme, isDark]);
   return (
     <figure className={styles.chart}>
       <div className="private" ref={box} role="img" aria-label={summary} />

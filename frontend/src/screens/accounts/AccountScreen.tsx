@@ -143,7 +143,13 @@ function History({ account }: { account: Account }) {
       }
     >
       <Loaded query={query}>
-        {({ said, currency }) => drawn && <TimeChart summary={said} currency={currency} {...drawn} />}
+        {({ said, currency, days: each }) =>
+          each.filter((day) => day.balanceInCents !== null).length < 2 ? (
+            <p className="soft">This shows how the balance goes, from its second day on.</p>
+          ) : (
+            drawn && <TimeChart summary={said} currency={currency} {...drawn} />
+          )
+        }
       </Loaded>
     </Card>
   );
