@@ -131,12 +131,10 @@ async def test_a_disabled_rule_takes_no_part(home: World):
 
 async def live_three_months(world: World) -> datetime:
     """Let pay arrive every two weeks and small money now and then."""
-    for number in range(7):
-        at(world, NOON + timedelta(days=14 * number))
-        await world.deposit("income", 100_000 + 1_000 * (number % 3))
-    for day in (1, 4, 30):
+    pay = {14 * number: 100_000 + 1_000 * (number % 3) for number in range(7)}
+    for day, amount in sorted({**pay, 1: 700, 4: 700, 30: 700}.items()):
         at(world, NOON + timedelta(days=day))
-        await world.deposit("income", 700)
+        await world.deposit("income", amount)
     now = NOON + timedelta(days=90)
     at(world, now)
     return now

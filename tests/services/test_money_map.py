@@ -42,7 +42,7 @@ async def test_accounts_stand_in_layers_and_rules_lead_from_one_to_another(home:
         ("savings", "spare", "$1.00", EdgeState.ENABLED, 0),
         ("spare", "landlord", "$1.00", EdgeState.DISABLED, 0),
     ]
-    assert seen.sentences[home.rules["save"].id].startswith("When money arrives in income:")
+    assert seen.sentences[home.rules["save"].id] == "When money arrives in income, move $100.00 from income to savings."
 
 
 async def test_a_rule_that_failed_last_says_so_on_its_ways(home: Town):
