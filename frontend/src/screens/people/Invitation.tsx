@@ -17,6 +17,7 @@ export default function Invitation() {
     queryKey: ["invitation", token],
     queryFn: async () => (await ask(api.POST("/app/invitation", { body: { token } }))).data,
     retry: false,
+    staleTime: Number.POSITIVE_INFINITY,
     refetchOnWindowFocus: false,
   });
   const accept = useMutation<{ data: Session }, Refused>({
