@@ -23,7 +23,7 @@ from sluiceway.cli.passwords import ask_password
 from sluiceway.domain.ids import AccountId, IdKind, RuleId, format_id
 from sluiceway.domain.ledger import Account
 from sluiceway.domain.revisions import RuleRecord
-from sluiceway.domain.rules import Finding, Rule, Severity, describe, visible, write_rule
+from sluiceway.domain.rules import Finding, Rule, Severity, describe, sentence, visible, write_rule
 
 if TYPE_CHECKING:
     from sluiceway.cli.scenarios import ScenarioResult
@@ -201,6 +201,12 @@ def in_words(rule: Rule, accounts: dict[AccountId, Account]) -> list[str]:
     return describe(rule, names, {account_id: account.currency for account_id, account in accounts.items()})
 
 
+def one_sentence(rule: Rule, accounts: dict[AccountId, Account]) -> str:
+    """Say a rule as one sentence, as the app does."""
+    names = {account_id: account.name for account_id, account in accounts.items()}
+    return sentence(rule, names, {account_id: account.currency for account_id, account in accounts.items()})
+
+
 def read_rule_id(spelling: str) -> RuleId | None:
     """Read any spelling of a rule's id; None for a malformed one."""
     found = read_id(IdKind.RULE, spelling)
@@ -220,6 +226,8 @@ def _show_review(review: "Review") -> None:
     say(_title(record), style="bold")
     if record.rule.description:
         say(visible(record.rule.description))
+    say()
+    say(one_sentence(record.rule, review.accounts))
     say()
     for line in in_words(record.rule, review.accounts):
         say(f"  {line}")
@@ -246,6 +254,7 @@ def _as_json(record: RuleRecord, accounts: dict[AccountId, Account]) -> dict[str
         "status": _status(record),
         "revision": record.revision,
         "hash": record.fingerprint.hex(),
+        "sentence": one_sentence(rule, accounts),
         "words": in_words(rule, accounts),
         "definition": _with_prefixes(write_rule(rule), frozenset(accounts)),
         "created_at": show_time(record.created_at),

@@ -129,7 +129,7 @@ class RuleSummary(Model, kw_only=True, frozen=True):
 
 
 class Rule(Model, kw_only=True, frozen=True):
-    """A rule in full. The last two are extensions of Sluiceway."""
+    """A rule in full. The sentence and the last two are extensions of Sluiceway."""
 
     id: str
     name: str | None = None
@@ -138,6 +138,8 @@ class Rule(Model, kw_only=True, frozen=True):
     """`ENABLED` or `DISABLED`."""
     trigger: Trigger
     steps: list[Step]
+    sentence: str | None = None
+    """The rule in words; older servers do not say it."""
     created_at: datetime
     updated_at: datetime
     deleted_at: datetime | None = None

@@ -32,7 +32,6 @@ export function Conditions({ path }: { path: Path }) {
   const clip = pasted("condition");
   return (
     <div className="row">
-      <span className="soft">Always.</span>
       <button type="button" className="button" onClick={() => begin(newLeaf(bench.words))}>
         <Icon name="plus" />
         Add a condition

@@ -63,7 +63,7 @@ function Step({ index, count }: { index: number; count: number }) {
     shape(splice(definition, place, 0, action), place.join("/"));
   };
   const clip = pasted("action");
-  const title = index === 0 ? "If" : value.conditions ? "Otherwise, if" : "Otherwise";
+  const title = value.conditions ? (index === 0 ? "If" : "Otherwise, if") : index === 0 ? "Always" : "Otherwise";
   const name = `step ${index + 1}`;
   return (
     <div id={nodeId(at)} tabIndex={-1} role="group" aria-label={name}>

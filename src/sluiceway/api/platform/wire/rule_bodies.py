@@ -49,7 +49,7 @@ ACTIONS: Final = {
 }
 """The fields of each action beside its type and those of all."""
 
-SHOWN: Final = frozenset({"id", "status", "createdAt", "updatedAt", "deletedAt"})
+SHOWN: Final = frozenset({"id", "sentence", "status", "createdAt", "updatedAt", "deletedAt"})
 """What is shown of a rule beside what it says."""
 
 SETTINGS: Final = ("approvalAboveInCents", "maxBalanceAgeInMinutes")

@@ -204,7 +204,7 @@ class RuleChange(Struct, rename="camel", forbid_unknown_fields=True):
 
 
 class RuleShown(Struct, rename="camel", kw_only=True):
-    """A rule in full. The last two are there only where the rule sets them."""
+    """A rule in full. The last two are there only where the rule sets them. `sentence`: the rule in words."""
 
     id: Id
     name: str | None
@@ -212,6 +212,7 @@ class RuleShown(Struct, rename="camel", kw_only=True):
     status: Status
     trigger: Trigger
     steps: list[RuleStep]
+    sentence: str
     created_at: Moment
     updated_at: Moment
     deleted_at: Moment | None

@@ -88,6 +88,11 @@ def _rule(record: RuleRecord, accounts: Accounts) -> shapes.RuleShown:
             )
             for step in rule.steps
         ],
+        sentence=m.sentence(
+            rule,
+            {account_id: account.name for account_id, account in accounts.items()},
+            {account_id: account.currency for account_id, account in accounts.items()},
+        ),
         approval_above_in_cents=UNSET if rule.approval_above is None else rule.approval_above,
         max_balance_age_in_minutes=UNSET if rule.max_balance_age is None else rule.max_balance_age // MINUTE,
     )
