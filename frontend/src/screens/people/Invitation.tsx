@@ -16,6 +16,7 @@ export default function Invitation() {
   const seen = useQuery({
     queryKey: ["invitation", token],
     queryFn: async () => (await ask(api.POST("/app/invitation", { body: { token } }))).data,
+    enabled: token !== "",
     retry: false,
     staleTime: Number.POSITIVE_INFINITY,
     refetchOnWindowFocus: false,
@@ -27,10 +28,10 @@ export default function Invitation() {
       void navigate("/", { replace: true });
     },
   });
-  if (seen.error) {
+  if (seen.error || !token) {
     return (
       <Door title="Invitation">
-        <p>{seen.error.message}</p>
+        <p>{seen.error?.message ?? "Open the whole link that you were sent."}</p>
         <Link to="/">Go to Sluiceway</Link>
       </Door>
     );
