@@ -262,7 +262,7 @@ def _complaints() -> tuple[type[Exception], ...]:
     from webauthn.helpers.exceptions import WebAuthnException  # noqa: PLC0415 -- as above
 
     # What a browser sends is anybody's: what the library stumbles over is not what was asked for either.
-    return (WebAuthnException, ValueError, KeyError, TypeError)
+    return (WebAuthnException, ValueError, LookupError, TypeError)
 
 
 def _handle(person: Person) -> bytes:

@@ -3,10 +3,11 @@
 from dataclasses import replace
 from typing import Any
 
+import cbor2
 import pyotp
 import pytest
 
-from tests.api.app.authenticator import PRESENT, Authenticator
+from tests.api.app.authenticator import PRESENT, Authenticator, decode, encode
 from tests.api.app.client import Browser, assert_refused
 
 
@@ -174,6 +175,21 @@ async def test_what_is_not_the_passkey_does_not_sign_in(admin: Browser, broken: 
     refused = await show_passkey(admin.other(), replace(device, **broken))
 
     assert_refused(refused, 403, "SIGN_IN_REFUSED")
+
+
+@pytest.mark.parametrize("key", [[], "x", {}, 1])
+async def test_a_key_that_is_none_makes_no_passkey(admin: Browser, key: Any) -> None:
+    options = (await data(await admin.post("/security/passkeys/options")))["options"]
+    device = Authenticator()
+    made = device.make(options)
+    attested = cbor2.loads(decode(made["response"]["attestationObject"]))
+    before_key = attested["authData"].index(device.id) + len(device.id)
+    attested["authData"] = attested["authData"][:before_key] + cbor2.dumps(key)
+    made["response"]["attestationObject"] = encode(cbor2.dumps(attested))
+
+    assert_refused(
+        await admin.post("/security/passkeys", {"name": "Phone", "credential": made}), 403, "SIGN_IN_REFUSED"
+    )
 
 
 async def test_a_challenge_counts_once_and_only_if_it_is_ours(admin: Browser) -> None:
