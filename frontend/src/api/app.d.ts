@@ -405,7 +405,7 @@ export interface paths {
         };
         /**
          * Be told what changes
-         * @description Be told what changes, as server-sent events (`text/event-stream`), each of which is this structure. `kind`: `account`, `approval`, `execution`, `organization`, `rule`, `transfer` or `webhook`. Whoever comes back with `Last-Event-ID` is told what has changed meanwhile; a little may be told twice. The stream ends with the session. 204: this session watches from as many places as it may. Role: `VIEWER`.
+         * @description Be told what changes, as server-sent events (`text/event-stream`), each of which is this structure. `kind`: `account`, `approval`, `execution`, `organization`, `rule`, `transfer` or `webhook`. Whoever comes back with `Last-Event-ID` is told what has changed meanwhile; a little may be told twice. The stream ends with the session. 204: this session, this person or everybody together watch from as many places as they may. Role: `VIEWER`.
          */
         get: operations["watch"];
         put?: never;

@@ -5,7 +5,7 @@ are not: whoever asks is told again what was new a while before, so that nothing
 """
 
 import asyncio
-from collections import deque
+from collections import Counter, deque
 from collections.abc import AsyncGenerator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -13,10 +13,9 @@ from datetime import timedelta
 from itertools import count
 from typing import Final, NamedTuple
 
-from sluiceway.domain.ids import OrganizationId, SessionId, least_id
+from sluiceway.domain.ids import OrganizationId, PersonId, SessionId, least_id
 from sluiceway.domain.webhooks import EventKind
 from sluiceway.services.engine import Engine
-from sluiceway.services.queues import Overloaded
 from sluiceway.storage.database import DatabaseUnavailable
 from sluiceway.storage.outbox import newest_events
 
@@ -29,6 +28,8 @@ KEPT: Final = 2000
 MOST_STREAMS: Final = 200
 MOST_OF_SESSION: Final = 4
 """Browsers have six connections to a server; whoever has opened many tabs needs some of them for the rest."""
+MOST_OF_PERSON: Final = 20
+"""In however many browsers: nobody takes the places of all others."""
 
 
 class Change(NamedTuple):
@@ -66,7 +67,7 @@ EVERY_KIND: Final = tuple(dict.fromkeys(KINDS.values()))
 
 @dataclass(eq=False)
 class TooManyStreams(Exception):
-    """The session watches from as many places as it may."""
+    """The session, the person or everybody together watch from as many places as they may."""
 
 
 class _Watched:
@@ -122,17 +123,27 @@ class Changes:
         """Start with nobody watching."""
         self._engine = engine
         self._watched: dict[OrganizationId, tuple[_Watched, asyncio.Task[None]]] = {}
-        self._of_session: dict[SessionId, int] = {}
+        self._places: Counter[SessionId | PersonId | None] = Counter()
+        """How many streams each session has, each person, and (None) everybody together."""
         self._is_ending = False
 
     async def watch(
-        self, organization_id: OrganizationId, session_id: SessionId, after_id: str | None, pause_s: float
+        self,
+        organization_id: OrganizationId,
+        person_id: PersonId,
+        session_id: SessionId,
+        after_id: str | None,
+        pause_s: float,
     ) -> AsyncGenerator[list[Change]]:
         """Give what changes, as it does, until `end`; nothing at least every `pause_s`, so that callers can look round.
 
-        First comes what has changed since the fact `after_id`, if that is given. Raises Overloaded and TooManyStreams.
+        First comes what has changed since the fact `after_id`, if that is given. Raises TooManyStreams.
         """
-        watched = self._begin(organization_id, session_id)
+        places = {session_id: MOST_OF_SESSION, person_id: MOST_OF_PERSON, None: MOST_STREAMS}
+        if any(self._places[who] >= most for who, most in places.items()):
+            raise TooManyStreams
+        self._places.update(places.keys())
+        watched = self._begin(organization_id)
         try:
             number = watched.last
             yield [] if after_id is None else await self._since(organization_id, after_id)
@@ -143,7 +154,9 @@ class Changes:
                 changes, number = watched.after(number), watched.last
                 yield changes
         finally:
-            self._leave(organization_id, session_id, watched)
+            self._places.subtract(places.keys())
+            self._places = +self._places
+            self._leave(organization_id, watched)
 
     def end(self) -> None:
         """End what is being watched: the process is about to stop."""
@@ -158,12 +171,7 @@ class Changes:
             task.cancel()
             await asyncio.wait([task])
 
-    def _begin(self, organization_id: OrganizationId, session_id: SessionId) -> _Watched:
-        if sum(self._of_session.values()) >= MOST_STREAMS:
-            raise Overloaded("streams")
-        if self._of_session.get(session_id, 0) >= MOST_OF_SESSION:
-            raise TooManyStreams
-        self._of_session[session_id] = self._of_session.get(session_id, 0) + 1
+    def _begin(self, organization_id: OrganizationId) -> _Watched:
         if organization_id not in self._watched:
             watched = _Watched(self._engine, organization_id)
             from_id = least_id(self._engine.now())
@@ -172,10 +180,7 @@ class Changes:
         watched.watchers += 1
         return watched
 
-    def _leave(self, organization_id: OrganizationId, session_id: SessionId, watched: _Watched) -> None:
-        self._of_session[session_id] -= 1
-        if not self._of_session[session_id]:
-            del self._of_session[session_id]
+    def _leave(self, organization_id: OrganizationId, watched: _Watched) -> None:
         watched.watchers -= 1
         if not watched.watchers:
             _, task = self._watched.pop(organization_id)

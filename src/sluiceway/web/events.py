@@ -67,7 +67,10 @@ class EventStream(Reply):
             raise failure
 
     async def _send(self, scope: Scope, send: Send) -> None:
-        watching = self.changes.watch(self.session.organization_id, self.session.id, self.after_id, LOOK_ROUND_S)
+        session = self.session
+        watching = self.changes.watch(
+            session.organization_id, session.person.id, session.id, self.after_id, LOOK_ROUND_S
+        )
         async with aclosing(watching):
             try:
                 first = await anext(watching)

@@ -180,3 +180,15 @@ async def test_a_session_watches_from_a_few_places_and_no_more(admin: Browser) -
 
     assert await open_many(MOST_OF_SESSION) == 204
     assert await open_many(0) == 200, "who has left has left a place"
+
+
+@pytest.mark.parametrize("bound", ["MOST_OF_PERSON", "MOST_STREAMS"])
+async def test_where_there_is_no_place_to_watch_from_the_rest_can_still_be_read(
+    admin: Browser, monkeypatch: pytest.MonkeyPatch, bound: str
+) -> None:
+    monkeypatch.setattr(changes, bound, 1)
+    elsewhere = await admin.other().sign_in()
+    async with listening(admin), listening(elsewhere) as stream:
+        refused, read = stream.status, (await elsewhere.get("/overview")).status_code
+
+    assert (refused, read) == (204, 200)

@@ -15,7 +15,7 @@ async def watch(call: AppCall) -> Reply:
 
     `kind`: `account`, `approval`, `execution`, `organization`, `rule`, `transfer` or `webhook`. Whoever comes back with
     `Last-Event-ID` is told what has changed meanwhile; a little may be told twice. The stream ends with the session.
-    204: this session watches from as many places as it may.
+    204: this session, this person or everybody together watch from as many places as they may.
     """
     heard = call.visit.last_event_id
     after_id = None if heard is None else canonical_uuid(heard)
