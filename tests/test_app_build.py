@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import tarfile
 import zipfile
 from pathlib import Path
 
@@ -29,6 +30,19 @@ def test_the_lock_names_no_registry():
     lock = (ROOT / "frontend/package-lock.json").read_text()
 
     assert '"resolved"' not in lock
+
+
+@pytest.mark.timeout(300)
+def test_what_others_build_from_holds_the_built_app_and_needs_no_node(tmp_path):
+    build = [sys.executable, "-m", "hatchling", "build", "--target", "sdist", "--directory", tmp_path]
+
+    subprocess.run(build, cwd=ROOT, check=True, capture_output=True)
+
+    (sdist,) = tmp_path.glob("*.tar.gz")
+    with tarfile.open(sdist) as packed:
+        names = [name.partition("/")[2] for name in packed.getnames()]
+    assert f"src/{STATIC}/index.html" in names
+    assert not [name for name in names if name.startswith("frontend") or "node_modules" in name]
 
 
 @pytest.mark.timeout(300)

@@ -106,10 +106,14 @@ def test_requests_to_copy_work_as_they_stand(page: Page, demo_server: Serving, d
 def test_money_arrives_and_what_rules_did_is_seen_without_loading_again(page: Page):
     page.goto("/sandbox")
     page.get_by_label("In", exact=True).select_option("Income")
-    page.get_by_label("Amount").first.fill("1,500.00")
+    page.get_by_label("Amount").first.fill("1,513.00")
     page.get_by_role("button", name="Let it arrive").click()
+    expect(page.get_by_text("$1,513.00 arrived in Income.")).to_be_visible()
 
-    expect(page.get_by_text("$1,500.00 arrived in Income.")).to_be_visible()
+    runs = page.get_by_role("table", name="Runs, newest first")
+    saved = runs.get_by_role("row").filter(has_text="Auto-save on deposit").filter(has_text="$302.60")
+    expect(saved).to_be_visible()
+    assert faults(page) == []
 
 
 def test_the_clock_is_turned(page: Page):

@@ -7,6 +7,7 @@ import { queries, usePerson } from "@/api/session";
 import { Empty, Loaded } from "@/parts/Loaded";
 import { Card, Page } from "@/parts/Page";
 import { State } from "@/parts/State";
+import { RunTable } from "../runs/Runs";
 import { Arrive, Collect, Pay } from "./Acts";
 import { Clock } from "./Clock";
 import { Faults } from "./Faults";
@@ -41,6 +42,7 @@ export default function Sandbox() {
           <>
             <Clock clock={world.clock} mayAct={mayAct} />
             <Log happened={happened} />
+            {happened.length > 0 && <WhatRulesDid />}
             {mayAct ? (
               <div className="columns two">
                 <Arrive world={world} tell={tell} />
@@ -62,6 +64,22 @@ export default function Sandbox() {
   );
 }
 
+/** The last runs: they appear here by themselves as they end. */
+function WhatRulesDid() {
+  const query = { limit: 5, mode: "LIVE" as const };
+  const runs = useQuery({
+    queryKey: ["runs", "sandbox"],
+    queryFn: async () => (await ask(api.GET("/app/runs", { params: { query } }))).data,
+  });
+  return (
+    <Card title="What rules did" actions={<Link to="/runs">All runs</Link>} flush>
+      <Loaded query={runs}>
+        {(found) => (found.length ? <RunTable runs={found} /> : <p className="soft">No rule has run yet.</p>)}
+      </Loaded>
+    </Card>
+  );
+}
+
 function Log({ happened }: { happened: readonly Told[] }) {
   return (
     <div role="status">
@@ -72,7 +90,6 @@ function Log({ happened }: { happened: readonly Told[] }) {
               <li key={one.number} className="row">
                 <State tone={one.isDone ? "good" : "warn"}>{one.message}</State>
                 {one.transferId && <Link to={`/transfers/${one.transferId}`}>The transfer</Link>}
-                {one.isDone && <Link to="/runs">What rules did</Link>}
               </li>
             ))}
           </ul>
