@@ -11,7 +11,7 @@ import httpx
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.e2e.app.browsing import Watch, faults, settled
+from tests.e2e.app.browsing import Watch, faults, looks, overflow, settled
 from tests.e2e.processes import Serving
 
 pytestmark = pytest.mark.e2e
@@ -113,7 +113,9 @@ def test_money_arrives_and_what_rules_did_is_seen_without_loading_again(page: Pa
     runs = page.get_by_role("table", name="Runs, newest first")
     saved = runs.get_by_role("row").filter(has_text="Auto-save on deposit").filter(has_text="$302.60")
     expect(saved).to_be_visible()
-    assert faults(page) == []
+    for look in looks(page):
+        assert faults(page) == [], look
+        assert overflow(page) <= 0, look
 
 
 def test_the_clock_is_turned(page: Page):
