@@ -1,5 +1,6 @@
 """A run as people read it, for any rule there can be: every node is told, every cent is on a ladder."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -18,41 +19,38 @@ AT = datetime(2026, 3, 4, 10, tzinfo=UTC)
 NAMES = {account_id: account_id.title() for account_id in KINDS}
 
 
-def execution(**more: Any) -> Execution:
-    """Make a run that has ended without anything to move."""
-    return Execution(
-        **{
-            "organization_id": OrganizationId("organization"),
-            "id": ExecutionId("01900000-0000-7000-8000-000000000001"),
-            "rule_id": RULE,
-            "rule_name": "A rule",
-            "revision": 1,
-            "approval_id": None,
-            "mode": Mode.LIVE,
-            "trigger_type": TriggerType.MANUAL,
-            "transfer_amount": None,
-            "status": ExecutionStatus.EXECUTED,
-            "created_at": AT,
-            "finished_at": AT,
-            "step_matched": 0,
-            "conditions_not_met": False,
-            "counts": Counts(1, 0, 0, 0),
-            "transfer_ids": (),
-            "error_message": None,
-            "next_attempt_at": None,
-            "depth": 0,
-            "origin_id": "origin",
-            "scheduled_for": None,
-            "trace": None,
-        }
-        | more
-    )
+ENDED = Execution(
+    organization_id=OrganizationId("organization"),
+    id=ExecutionId("01900000-0000-7000-8000-000000000001"),
+    rule_id=RULE,
+    rule_name="A rule",
+    revision=1,
+    approval_id=None,
+    mode=Mode.LIVE,
+    trigger_type=TriggerType.MANUAL,
+    transfer_amount=None,
+    status=ExecutionStatus.EXECUTED,
+    created_at=AT,
+    finished_at=AT,
+    step_matched=0,
+    conditions_not_met=False,
+    counts=Counts(1, 0, 0, 0),
+    transfer_ids=(),
+    error_message=None,
+    next_attempt_at=None,
+    depth=0,
+    origin_id="origin",
+    scheduled_for=None,
+    trace=None,
+)
+"""A run that found nothing to move."""
 
 
 def planned_execution(case: Case, planned: Plan) -> Execution:
     done = sum(each.error_code is None for each in planned.transfers)
     counts = Counts(planned.attempted, done, planned.failed, 0)
-    return execution(
+    return replace(
+        ENDED,
         status=status_of(counts),
         counts=counts,
         step_matched=planned.step,
@@ -130,12 +128,12 @@ def test_every_run_has_one_ending_at_a_status_that_it_can_have(case: Case):
     ],
 )
 def test_an_ending_says_why(more: dict[str, Any], ending: Ending, said: str):
-    run = execution(**more)
+    run = replace(ENDED, **more)
 
     assert ending_of(run, is_limited=False) is ending
     assert ending_in_words(run, ending, Outcome()) == said
 
 
 def test_only_what_is_in_progress_waits_and_every_ending_has_words():
-    assert waits_of(execution(), Outcome(approvals=1)) == []
+    assert waits_of(ENDED, Outcome(approvals=1)) == []
     assert set(ENDING_WORDS) == set(STATUSES) == set(Ending)
