@@ -9,14 +9,27 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
-from typing import Final
+from typing import Final, TypedDict
 
 from sluiceway.domain.retention import DEFAULT, LEAST, MOST, Retention
 
 FILE: Final = "_FILE"
-SECRETS: Final = ("DATABASE_URL",)
+SECRETS: Final = ("DATABASE_URL", "METRICS_TOKEN")
 """What may hold a secret."""
 MASK: Final = "****"
+_HIGHEST_PORT: Final = 65535
+
+
+SHORTEST_TOKEN: Final = 16
+_THIS_MACHINE: Final = ("127.0.0.1", "::1", "localhost")
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """An address and a port to listen at."""
+
+    host: str
+    port: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +53,10 @@ class Settings:
     """After how long without a word a worker that calls a bank or a remote service counts as dead, in seconds."""
     remote_allow: str = ""
     """Where remote services may be asked beside public https addresses (docs/reference/remote-amounts.md)."""
+    metrics: "Place | None" = None
+    """Where figures are told to who collects them (docs/howto/operate.md); None: nowhere, and hardly any are kept."""
+    metrics_token: str | None = None
+    """What whoever collects them has to show; without one, only this machine may."""
     base_path: str = ""
     """Under which path a proxy serves the app, such as `/money`; without it, X-Forwarded-Prefix may say so."""
     retention: Retention = DEFAULT
@@ -63,6 +80,7 @@ def read_settings(environment: Mapping[str, str] | None = None) -> Settings:
         allow_unsafe_postgres=given.get("ALLOW_UNSAFE_POSTGRES") == "1",
         lease_s=_whole(given, "LEASE_S", defaults.lease_s) or defaults.lease_s,
         remote_allow=given.get("REMOTE_ALLOW") or defaults.remote_allow,
+        **_metrics(given),
         base_path=_base_path(given),
         retention=_retention(given, defaults.retention),
     )
@@ -83,11 +101,34 @@ def shown(settings: Settings) -> dict[str, str]:
         "ALLOW_UNSAFE_POSTGRES": "1" if settings.allow_unsafe_postgres else "off",
         "LEASE_S": str(settings.lease_s),
         "REMOTE_ALLOW": settings.remote_allow or "public https addresses",
+        "METRICS": "off" if settings.metrics is None else f"{settings.metrics.host}:{settings.metrics.port}",
+        "METRICS_TOKEN": "none" if settings.metrics_token is None else MASK,
         "BASE_PATH": settings.base_path or "none",
         "ANSWERS_KEPT_HOURS": str(kept.answers // timedelta(hours=1)),
         "SIMULATIONS_KEPT_DAYS": str(kept.simulations // timedelta(days=1)),
         "READS_KEPT_DAYS": str(kept.reads // timedelta(days=1)),
     }
+
+
+class _Metrics(TypedDict):
+    metrics: Place | None
+    metrics_token: str | None
+
+
+def _metrics(given: Mapping[str, str]) -> _Metrics:
+    """Read where figures are told. They say how much a business does: not to a network without a token."""
+    token, place = _secret(given, "METRICS_TOKEN"), given.get("METRICS")
+    if token is not None and len(token) < SHORTEST_TOKEN:
+        raise ValueError(f"METRICS_TOKEN must have at least {SHORTEST_TOKEN} characters")
+    if not place:
+        return {"metrics": None, "metrics_token": token}
+    host, _, port = place.rpartition(":")
+    host = host.removeprefix("[").removesuffix("]")
+    if not host or not port.isascii() or not port.isdigit() or int(port) > _HIGHEST_PORT:
+        raise ValueError(f"METRICS must be an address and a port such as 127.0.0.1:9464, not {place!r}")
+    if host not in _THIS_MACHINE and token is None:
+        raise ValueError(f"METRICS at {host} needs a METRICS_TOKEN, since others than this machine can reach it")
+    return {"metrics": Place(host, int(port)), "metrics_token": token}
 
 
 def masked(url: str) -> str:

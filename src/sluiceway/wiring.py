@@ -8,14 +8,14 @@ import shutil
 import string
 from collections.abc import AsyncGenerator, Callable, Coroutine, Generator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 from uuid_utils import uuid7
 
-from sluiceway.api.app import create_app
+from sluiceway.api.app import counted, create_app
 from sluiceway.api.http import App, Door
 from sluiceway.outbound import Outbound, read_policy
 from sluiceway.rails import CardIssuer, Rail
@@ -25,6 +25,7 @@ from sluiceway.services import doctor
 from sluiceway.services.doctor import Finding, Verdict, judge_disk
 from sluiceway.services.edge import Edge
 from sluiceway.services.engine import Engine
+from sluiceway.services.tally import WAITING, Copied, Tally
 from sluiceway.settings import Settings
 from sluiceway.storage.database import Database, DatabaseOptions, DatabaseUnavailable
 from sluiceway.storage.durability import UnsafeSettings, check_server
@@ -103,17 +104,20 @@ def postgres(settings: Settings) -> Generator[str]:
 
 @asynccontextmanager
 async def open_database(
-    settings: Settings, *, migrated: bool = True, is_patient: bool = False
+    settings: Settings, *, migrated: bool = True, is_patient: bool = False, is_small: bool = False
 ) -> AsyncGenerator[Database]:
     """Open the database, brought up to date, after checking that it cannot lose what it commits.
 
-    `is_patient` lets one transaction read everything, which takes longer than any request may.
+    `is_patient` lets one transaction read everything, which takes longer than any request may. `is_small`: for one who
+    asks little, with two connections at most.
     """
     options = DatabaseOptions(
         max_connections=settings.max_connections, organizations_at_once=settings.organizations_per_transaction
     )
     if is_patient:
         options = replace(options, transaction_timeout_s=PATIENCE_S)
+    if is_small:
+        options = replace(options, min_connections=1, max_connections=2)
     with postgres(settings) as url:
         if problems := await check_server(url, is_unsafe_allowed=settings.allow_unsafe_postgres):
             # Each time, and to whoever starts it: nobody shall find out after a power cut.
@@ -151,13 +155,28 @@ class Running:
     engine: Engine
     edge: Edge
     worker: Worker | None
+    door: Door = field(default_factory=Door)
+
+    def counted(self) -> Copied:
+        """Give all that this process has counted, and what it has at this moment."""
+        tally = Tally()
+        tally.absorb(self.engine.tally.copy())
+        tally.add("refused", by=self.door.refused_in_all)
+        for kind, count in self.engine.database.failures.items():
+            tally.add("database_failures", kind, by=count)
+        for queue, count in self.edge.waiting().items():
+            tally.add(WAITING, queue, by=count)
+        tally.add("processes")
+        return tally.copy()
 
 
-def application(edge: Edge, settings: Settings | None = None) -> App:
+def application(edge: Edge, settings: Settings | None = None, door: Door | None = None) -> App:
     """Build what a process serves: the app, and behind it every API generation, all through one door."""
-    door = Door()
+    door = door or Door()
     base_path = "" if settings is None else settings.base_path
-    return create_web(edge, create_app(edge, door), door, base_path=base_path)
+    app = create_web(edge, create_app(edge, door), door, base_path=base_path)
+    # Nobody waits for what nobody collects.
+    return app if settings is None or settings.metrics is None else counted(app, edge.engine.tally, base_path)
 
 
 @asynccontextmanager

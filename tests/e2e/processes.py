@@ -76,13 +76,15 @@ def is_postgres_running(data_dir: Path) -> bool:
 class Serving:
     """A process that stays: `with` starts it and waits until it is ready; leaving kills it if it still runs."""
 
-    def __init__(self, command: str, data_dir: Path, port: int, *words: str) -> None:
+    def __init__(self, command: str, data_dir: Path, port: int, *words: str, **environment: str) -> None:
         self.url = f"http://127.0.0.1:{port}"
         self.data_dir = data_dir
-        self._words = [str(SLUICEWAY), command, "--port", str(port), "--data-dir", str(data_dir), *words]
+        address = () if command == "worker" else ("--port", str(port))
+        self._words = [str(SLUICEWAY), command, *address, "--data-dir", str(data_dir), *words]
+        self._given = environment
         self._process: subprocess.Popen[bytes] | None = None
         self._output = data_dir.parent / f"{command}-{port}.txt"
-        self._last_words = {"demo": "Ctrl-C stops", "serve": "Sluiceway is at"}[command]
+        self._last_words = {"demo": "Ctrl-C stops", "serve": "Sluiceway is at", "worker": "is settling"}[command]
 
     def __enter__(self) -> Self:
         self.start()
@@ -104,10 +106,19 @@ class Serving:
         assert self._process is not None
         return self._process.pid
 
+    def children(self) -> list[int]:
+        """List the processes that it has started and that serve."""
+        listed = Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text().split()
+        return [int(pid) for pid in listed if b"--listening-fd" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+
     def start(self) -> None:
         with self._output.open("wb") as output:
             self._process = subprocess.Popen(
-                self._words, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, env=_environment()
+                self._words,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                env=_environment() | self._given,
             )
         deadline = time.monotonic() + START_TIMEOUT_S
         while self._last_words not in self.output:

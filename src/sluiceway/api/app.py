@@ -1,15 +1,29 @@
 """Every generation behind one ASGI application: a dispatcher by path prefix, and what belongs to no generation."""
 
+import asyncio
 from typing import Final
 
 import msgspec
 
-from sluiceway.api.http import UNWELCOME, App, Door, Generation, Receive, Reply, Scope, Send, request_id_of, unavailable
+from sluiceway.api.http import (
+    UNWELCOME,
+    App,
+    Door,
+    Generation,
+    Message,
+    Receive,
+    Reply,
+    Scope,
+    Send,
+    request_id_of,
+    unavailable,
+)
 from sluiceway.api.platform import app as platform
 from sluiceway.api.remote import app as remote
 from sluiceway.api.sandbox import app as sandbox
 from sluiceway.api.v1 import app as v1
 from sluiceway.services.edge import Edge
+from sluiceway.services.tally import Tally
 
 WELCOME: Final = msgspec.json.encode(
     {
@@ -27,6 +41,17 @@ _FIXED: Final = {"/": WELCOME, "/healthz": HEALTHY}
 _PLATFORM: Final = "/platform/v1"
 _PLATFORM_TOO: Final = "/api/platform/v1"
 """Where the platform generation is served as well."""
+
+_GENERATIONS: Final = (
+    ("/api/v1", "v1"),
+    (_PLATFORM, "platform"),
+    (_PLATFORM_TOO, "platform"),
+    ("/sandbox", "sandbox"),
+    ("/app", "app"),
+    ("/remote-api", "remote"),
+    ("/healthz", "health"),
+    ("/readyz", "health"),
+)
 
 
 def create_app(edge: Edge, door: Door | None = None) -> App:
@@ -83,6 +108,44 @@ async def _readiness(edge: Edge, scope: Scope) -> Reply:
     if not reasons:
         return Reply(200, READY, request_id)
     return Reply(503, msgspec.json.encode({"status": "not_ready", "reasons": reasons}), request_id)
+
+
+def counted(app: App, tally: Tally, base_path: str = "") -> App:
+    """Count what is answered, and how long it took. Nothing of it is by caller or by id."""
+
+    async def serve(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await app(scope, receive, send)
+            return
+        clock = asyncio.get_running_loop().time
+        began, status = clock(), 0
+
+        async def sending(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            await send(message)
+
+        try:
+            await app(scope, receive, sending)
+        finally:
+            generation = _generation(scope["method"], scope["path"].removeprefix(base_path))
+            # A stream of changes lasts for as long as somebody watches, and a caller who has gone has no answer.
+            if status:
+                tally.add("requests", generation, f"{status // 100}xx")
+                if generation != "app" or not scope["path"].endswith("/events"):
+                    tally.observe("request_seconds", clock() - began, generation)
+
+    return serve
+
+
+def _generation(method: str, path: str) -> str:
+    """Name what a request was for, in few words."""
+    for prefix, name in _GENERATIONS:
+        if _is_under(path, prefix):
+            return name
+    # Pages have some of the remote API's paths, which are only ever posted to.
+    return "remote" if method == "POST" and remote.owns(path) else "pages"
 
 
 def _is_under(path: str, prefix: str) -> bool:

@@ -10,7 +10,7 @@ import signal
 import socket
 import sys
 from collections.abc import Callable, Coroutine
-from contextlib import ExitStack, suppress
+from contextlib import AsyncExitStack, suppress
 from typing import Annotated, Any, Final
 
 import structlog
@@ -19,6 +19,7 @@ import typer
 from sluiceway.cli.deployment import settings_of
 from sluiceway.cli.failures import CommandFailed
 from sluiceway.cli.serving import LONGEST_GOODBYE_S, run_until_stopped, serve_from, stopping
+from sluiceway.services.tally import Copied, Tally, of_the_past
 from sluiceway.settings import FILE, SECRETS, Settings
 
 READY: Final = b"r"
@@ -44,6 +45,7 @@ async def supervise(
 
     Raises CommandFailed where they cannot be started in the first place.
     """
+    from sluiceway.cli.metrics import telling_of_all
     from sluiceway.cli.tax import beside_the_demo
     from sluiceway.wiring import open_database, postgres
 
@@ -51,13 +53,14 @@ async def supervise(
     stop, renew = stopping(), asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, renew.set)
     places = [_Place(settings, sock, with_worker=with_worker) for _ in range(count)]
-    with ExitStack() as stack:
+    async with AsyncExitStack() as stack:
         # What all of them need is there before the first and until after the last.
         stack.enter_context(postgres(settings))
         stack.enter_context(beside_the_demo(settings))
         # Brought up to date, and looked at, by one: what is wrong with it is said once.
         async with open_database(settings):
             pass
+        await stack.enter_async_context(telling_of_all(settings, lambda: [place.counted() for place in places]))
         keeping: list[asyncio.Task[None]] = []
         try:
             # The first one alone, so that what keeps all of them from starting is said once.
@@ -88,16 +91,29 @@ def child(
 
 
 async def _serve_as_child(sock: socket.socket, line: socket.socket, settings: Settings, *, with_worker: bool) -> None:
-    stop, loop = stopping(), asyncio.get_running_loop()
+    from sluiceway.cli.metrics import telling_a_parent
+
+    stop, ready, loop = stopping(), asyncio.Event(), asyncio.get_running_loop()
 
     def hear() -> None:
         # The parent says nothing, so what is heard is its end.
         loop.remove_reader(line)
         stop.set()
 
+    def tell_ready() -> None:
+        line.sendall(READY)
+        ready.set()
+
     loop.add_reader(line, hear)
     try:
-        await serve_from(sock, settings, stop, lambda: line.sendall(READY), with_worker=with_worker)
+        await serve_from(
+            sock,
+            settings,
+            stop,
+            tell_ready,
+            with_worker=with_worker,
+            tell=lambda parts: telling_a_parent(parts, line, settings, ready),
+        )
     finally:
         loop.remove_reader(line)
 
@@ -108,6 +124,9 @@ class _Child:
     def __init__(self, process: asyncio.subprocess.Process, line: socket.socket) -> None:
         self.process = process
         self._line = line
+        self.counted: Copied = []
+        """What it has counted, as it said last."""
+        self._listening: asyncio.Task[None] | None = None
         self._born_at = asyncio.get_running_loop().time()
 
     async def is_ready(self) -> bool:
@@ -116,7 +135,17 @@ class _Child:
             said = await asyncio.wait_for(asyncio.get_running_loop().sock_recv(self._line, 1), LONGEST_START_S)
         except (TimeoutError, OSError):
             return False
-        return said == READY
+        if said != READY:
+            return False
+        self._listening = asyncio.create_task(self._listen())
+        return True
+
+    async def _listen(self) -> None:
+        """Hear what it has counted, for as long as it says so."""
+        from sluiceway.cli.metrics import hear_child
+
+        async for counted in hear_child(self._line):
+            self.counted = counted
 
     def age_s(self) -> float:
         return asyncio.get_running_loop().time() - self._born_at
@@ -131,6 +160,9 @@ class _Child:
             log.warning("process_killed", pid=self.process.pid)
             self.process.kill()
             await self.process.wait()
+        if self._listening is not None:
+            # What it has said last is still on the line.
+            await self._listening
         self._line.close()
 
 
@@ -142,6 +174,7 @@ class _Place:
         self._sock = sock
         self._with_worker = with_worker
         self._children: list[_Child] = []
+        self._gone = Tally()
         self._changing = asyncio.Lock()
 
     async def fill(self) -> None:
@@ -176,6 +209,14 @@ class _Place:
                     await self.fill()
                     await self._end(current)
 
+    def counted(self) -> Tally:
+        """Add up what the processes of this place have counted, those that are gone too."""
+        tally = Tally()
+        tally.absorb(self._gone.copy())
+        for child in self._children:
+            tally.absorb(child.counted)
+        return tally
+
     async def empty(self) -> None:
         """End what is here."""
         await asyncio.gather(*map(self._end, self._children))
@@ -184,13 +225,18 @@ class _Place:
         await child.end()
         if child in self._children:
             self._children.remove(child)
+            self._gone.absorb(of_the_past(child.counted))
 
     async def _start(self) -> _Child:
         ours, theirs = socket.socketpair()
         ours.settimeout(0)
         # What was in files has been read; the children are told what it was.
         inherited = {name: value for name, value in os.environ.items() if name.removesuffix(FILE) not in SECRETS}
-        given = {"DATA_DIR": str(self._settings.data_dir), "DATABASE_URL": self._settings.database_url or ""}
+        given = {
+            "DATA_DIR": str(self._settings.data_dir),
+            "DATABASE_URL": self._settings.database_url or "",
+            "METRICS_TOKEN": self._settings.metrics_token or "",
+        }
         fds = (self._sock.fileno(), theirs.fileno())
         options = ("--listening-fd", str(fds[0]), "--line-fd", str(fds[1]))
         with theirs:

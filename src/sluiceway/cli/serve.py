@@ -65,6 +65,7 @@ def worker(data_dir: DataDir = None, database_url: DatabaseUrl = None) -> None:
 
 
 async def _work(settings: Settings) -> None:
+    from sluiceway.cli.metrics import telling
     from sluiceway.cli.tax import beside_the_demo
     from sluiceway.wiring import open_database, running
 
@@ -72,6 +73,7 @@ async def _work(settings: Settings) -> None:
     async with AsyncExitStack() as stack:
         widened = stack.enter_context(beside_the_demo(settings))
         database = await stack.enter_async_context(open_database(widened))
-        await stack.enter_async_context(running(database, widened))
+        parts = await stack.enter_async_context(running(database, widened))
+        await stack.enter_async_context(telling(parts, settings))
         say("Sluiceway is settling what is due.")
         await stop.wait()

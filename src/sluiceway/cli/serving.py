@@ -7,7 +7,7 @@ import signal
 import socket
 import sys
 from collections.abc import Callable, Coroutine, Generator
-from contextlib import AsyncExitStack, contextmanager, suppress
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, contextmanager, suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Final, cast
 
@@ -42,9 +42,19 @@ _SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
 
 
 async def serve_from(
-    sock: socket.socket, settings: Settings, stop: asyncio.Event, on_ready: Callable[[], None], *, with_worker: bool
+    sock: socket.socket,
+    settings: Settings,
+    stop: asyncio.Event,
+    on_ready: Callable[[], None],
+    *,
+    with_worker: bool,
+    tell: "Callable[[Running], AbstractAsyncContextManager[None]] | None" = None,
 ) -> None:
-    """Open the database, serve on a socket until `stop` is set, and meanwhile settle what is due, if that is wanted."""
+    """Open the database, serve on a socket until `stop` is set, and meanwhile settle what is due, if that is wanted.
+
+    Figures are told where the settings say, unless `tell` does it in another way.
+    """
+    from sluiceway.cli.metrics import telling
     from sluiceway.cli.tax import beside_the_demo
     from sluiceway.wiring import open_database, running
 
@@ -52,6 +62,7 @@ async def serve_from(
         widened = stack.enter_context(beside_the_demo(settings))
         database = await stack.enter_async_context(open_database(widened))
         parts = await stack.enter_async_context(running(database, widened, with_worker=with_worker))
+        await stack.enter_async_context(telling(parts, settings) if tell is None else tell(parts))
         await serve_until(stop, parts, sock, on_ready, limits_of(settings), settings)
 
 
@@ -161,7 +172,7 @@ async def serve_until(
 
     connections = Connections(limits or Limits())
     config = uvicorn.Config(
-        application(parts.edge, settings),
+        application(parts.edge, settings, parts.door),
         loop="uvloop",
         # Uvicorn takes a class, and calls it.
         http=cast("type[asyncio.Protocol]", connections.protocol),

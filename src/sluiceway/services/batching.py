@@ -26,12 +26,17 @@ class Batcher(Generic[Item, Result]):
         run: Callable[[Sequence[Item]], Awaitable[Sequence[Result | Refusal]]],
         waiting: FairQueue[Waiting[Item, Result]] | None = None,
         *,
+        note: Callable[[int, float], None] = lambda _items, _seconds: None,
         limit: int = 128,
         lanes: int = 1,
         owners_at_once: int | None = None,
     ) -> None:
-        """Run at most `lanes` batches at once, each of at most `limit` items of at most `owners_at_once` owners."""
+        """Run at most `lanes` batches at once, each of at most `limit` items of at most `owners_at_once` owners.
+
+        `note` is told of each batch how many items it had and how many seconds it took.
+        """
         self._run = run
+        self._note = note
         self._limit = limit
         self._lanes = lanes
         self._owners_at_once = owners_at_once
@@ -66,8 +71,10 @@ class Batcher(Generic[Item, Result]):
                 batch = self._waiting.take(self._limit, self._owners_at_once)
                 is_pressed, began = self._waiting.is_pressed(), clock()
                 await self._run_batch(batch)
+                took_s = clock() - began
+                self._note(len(batch), took_s)
                 if is_pressed:
-                    self._waiting.measure(len(batch) * self._lanes, clock() - began)
+                    self._waiting.measure(len(batch) * self._lanes, took_s)
         finally:
             # Here and not when the task is done: an answered caller runs before that, and may submit again.
             self._busy_lanes -= 1

@@ -1,7 +1,8 @@
 """What an HTTP handler calls: one call in, grouped with its neighbours into one commit."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence, Sized
+from functools import partial
 from typing import Final, TypeVar
 from weakref import WeakValueDictionary
 
@@ -12,7 +13,7 @@ from sluiceway.domain.ids import OrganizationId
 from sluiceway.services.admission import TriggerRule, admit
 from sluiceway.services.audit_log import Recorder
 from sluiceway.services.backlog import MOST_DUE, Backlog
-from sluiceway.services.batching import Batcher
+from sluiceway.services.batching import Batcher, Waiting
 from sluiceway.services.card_transactions import CardUse, use_cards
 from sluiceway.services.changes import Changes
 from sluiceway.services.deposits import Deposit, deposit
@@ -27,6 +28,7 @@ from sluiceway.services.remote_access import identify_rule_secrets, identify_tok
 from sluiceway.services.transfers import CreateTransfer, transfer
 from sluiceway.services.turns import Turns
 
+Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 READS_AT_ONCE: Final = 64
@@ -67,24 +69,40 @@ class Edge:
         # as the database takes at once; where that is one, several of them have their turn beside each other.
         at_once = engine.database.options.organizations_at_once
         lanes = 1 if at_once is None else _LANES
-        self._identify = Batcher(run_identify, FairQueue("calls", most_waiting))
-        self._identify_token = Batcher(run_identify_token, FairQueue("calls", most_waiting))
-        self._identify_rule_secret = Batcher(run_identify_rule_secret, FairQueue("calls", most_waiting))
-        self._admit = Batcher(run_admit, FairQueue("triggers", most_waiting), lanes=lanes, owners_at_once=at_once)
-        self._transfer = Batcher(
-            run_transfer, FairQueue("transfers", most_waiting), lanes=lanes, owners_at_once=at_once
-        )
-        self._deposit = Batcher(run_deposit, FairQueue("deposits", most_waiting), lanes=lanes, owners_at_once=at_once)
-        self._use_card = Batcher(
-            run_use_card, FairQueue("card transactions", most_waiting), lanes=lanes, owners_at_once=at_once
-        )
+        self._queues: dict[str, Sized] = {}
+        self._identify = self._batcher("calls", run_identify, most_waiting)
+        self._identify_token = self._batcher("calls with tokens", run_identify_token, most_waiting)
+        self._identify_rule_secret = self._batcher("calls with rule secrets", run_identify_rule_secret, most_waiting)
+        self._admit = self._batcher("triggers", run_admit, most_waiting, lanes, at_once)
+        self._transfer = self._batcher("transfers", run_transfer, most_waiting, lanes, at_once)
+        self._deposit = self._batcher("deposits", run_deposit, most_waiting, lanes, at_once)
+        self._use_card = self._batcher("card transactions", run_use_card, most_waiting, lanes, at_once)
         self.recorder = Recorder(engine)
         self.passwords = Passwords(engine)
         self.changes = Changes(engine)
         self.readiness = Readiness(engine)
-        self._reads = Turns(READS_AT_ONCE, FairQueue("reads", most_waiting))
+        reads = FairQueue[asyncio.Future[None]]("reads", most_waiting)
+        self._queues["reads"] = reads
+        self._reads = Turns(READS_AT_ONCE, reads)
         self._backlog = Backlog(engine, most_due)
         self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+
+    def _batcher(
+        self,
+        what: str,
+        run: Callable[[Sequence[Item]], Awaitable[Sequence[Result | Refusal]]],
+        most_waiting: int,
+        lanes: int = 1,
+        owners_at_once: int | None = None,
+    ) -> Batcher[Item, Result]:
+        waiting = FairQueue[Waiting[Item, Result]](what, most_waiting)
+        self._queues[what] = waiting
+        note = partial(self.engine.tally.batch, what)
+        return Batcher(run, waiting, note=note, lanes=lanes, owners_at_once=owners_at_once)
+
+    def waiting(self) -> dict[str, int]:
+        """Tell how many wait of each kind."""
+        return {what: len(queue) for what, queue in self._queues.items()}
 
     async def identify(self, secret: str) -> Caller:
         """Find who is calling, and count the call. Raises Unauthenticated."""

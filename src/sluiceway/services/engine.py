@@ -12,6 +12,7 @@ from sluiceway.domain.revisions import RevisionKey
 from sluiceway.domain.rules import Needs, Remote, Rule, needs
 from sluiceway.outbound import Outbound
 from sluiceway.rails import CardIssuer, Rail
+from sluiceway.services.tally import Tally
 from sluiceway.storage import credentials
 from sluiceway.storage import rules as stored_rules
 from sluiceway.storage.database import Database, ReadTx
@@ -111,5 +112,7 @@ class Engine:
     """How long whoever takes work that calls out is left alone with it. Then it counts as dead: others may take it."""
     retention: Retention = DEFAULT
     """How long is kept what need not be kept for ever."""
+    tally: Tally = field(default_factory=Tally)
+    """What this process counts of what it does."""
     revisions: RevisionCache = field(default_factory=RevisionCache)
     principals: PrincipalCache = field(default_factory=PrincipalCache)

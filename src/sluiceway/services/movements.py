@@ -312,6 +312,22 @@ class Movements:
         await send_to_gather(tx, self.to_gather)
         await insert_executions(tx, self._admitted, self.at)
         await insert_events(tx, self._events)
+        tx.afterwards.append(self._count_all)
+
+    def _count_all(self) -> None:
+        """Count what has been committed."""
+        tally = self.engine.tally
+        tally.add_each(
+            "transfers",
+            [
+                *(transfer.status.lower() for transfer in self.transfers if transfer.mode is Mode.LIVE),
+                *(transfer.status.lower() for transfer in self.moved_on),
+            ],
+        )
+        tally.add_each(
+            "executions",
+            ["conditions_not_met" if one.conditions_not_met else one.status.lower() for one in self.finished],
+        )
 
 
 def arrival_of(book: Book, source: AccountId, destination: AccountId) -> AccountId:

@@ -49,6 +49,10 @@ class FairQueue(Generic[Item]):
         """Tell whether anything waits."""
         return bool(self._lines)
 
+    def __len__(self) -> int:
+        """Count what waits."""
+        return sum(map(len, self._lines.values()))
+
     def put(self, owner: str, item: Item) -> None:
         """Let an item wait. Raises Overloaded."""
         line = self._lines.get(owner)

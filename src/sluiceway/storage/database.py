@@ -3,6 +3,7 @@
 import asyncio
 import re
 import select
+from collections import Counter
 from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
@@ -155,6 +156,8 @@ class Database:
             check=_check_still_open,
         )
         self._shared = SharedReads(self._connection)
+        self.failures: Counter[str] = Counter()
+        """How often it did not do what it was asked: unavailable, no_connection, locked, constraint, repeated."""
 
     async def open(self) -> None:
         """Connect, so that a wrong address or password is known now. Raises DatabaseUnavailable."""
@@ -188,7 +191,7 @@ class Database:
 
         Raises DatabaseUnavailable.
         """
-        with _translated():
+        with _translated(self.failures):
             yield self._shared
 
     @asynccontextmanager
@@ -197,7 +200,7 @@ class Database:
 
         Raises DatabaseUnavailable.
         """
-        with _translated():
+        with _translated(self.failures):
             async with self._connection() as conn:
                 yield LentTx(conn)
 
@@ -206,7 +209,7 @@ class Database:
 
         Raises DatabaseUnavailable when nothing can be heard any more.
         """
-        with _translated():
+        with _translated(self.failures):
             async with await AsyncConnection[TupleRow].connect(self._conninfo, autocommit=True) as conn:
                 await conn.execute("LISTEN sluiceway_due")
                 async for _ in conn.notifies():
@@ -218,7 +221,7 @@ class Database:
 
         Raises DatabaseUnavailable.
         """
-        with _translated():
+        with _translated(self.failures):
             async with self._connection() as conn:
                 await conn.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
                 await conn.execute(_READS_MUCH)
@@ -235,7 +238,7 @@ class Database:
         deadlock, a serialization failure, or a connection lost before COMMIT was sent; never after that.
         Raises DatabaseUnavailable (Locked among it) and ConstraintViolated.
         """
-        with _translated():
+        with _translated(self.failures):
             for delay_s in RETRY_DELAYS_S:
                 attempt = _Attempt(self.options.idle_in_transaction_timeout_s)
                 try:
@@ -243,6 +246,7 @@ class Database:
                 except psycopg.Error as failure:
                     if not attempt.may_repeat_after(failure):
                         raise
+                    self.failures["repeated"] += 1
                 # The other party of a deadlock has won by now and only needs time to finish, so growing delays do
                 # without randomness.
                 await asyncio.sleep(delay_s)
@@ -264,6 +268,8 @@ class Database:
                 raise
             # COMMIT quietly rolls back after a failure, and we would report a success that never happened.
             assert ended.statusmessage == "COMMIT", "a failed statement was swallowed"
+            for do in tx.afterwards:
+                do()
             return result
 
     @asynccontextmanager
@@ -329,23 +335,28 @@ async def count(tx: WriteTx, query: LiteralString, params: Params | None = None)
 
 
 @contextmanager
-def _translated() -> Generator[None]:
-    """Turn what psycopg raises into this module's exceptions, so that nobody else has to know psycopg."""
+def _translated(failures: Counter[str]) -> Generator[None]:
+    """Turn what psycopg raises into this module's exceptions, so that nobody else has to know psycopg; count them."""
     try:
         yield
     except psycopg.IntegrityError as failure:
+        failures["constraint"] += 1
         raise ConstraintViolated(_constraint(failure), str(failure.diag.message_primary or failure)) from failure
     except PoolClosed as failure:
         raise DatabaseUnavailable("the database is closed") from failure
     except (PoolTimeout, TooManyRequests) as failure:
+        failures["no_connection"] += 1
         raise DatabaseUnavailable("no connection became free in time") from failure
     except errors.LockNotAvailable as failure:
+        failures["locked"] += 1
         raise Locked(str(failure)) from failure
     except psycopg.OperationalError as failure:
+        failures["unavailable"] += 1
         raise DatabaseUnavailable(str(failure)) from failure
     except psycopg.Error as failure:
         if failure.sqlstate not in _IDLE_SESSION_KILLED:
             raise
+        failures["unavailable"] += 1
         raise DatabaseUnavailable(str(failure)) from failure
 
 

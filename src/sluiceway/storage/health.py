@@ -1,6 +1,7 @@
-"""Owns the table worker_heartbeat: which processes settle. And what the database says of how it stands."""
+"""Owns the table worker_heartbeat: which processes settle. And how the database stands, and what waits in it."""
 
 from dataclasses import dataclass
+from datetime import datetime
 
 from sluiceway.storage.database import ReadTx, fetch_all
 from sluiceway.storage.queries import load
@@ -32,3 +33,31 @@ async def standing(tx: ReadTx) -> Standing:
     """Tell how the database stands."""
     [(applied, beat_age_s)] = await fetch_all(tx, QUERIES["standing"])
     return Standing(frozenset(applied), beat_age_s)
+
+
+async def measure(tx: ReadTx, now: datetime) -> dict[str, float | None]:
+    """Count what waits, and tell for how many seconds the oldest has; None: nothing waits."""
+    at = {"now": now}
+    [(workers, beat_age_s)] = await fetch_all(tx, QUERIES["beats"], {})
+    [(due, due_age_s)] = await fetch_all(tx, QUERIES["executions_due"], at)
+    [(gathering,)] = await fetch_all(tx, QUERIES["executions_gathering"], {})
+    [(payments, payment_age_s)] = await fetch_all(tx, QUERIES["payments_due"], at)
+    [(at_banks,)] = await fetch_all(tx, QUERIES["payments_at_banks"], {})
+    [(to_approve,)] = await fetch_all(tx, QUERIES["transfers_to_approve"], {})
+    [(events, event_age_s)] = await fetch_all(tx, QUERIES["events_pending"], at)
+    [(late, late_age_s)] = await fetch_all(tx, QUERIES["webhooks_late"], at)
+    return {
+        "workers": workers,
+        "worker_heartbeat_age_seconds": beat_age_s,
+        "executions_due": due,
+        "executions_due_age_seconds": due_age_s or 0.0,
+        "executions_gathering": gathering,
+        "payments_due": payments,
+        "payments_due_age_seconds": payment_age_s or 0.0,
+        "payments_at_banks": at_banks,
+        "transfers_to_approve": to_approve,
+        "events_pending": events,
+        "events_pending_age_seconds": float(event_age_s or 0),
+        "webhooks_late": late,
+        "webhooks_late_age_seconds": late_age_s or 0.0,
+    }

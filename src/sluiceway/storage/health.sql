@@ -15,3 +15,47 @@ RETURNING worker_id;
 -- All that a server has to know of the database to say whether it is ready, in one round trip.
 SELECT ARRAY(SELECT sha256 FROM schema_migration ORDER BY version),
        (SELECT extract(epoch FROM clock_timestamp() - max(beat_at))::float8 FROM worker_heartbeat);
+
+-- name: beats
+-- Those that were killed long ago do not count.
+SELECT count(*) FILTER (WHERE beat_at > clock_timestamp() - interval '20 seconds'),
+       extract(epoch FROM clock_timestamp() - max(beat_at))::float8
+FROM worker_heartbeat;
+
+-- name: executions_due
+-- Along the index of what is due; each organization is refused more once it has some ten thousand.
+SELECT count(*), extract(epoch FROM max(coalesce(o.frozen_at, %(now)s::timestamptz + o.clock_offset)
+                                        - greatest(e.due_at, e.created_at)))::float8
+FROM organization o JOIN execution e ON e.organization_id = o.id
+WHERE o.paused_at IS NULL AND e.stage = 'SETTLE'
+    AND e.due_at <= coalesce(o.frozen_at, %(now)s::timestamptz + o.clock_offset);
+
+-- name: executions_gathering
+-- Few: each of them asks somebody outside.
+SELECT count(*) FROM execution WHERE stage = 'GATHER' AND due_at IS NOT NULL;
+
+-- name: payments_due
+-- By the clock of each payment's organization.
+SELECT count(*),
+       extract(epoch FROM max(coalesce(o.frozen_at, %(now)s::timestamptz + o.clock_offset) - l.due_at))::float8
+FROM organization o JOIN transfer_leg l ON l.organization_id = o.id
+WHERE o.paused_at IS NULL AND l.due_at <= coalesce(o.frozen_at, %(now)s::timestamptz + o.clock_offset);
+
+-- name: payments_at_banks
+-- Along the index of what is expected to settle.
+SELECT count(*) FROM transfer_leg WHERE status = 'PENDING';
+
+-- name: transfers_to_approve
+-- Along the index of what a person decides on.
+SELECT count(*) FROM transfer WHERE status = 'PENDING_APPROVAL';
+
+-- name: events_pending
+-- An id begins with the real time, whatever the clock of its organization says.
+SELECT count(*), extract(epoch FROM %(now)s::timestamptz)
+       - min(('x' || left(replace(id::text, '-', ''), 12))::bit(48)::bigint / 1000.0)::float8
+FROM outbox WHERE is_pending;
+
+-- name: webhooks_late
+-- By the real time.
+SELECT count(*), extract(epoch FROM %(now)s::timestamptz - min(due_at))::float8 FROM webhook_endpoint
+WHERE disabled_at IS NULL AND due_at <= %(now)s;

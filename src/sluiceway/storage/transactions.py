@@ -57,6 +57,8 @@ class WriteTx:
     conn: AsyncConnection[TupleRow]
     ahead: list[tuple[LiteralString, Params | None]] = field(default_factory=list[tuple[LiteralString, Params | None]])
     """Statements whose results nobody waits for. They travel with the next one that somebody does wait for."""
+    afterwards: list[Callable[[], None]] = field(default_factory=list[Callable[[], None]])
+    """What to do once it is committed: quick, without fail, and of no consequence to the transaction."""
 
     async def fetch_all(self, query: LiteralString, params: Params | None = None) -> list[TupleRow]:
         """Run a statement, after those ahead, and return all its rows."""

@@ -124,9 +124,12 @@ class Worker:
             if self._stopped.is_set():
                 break
             chosen = waiting[start : start + at_once]
-            self._turns[chosen[0]] = asyncio.get_running_loop().time()
-            settled += await self._settle_together(chosen)
+            began = self._turns[chosen[0]] = asyncio.get_running_loop().time()
+            count = await self._settle_together(chosen)
             self._went_round_at = asyncio.get_running_loop().time()
+            if count:
+                self._engine.tally.batch("executions", count, self._went_round_at - began)
+            settled += count
         self._went_round_at = asyncio.get_running_loop().time()
         return settled
 

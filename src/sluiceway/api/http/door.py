@@ -79,6 +79,7 @@ class Door:
         self._told_until = 0.0
         self._pace = _Pace()
         self._refused = 0
+        self.refused_in_all = 0
         self._tell_at = 0.0
 
     def is_shut(self, scope: Scope) -> bool:
@@ -116,6 +117,7 @@ class Door:
     def _count_refusal(self) -> None:
         """Say in the process's log that there is too much to do, but not each time."""
         self._refused += 1
+        self.refused_in_all += 1
         now = asyncio.get_running_loop().time()
         if now >= self._tell_at:
             log.warning("overloaded", refused=self._refused, inside=self._inside)
