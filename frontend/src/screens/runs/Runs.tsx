@@ -15,7 +15,7 @@ import styles from "./runs.module.css";
 
 type Run = components["schemas"]["RunListed"];
 const ENDINGS = [
-  ["", "However they ended"],
+  ["", "Any ending"],
   ["MOVED", "Moved"],
   ["MOVED_IN_PART", "Moved in part"],
   ["WAITING", "Waiting"],
@@ -26,7 +26,7 @@ const ENDINGS = [
   ["FAILED", "Failed"],
 ] as const;
 const MODES = [
-  ["", "Real and simulated"],
+  ["", "Any kind"],
   ["LIVE", "Only real"],
   ["SIMULATION", "Only simulated"],
 ] as const;

@@ -58,7 +58,7 @@ function Outcome({ result }: { result: Result }) {
     <section className="stack wide" aria-label="What is to be expected">
       <div className="stack tight">
         <h2>
-          <Icon name={below ? "warning" : "check"} /> {result.said}
+          <Icon name={below || result.blame ? "warning" : "check"} /> {result.said}
         </h2>
         {result.blame && <p>{result.blame}</p>}
         {result.notes.map((note) => (
