@@ -291,3 +291,10 @@ def test_what_needs_somebody_has_a_button_that_leads_to_what_fixes_it(
     expect(need).to_be_visible()
     need.get_by_role("link", name="Review it").click()
     page.wait_for_url("**/review")
+
+
+def test_a_balance_can_be_pressed_to_move_some_of_it(page: Page):
+    settled(page.goto("/accounts") and page)
+    page.get_by_role("button", name="move money from Tax").click()
+
+    expect(page.get_by_label("From", exact=True).locator("option:checked")).to_have_text("Tax")

@@ -6,6 +6,7 @@ import { Card, Page } from "@/parts/Page";
 import { type Column, Table } from "@/parts/Table";
 import { When } from "@/parts/When";
 import { type Account, useAccounts } from "./accounts";
+import styles from "./accounts.module.css";
 import { MoveMoney } from "./MoveMoney";
 import { NewAccount } from "./NewAccount";
 import { Known, Target } from "./Target";
@@ -27,21 +28,31 @@ const NAME: Column<Account> = {
     </>
   ),
 };
-const KEPT: readonly Column<Account>[] = [
-  NAME,
-  { title: "Target", cell: (one) => (one.target ? <Target account={one} says /> : <span className="soft">None</span>) },
-  {
-    title: "On its way out",
-    align: "end",
-    cell: (one) => <Money cents={one.heldInCents} currency={one.currency} />,
-  },
-  { title: "Available", align: "end", cell: (one) => <Money cents={one.availableInCents} currency={one.currency} /> },
-  {
-    title: "Balance",
-    align: "end",
-    cell: (one) => <Money className="strong" cents={one.balanceInCents} currency={one.currency} />,
-  },
-];
+/** The balance of what is kept here can be pressed: to move some of it. */
+function kept(onMove: ((id: string) => void) | undefined): readonly Column<Account>[] {
+  return [
+    NAME,
+    {
+      title: "Target",
+      cell: (one) => (one.target ? <Target account={one} says /> : <span className="soft">None</span>),
+    },
+    { title: "On its way out", align: "end", cell: (one) => <Money cents={one.heldInCents} currency={one.currency} /> },
+    { title: "Available", align: "end", cell: (one) => <Money cents={one.availableInCents} currency={one.currency} /> },
+    {
+      title: "Balance",
+      align: "end",
+      cell: (one) =>
+        onMove ? (
+          <button type="button" className={`button quiet ${styles.balance}`} onClick={() => onMove(one.id)}>
+            <Money cents={one.balanceInCents} currency={one.currency} />
+            <span className="hidden">: move money from {one.name}</span>
+          </button>
+        ) : (
+          <Money cents={one.balanceInCents} currency={one.currency} />
+        ),
+    },
+  ];
+}
 const OUTSIDE: readonly Column<Account>[] = [
   NAME,
   { title: "How it is known", cell: (one) => <Known account={one} /> },
@@ -62,20 +73,22 @@ const OWED: readonly Column<Account>[] = [
 
 export default function Accounts() {
   const query = useAccounts();
-  const [open, setOpen] = useState<"new" | "move">();
+  const [isNew, setNew] = useState(false);
+  const [from, setFrom] = useState<string>();
   const can = query.data?.can ?? [];
+  const canMove = can.includes("MOVE_MONEY");
   return (
     <Page
       title="Accounts"
       actions={
         <>
-          {can.includes("MOVE_MONEY") && (
-            <button type="button" className="button" onClick={() => setOpen("move")}>
+          {canMove && (
+            <button type="button" className="button" onClick={() => setFrom("")}>
               Move money
             </button>
           )}
           {can.includes("CREATE_ACCOUNT") && (
-            <button type="button" className="button primary" onClick={() => setOpen("new")}>
+            <button type="button" className="button primary" onClick={() => setNew(true)}>
               New account
             </button>
           )}
@@ -93,7 +106,8 @@ export default function Accounts() {
           ) : (
             GROUPS.map(([title, belongs]) => {
               const rows = accounts.filter(belongs);
-              const columns = title === "Debts" ? OWED : title === "At banks" ? OUTSIDE : KEPT;
+              const columns =
+                title === "Debts" ? OWED : title === "At banks" ? OUTSIDE : kept(canMove ? setFrom : undefined);
               return (
                 rows.length > 0 && (
                   <Card key={title} title={title} flush>
@@ -105,8 +119,8 @@ export default function Accounts() {
           )
         }
       </Loaded>
-      <NewAccount isOpen={open === "new"} onClose={() => setOpen(undefined)} />
-      <MoveMoney isOpen={open === "move"} onClose={() => setOpen(undefined)} />
+      <NewAccount isOpen={isNew} onClose={() => setNew(false)} />
+      <MoveMoney isOpen={from !== undefined} onClose={() => setFrom(undefined)} from={from ?? ""} />
     </Page>
   );
 }

@@ -1,6 +1,6 @@
 import { useQuery } from "@tanstack/react-query";
 import { ReactFlowProvider, useReactFlow } from "@xyflow/react";
-import { useEffect, useMemo } from "react";
+import { useEffect, useMemo, useState } from "react";
 import { Link, useSearchParams } from "react-router";
 import { api, ask } from "@/api/client";
 import { Field, SelectField } from "@/parts/Fields";
@@ -13,6 +13,7 @@ import { isTyping } from "@/parts/Shortcuts";
 import { State } from "@/parts/State";
 import { Table } from "@/parts/Table";
 import { When } from "@/parts/When";
+import { MoveMoney } from "@/screens/accounts/MoveMoney";
 import { Known, Target } from "@/screens/accounts/Target";
 import { amountsOf, Canvas, FIT, type Lit } from "./Canvas";
 import type { Account, Seen, Way } from "./layout";
@@ -197,6 +198,7 @@ function Legend() {
 }
 
 function AccountPanel({ account, ways, seen, set }: { account: Account; ways: readonly Way[]; seen: Seen; set: Set }) {
+  const [isMoving, setMoving] = useState(false);
   const rules = seen.rules.filter((rule) =>
     ways.some((way) => way.ruleId === rule.id && [way.sourceId, way.destinationId].includes(account.id)),
   );
@@ -210,6 +212,16 @@ function AccountPanel({ account, ways, seen, set }: { account: Account; ways: re
       <span>
         <Known account={account} /> {account.freshness.at && <When at={account.freshness.at} />}
       </span>
+      {seen.can.includes("MOVE_MONEY") && (
+        <button type="button" className="button" onClick={() => setMoving(true)}>
+          Move money
+        </button>
+      )}
+      <MoveMoney
+        isOpen={isMoving}
+        onClose={() => setMoving(false)}
+        {...(account.canSend ? { from: account.id } : { to: account.id })}
+      />
       <h3>Rules</h3>
       {rules.length === 0 && <p className="soft">No rule moves its money.</p>}
       <ul className="stack tight">
