@@ -33,6 +33,8 @@ Result = TypeVar("Result")
 
 READS_AT_ONCE: Final = 64
 """Enough for reads to share round trips; whoever is let in waits for a few tens of milliseconds."""
+PLAYS_AT_ONCE: Final = 2
+"""Each takes as much of the process as it is given, for seconds: with more of them, all else would be slow."""
 
 _LANES: Final = 4
 
@@ -81,11 +83,15 @@ class Edge:
         self.passwords = Passwords(engine)
         self.changes = Changes(engine)
         self.readiness = Readiness(engine)
-        reads = FairQueue[asyncio.Future[None]]("reads", most_waiting)
-        self._queues["reads"] = reads
-        self._reads = Turns(READS_AT_ONCE, reads)
+        self._reads = self._few("reads", READS_AT_ONCE, most_waiting)
+        self._plays = self._few("plays", PLAYS_AT_ONCE, most_waiting)
         self._backlog = Backlog(engine, most_due)
         self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+
+    def _few(self, what: str, at_once: int, most_waiting: int) -> Turns:
+        waiting = FairQueue[asyncio.Future[None]](what, most_waiting)
+        self._queues[what] = waiting
+        return Turns(at_once, waiting)
 
     def _batcher(
         self,
@@ -138,6 +144,10 @@ class Edge:
     async def read(self, organization_id: OrganizationId, work: Callable[[], Awaitable[Result]]) -> Result:
         """Do what changes nothing in its turn among all that reads. Raises Overloaded."""
         return await self._reads.run(organization_id, work)
+
+    async def play(self, organization_id: OrganizationId, work: Callable[[], Awaitable[Result]]) -> Result:
+        """Do in its turn what changes nothing and takes long. Raises Overloaded."""
+        return await self._plays.run(organization_id, work)
 
     async def once(
         self,

@@ -3,14 +3,15 @@
 import asyncio
 from collections.abc import Callable, Sequence
 from datetime import datetime
+from typing import Final
 
 from sluiceway.domain.playing import Player, PlayEvent
 
 Tell = Callable[[int, int], None]
 """Is told how many events have been played, of how many."""
 
-_STRETCH = 1_000
-"""Events between two looks at the rest of the process: some hundredths of a second."""
+STRETCH_S: Final = 0.02
+"""How long is played between two looks at the rest of the process: what a rule costs to run is up to who wrote it."""
 
 
 def tell_nobody(_done: int, _total: int) -> None:
@@ -19,10 +20,13 @@ def tell_nobody(_done: int, _total: int) -> None:
 
 async def play_through(player: Player, events: Sequence[PlayEvent], until: datetime, tell: Tell) -> None:
     """Play events in their order, then let time pass until the end."""
+    clock = asyncio.get_running_loop().time
+    looked_at = clock() - STRETCH_S
     for done, event in enumerate(events):
-        if done % _STRETCH == 0:
+        if clock() - looked_at >= STRETCH_S:
             tell(done, len(events))
             await asyncio.sleep(0)
+            looked_at = clock()
         player.play(event)
     player.finish(until)
     tell(len(events), len(events))

@@ -68,6 +68,8 @@ class AppOperation(Offer):
     is_proof_needed: bool = False
     """Whether a password or passkey must have been shown within the last minutes."""
     takes_key: bool = False
+    is_long: bool = False
+    """Of what changes nothing: whether it may take seconds, and has its turn among what does."""
 
     @property
     def is_idempotent(self) -> bool:
@@ -133,13 +135,15 @@ def operation(
     parameters: Sequence[Parameter] = (),
     refusals: Sequence[int] = (),
     is_reading: bool = False,
+    is_long: bool = False,
     action: str | None = None,
 ) -> Callable[[AppHandler], AppOperation]:
     """Declare a handler's operation for whoever is signed in with this role or a higher one.
 
     The handler's docstring is its description. `needs_proof`: only minutes after a password or passkey was shown.
     `takes_key`: a page that repeats it with its Idempotency-Key has the first answer again. `is_reading`: it changes
-    nothing, although it is sent by POST. `action`: what the audit log calls it, if not by the handler's name.
+    nothing, although it is sent by POST. `is_long`: it may take seconds. `action`: what the audit log calls it, if not
+    by the handler's name.
     """
 
     def declare(handler: AppHandler) -> AppOperation:
@@ -165,6 +169,7 @@ def operation(
             role=role,
             is_proof_needed=needs_proof,
             takes_key=takes_key,
+            is_long=is_long,
         )
 
     return declare
@@ -249,7 +254,8 @@ async def run(operations: Mapping[str, Any], edge: Edge, reading: Reading, scope
     )
     if operation.changes_something:
         return await operation.handler(call)
-    return await edge.read(principal.organization_id, lambda: operation.handler(call))
+    in_turn = edge.play if operation.is_long else edge.read
+    return await in_turn(principal.organization_id, lambda: operation.handler(call))
 
 
 def _told(handler: object) -> str:

@@ -1,15 +1,21 @@
 """Runs in the app: listed, told node by node, tried; transfers, approvals; money that arrived, and what it started."""
 
+import asyncio
 from dataclasses import replace
 from typing import Any
 
+import pytest
+
+from sluiceway.domain.errors import RuleDisabled
 from sluiceway.domain.ids import IdKind, format_id
 from sluiceway.domain.money import Cents
 from sluiceway.domain.rules import write_rule
 from sluiceway.services.admission import admit
+from sluiceway.services.edge import PLAYS_AT_ONCE, READS_AT_ONCE
 from sluiceway.services.idempotency import Answer
 from sluiceway.services.rules import revise_rule
 from sluiceway.services.transfers import transfer as transfer_service
+from sluiceway.web.routes import simulate
 from tests.api.app.client import Browser, assert_refused
 from tests.support import AUTO_SAVE
 
@@ -303,3 +309,32 @@ async def test_a_forecast_shows_every_account_day_by_day(writer: Browser):
     assert told["said"] == "In the next 10 days no account falls below its floor."
     assert {len(each["dailyInCents"]) for each in told["accounts"]} == {len(told["days"])}
     assert {each["account"]["name"]: each["endInCents"] for each in told["accounts"]}["savings"] == 20_000
+
+
+async def test_few_plays_go_on_at_a_time_and_keep_nobody_from_reading(
+    writer: Browser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inside, came_in, may_end = 0, asyncio.Semaphore(0), asyncio.Event()
+
+    async def slow(*_: Any) -> None:
+        nonlocal inside
+        inside += 1
+        came_in.release()
+        await may_end.wait()
+        raise RuleDisabled
+
+    monkeypatch.setattr(simulate, "forecast", slow)
+    monkeypatch.setattr(simulate, "backtest", slow)
+    many = READS_AT_ONCE + 1
+    asked = [writer.post("/forecasts", {}) for _ in range(many)] + [
+        writer.post("/backtests", {"ruleId": writer.rule()})
+    ]
+    waiting = [asyncio.create_task(one) for one in asked]
+    for _ in range(PLAYS_AT_ONCE):
+        await came_in.acquire()
+    read = await asyncio.wait_for(writer.get("/overview"), 30)
+    before_the_end = inside
+    may_end.set()
+    await asyncio.wait(waiting)
+
+    assert (read.status_code, before_the_end, inside) == (200, PLAYS_AT_ONCE, many + 1)

@@ -54,6 +54,7 @@ async def try_rule(call: AppCall) -> Reply:
     answer=Envelope[wire.BacktestShown],
     refusals=(404,),
     is_reading=True,
+    is_long=True,
 )
 async def run_backtest(call: AppCall) -> Reply:
     """Play a rule or a draft over the real events of the last days, beside what the rule it replaces really did."""
@@ -79,6 +80,7 @@ async def run_backtest(call: AppCall) -> Reply:
     is_body_required=False,
     answer=Envelope[wire.ForecastShown],
     is_reading=True,
+    is_long=True,
 )
 async def run_forecast(call: AppCall) -> Reply:
     """Play the enabled rules forward, with the income and the bills that came regularly so far."""
