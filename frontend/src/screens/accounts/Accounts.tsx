@@ -43,7 +43,7 @@ function kept(onMove: ((id: string) => void) | undefined): readonly Column<Accou
       align: "end",
       cell: (one) =>
         onMove ? (
-          <button type="button" className={`button quiet ${styles.balance}`} onClick={() => onMove(one.id)}>
+          <button type="button" className={styles.balance} onClick={() => onMove(one.id)}>
             <Money cents={one.balanceInCents} currency={one.currency} />
             <span className="hidden">: move money from {one.name}</span>
           </button>
