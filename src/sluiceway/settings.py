@@ -57,6 +57,10 @@ class Settings:
     """Where figures are told to who collects them (docs/howto/operate.md); None: nowhere, and hardly any are kept."""
     metrics_token: str | None = None
     """What whoever collects them has to show; without one, only this machine may."""
+    log_format: str | None = None
+    """How what is logged is written: json or console; None: for people at a terminal, else json."""
+    log_level: str = "info"
+    """From which level on something is logged; debug has a line for each request and each execution."""
     base_path: str = ""
     """Under which path a proxy serves the app, such as `/money`; without it, X-Forwarded-Prefix may say so."""
     retention: Retention = DEFAULT
@@ -81,6 +85,8 @@ def read_settings(environment: Mapping[str, str] | None = None) -> Settings:
         lease_s=_whole(given, "LEASE_S", defaults.lease_s) or defaults.lease_s,
         remote_allow=given.get("REMOTE_ALLOW") or defaults.remote_allow,
         **_metrics(given),
+        log_format=_one_of(given, "LOG_FORMAT", ("json", "console"), None),
+        log_level=_one_of(given, "LOG_LEVEL", ("debug", "info", "warning", "error"), None) or defaults.log_level,
         base_path=_base_path(given),
         retention=_retention(given, defaults.retention),
     )
@@ -103,6 +109,8 @@ def shown(settings: Settings) -> dict[str, str]:
         "REMOTE_ALLOW": settings.remote_allow or "public https addresses",
         "METRICS": "off" if settings.metrics is None else f"{settings.metrics.host}:{settings.metrics.port}",
         "METRICS_TOKEN": "none" if settings.metrics_token is None else MASK,
+        "LOG_FORMAT": settings.log_format or "console at a terminal, else json",
+        "LOG_LEVEL": settings.log_level,
         "BASE_PATH": settings.base_path or "none",
         "ANSWERS_KEPT_HOURS": str(kept.answers // timedelta(hours=1)),
         "SIMULATIONS_KEPT_DAYS": str(kept.simulations // timedelta(days=1)),
@@ -158,6 +166,15 @@ def _secret(given: Mapping[str, str], name: str) -> str | None:
     if not content:
         raise ValueError(f"the file that {name}{FILE} names is empty: {file}")
     return content
+
+
+def _one_of(given: Mapping[str, str], name: str, choices: tuple[str, ...], default: str | None) -> str | None:
+    value = given.get(name)
+    if not value:
+        return default
+    if value not in choices:
+        raise ValueError(f"{name} must be one of {', '.join(choices)}, not {value!r}")
+    return value
 
 
 def _base_path(given: Mapping[str, str]) -> str:

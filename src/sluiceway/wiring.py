@@ -176,7 +176,8 @@ def application(edge: Edge, settings: Settings | None = None, door: Door | None 
     base_path = "" if settings is None else settings.base_path
     app = create_web(edge, create_app(edge, door), door, base_path=base_path)
     # Nobody waits for what nobody collects.
-    return app if settings is None or settings.metrics is None else counted(app, edge.engine.tally, base_path)
+    is_wanted = settings is not None and (settings.metrics is not None or settings.log_level == "debug")
+    return counted(app, edge.engine.tally, base_path) if is_wanted else app
 
 
 @asynccontextmanager

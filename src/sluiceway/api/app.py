@@ -1,9 +1,11 @@
 """Every generation behind one ASGI application: a dispatcher by path prefix, and what belongs to no generation."""
 
 import asyncio
+import logging
 from typing import Final
 
 import msgspec
+import structlog
 
 from sluiceway.api.http import (
     UNWELCOME,
@@ -41,6 +43,9 @@ _FIXED: Final = {"/": WELCOME, "/healthz": HEALTHY}
 _PLATFORM: Final = "/platform/v1"
 _PLATFORM_TOO: Final = "/api/platform/v1"
 """Where the platform generation is served as well."""
+
+_detail = logging.getLogger(__name__)
+log = structlog.get_logger()
 
 _GENERATIONS: Final = (
     ("/api/v1", "v1"),
@@ -111,19 +116,21 @@ async def _readiness(edge: Edge, scope: Scope) -> Reply:
 
 
 def counted(app: App, tally: Tally, base_path: str = "") -> App:
-    """Count what is answered, and how long it took. Nothing of it is by caller or by id."""
+    """Count what is answered, and how long it took: nothing of it by caller or by id. Log each where that is wanted."""
 
     async def serve(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await app(scope, receive, send)
             return
         clock = asyncio.get_running_loop().time
-        began, status = clock(), 0
+        began, status, request_id = clock(), 0, ""
 
         async def sending(message: Message) -> None:
-            nonlocal status
+            nonlocal status, request_id
             if message["type"] == "http.response.start":
                 status = message["status"]
+                if _detail.isEnabledFor(logging.DEBUG):
+                    request_id = dict(message["headers"]).get(b"x-request-id", b"").decode()
             await send(message)
 
         try:
@@ -135,6 +142,16 @@ def counted(app: App, tally: Tally, base_path: str = "") -> App:
                 tally.add("requests", generation, f"{status // 100}xx")
                 if generation != "app" or not scope["path"].endswith("/events"):
                     tally.observe("request_seconds", clock() - began, generation)
+                if request_id:
+                    # Not the path: it may hold what somebody was given to keep.
+                    log.debug(
+                        "answered",
+                        request_id=request_id,
+                        generation=generation,
+                        method=scope["method"],
+                        status=status,
+                        took_s=round(clock() - began, 6),
+                    )
 
     return serve
 

@@ -39,7 +39,7 @@ def demo(host: Host = None, port: Port = None, data_dir: DataDir = None, databas
     settings = with_address(settings_of(data_dir, database_url), host, port)
     with listening(settings) as (sock, base_url):
         known = _read_secrets(settings.data_dir)
-        run_until_stopped(lambda: _run(settings, sock, base_url, known))
+        run_until_stopped(lambda: _run(settings, sock, base_url, known), settings)
 
 
 async def _run(settings: Settings, sock: socket.socket, base_url: str, known: "Secrets | None") -> None:

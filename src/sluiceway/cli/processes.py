@@ -87,7 +87,7 @@ def child(
     settings = settings_of(None, None)
     sock, line = socket.socket(fileno=listening_fd), socket.socket(fileno=line_fd)
     with sock, line:
-        run_until_stopped(lambda: _serve_as_child(sock, line, settings, with_worker=worker))
+        run_until_stopped(lambda: _serve_as_child(sock, line, settings, with_worker=worker), settings)
 
 
 async def _serve_as_child(sock: socket.socket, line: socket.socket, settings: Settings, *, with_worker: bool) -> None:

@@ -46,9 +46,9 @@ def serve(
             say(f"Sluiceway is at {base_url}")
 
         if processes is None:
-            run_until_stopped(lambda: _serve(sock, settings, on_ready, with_worker=worker))
+            run_until_stopped(lambda: _serve(sock, settings, on_ready, with_worker=worker), settings)
         else:
-            run_until_stopped(lambda: supervise(processes, settings, sock, on_ready, with_worker=worker))
+            run_until_stopped(lambda: supervise(processes, settings, sock, on_ready, with_worker=worker), settings)
 
 
 async def _serve(sock: socket.socket, settings: Settings, on_ready: Callable[[], None], *, with_worker: bool) -> None:
@@ -61,7 +61,7 @@ def worker(data_dir: DataDir = None, database_url: DatabaseUrl = None) -> None:
     Any number of workers may share one database; each execution is settled by one of them.
     """
     settings = settings_of(data_dir, database_url)
-    run_until_stopped(lambda: _work(settings))
+    run_until_stopped(lambda: _work(settings), settings)
 
 
 async def _work(settings: Settings) -> None:

@@ -2,10 +2,8 @@
 
 import asyncio
 import gc
-import logging
 import signal
 import socket
-import sys
 from collections.abc import Callable, Coroutine, Generator
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, contextmanager, suppress
 from dataclasses import replace
@@ -110,19 +108,24 @@ def _base_url(host: str, port: int) -> str:
     return f"http://{shown}:{port}"
 
 
-def run_until_stopped(main: Callable[[], Coroutine[None, None, None]]) -> None:
-    """Run a process that stays. SIGINT and SIGTERM are the way to end it, so ending by them is no failure."""
+def run_until_stopped(main: Callable[[], Coroutine[None, None, None]], settings: Settings) -> None:
+    """Run a process that stays and logs as the settings say.
+
+    SIGINT and SIGTERM are the way to end it, so ending by them is no failure.
+    """
     try:
         for number in _SIGNALS:
             # Before the loop takes over and after it has gone, a signal still ends us in order.
             signal.signal(number, signal.default_int_handler)
         import uvloop
 
+        from sluiceway.cli.logs import log_to_stderr
+
         # A batch makes thousands of rows that live until it is written and then go by themselves. Measured, looking
         # through them for cycles, several times in each batch, took a tenth of the server's time and a fifth of the
         # worker's.
         gc.set_threshold(_COLLECT_EVERY, *gc.get_threshold()[1:])
-        _log_to_stderr()
+        log_to_stderr(settings)
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             # Made here and not by the caller, or a signal that comes just before would leave it behind, never awaited.
             runner.run(main())
@@ -225,21 +228,3 @@ def _quiet_server(config: "uvicorn.Config", on_ready: Callable[[], None]) -> "uv
                 on_ready()
 
     return QuietServer(config)
-
-
-def _log_to_stderr() -> None:
-    import structlog
-
-    logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
-    structlog.configure(
-        processors=[
-            structlog.contextvars.merge_contextvars,
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            # Plain tracebacks: the pretty ones print every local variable, secrets among them.
-            structlog.dev.ConsoleRenderer(
-                colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback
-            ),
-        ],
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
-    )

@@ -4,9 +4,12 @@ Settlement, manual transfers, deposits, what banks report and what cards do all 
 only.
 """
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
+
+import structlog
 
 from sluiceway.domain.ach import eastern_day
 from sluiceway.domain.executions import MAX_DEPTH, MAX_EXECUTIONS_PER_ORIGIN
@@ -43,6 +46,10 @@ from sluiceway.storage.legs import LegStep, NewLeg, insert_legs, write_steps
 from sluiceway.storage.organizations import Organization
 from sluiceway.storage.outbox import EventKind, OutboxEvent, insert_events
 from sluiceway.storage.transfers import MovedOn, NewTransfer, insert_postings, insert_transfers, move_on
+
+# Structlog would make the line before it knows that nobody wants it.
+_detail = logging.getLogger(__name__)
+log = structlog.get_logger()
 
 FiredRules = Mapping[tuple[OrganizationId, AccountId], Sequence[RuleState]]
 
@@ -315,7 +322,16 @@ class Movements:
         tx.afterwards.append(self._count_all)
 
     def _count_all(self) -> None:
-        """Count what has been committed."""
+        """Count what has been committed, and say so of each execution where every detail is wanted."""
+        if _detail.isEnabledFor(logging.DEBUG):
+            for one in self.finished:
+                log.debug(
+                    "execution_planned",
+                    organization_id=one.organization_id,
+                    execution_id=one.id,
+                    status=one.status,
+                    transfers=len(one.transfer_ids),
+                )
         tally = self.engine.tally
         tally.add_each(
             "transfers",

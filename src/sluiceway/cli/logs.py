@@ -1,0 +1,88 @@
+"""What a process that stays says of itself on standard error: one JSON line each, or words for a person at a terminal.
+
+A line names the request, execution or organization that it is about by id. It holds no amounts, and nothing that opens
+anything: whatever looks like a secret is masked before it is written, whoever logged it.
+"""
+
+import logging
+import re
+import sys
+from collections.abc import Callable, Iterable, Mapping, MutableMapping
+from typing import Any, Final, TextIO, cast
+
+import structlog
+
+from sluiceway.settings import MASK, Settings
+
+Line = MutableMapping[str, Any]
+
+_SECRET_NAMES: Final = re.compile(
+    r"pass(word|wd)?$|secret$|token$|^authorization$|^(set-)?cookie$|^api_key$", re.IGNORECASE
+)
+_SECRETS: Final = (
+    # Ours: keys, access tokens, rules' secrets, sessions, webhooks' secrets.
+    (re.compile(r"\b((?:sk|at|rs|ss|si|whsec)_)[A-Za-z0-9+/=_-]{12,}"), rf"\1{MASK}"),
+    (re.compile(r"\b(ApiKey|Bearer|Basic)\s+[^\s'\",;\]}]+", re.IGNORECASE), rf"\1 {MASK}"),
+    (re.compile(r"(://[^\s:/@]*:)[^\s@]+@"), rf"\1{MASK}@"),
+    (
+        re.compile(
+            r"([\"']?(?:password|secret|token|authorization|cookie)[\"']?\s*[=:]\s*)"
+            r"(\"[^\"]*\"|'[^']*'|[^\s&,;)}\]]+)",
+            re.IGNORECASE,
+        ),
+        rf"\1{MASK}",
+    ),
+)
+
+
+def log_to_stderr(settings: Settings, stream: TextIO | None = None) -> None:
+    """Write everything that is logged, by whichever library, in one form; to `stream`, if not to standard error."""
+    stream = stream or sys.stderr
+    shared: list[Callable[[Any, str, Line], Any]] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True, key="at"),
+        # As plain text: others would print every local variable, secrets among them.
+        structlog.processors.format_exc_info,
+    ]
+    is_json = settings.log_format == "json" or (settings.log_format is None and not stream.isatty())
+    renderer: Callable[[Any, str, Line], Any]
+    if is_json:
+        renderer = structlog.processors.JSONRenderer(ensure_ascii=True)
+    else:
+        renderer = structlog.dev.ConsoleRenderer(
+            colors=stream.isatty(), exception_formatter=structlog.dev.plain_traceback, timestamp_key="at"
+        )
+    level = logging.getLevelNamesMapping()[settings.log_level.upper()]
+    structlog.configure(
+        processors=[*shared, mask, renderer],
+        wrapper_class=structlog.make_filtering_bound_logger(level),
+        logger_factory=structlog.PrintLoggerFactory(stream),
+    )
+    handler = logging.StreamHandler(stream)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=[*shared, structlog.stdlib.add_logger_name],
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, mask, renderer],
+        )
+    )
+    logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
+    # Others' libraries say what they send and receive when they are asked to say everything.
+    logging.getLogger("sluiceway").setLevel(level)
+
+
+def mask(_logger: object, _method: str, line: Line) -> Line:
+    """Mask what looks like a secret, wherever it is in a line."""
+    return {name: MASK if _SECRET_NAMES.search(name) else _masked(value) for name, value in line.items()}
+
+
+def _masked(value: object) -> object:
+    if isinstance(value, str):
+        for secret, instead in _SECRETS:
+            value = secret.sub(instead, value)
+        return value
+    if isinstance(value, Mapping):
+        return mask(None, "", {str(name): each for name, each in cast("Mapping[object, object]", value).items()})
+    if isinstance(value, list | tuple | set | frozenset):
+        return [_masked(each) for each in cast("Iterable[object]", value)]
+    return value if value is None or isinstance(value, bool | int | float) else _masked(repr(value))
