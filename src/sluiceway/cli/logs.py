@@ -37,7 +37,7 @@ _SECRETS: Final = (
 
 def log_to_stderr(settings: Settings, stream: TextIO | None = None) -> None:
     """Write everything that is logged, by whichever library, in one form; to `stream`, if not to standard error."""
-    stream = stream or sys.stderr
+    out: TextIO = sys.stderr if stream is None else stream
     shared: list[Callable[[Any, str, Line], Any]] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
@@ -45,21 +45,21 @@ def log_to_stderr(settings: Settings, stream: TextIO | None = None) -> None:
         # As plain text: others would print every local variable, secrets among them.
         structlog.processors.format_exc_info,
     ]
-    is_json = settings.log_format == "json" or (settings.log_format is None and not stream.isatty())
+    is_json = settings.log_format == "json" or (settings.log_format is None and not out.isatty())
     renderer: Callable[[Any, str, Line], Any]
     if is_json:
         renderer = structlog.processors.JSONRenderer(ensure_ascii=True)
     else:
         renderer = structlog.dev.ConsoleRenderer(
-            colors=stream.isatty(), exception_formatter=structlog.dev.plain_traceback, timestamp_key="at"
+            colors=out.isatty(), exception_formatter=structlog.dev.plain_traceback, timestamp_key="at"
         )
     level = logging.getLevelNamesMapping()[settings.log_level.upper()]
     structlog.configure(
         processors=[*shared, mask, renderer],
         wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=structlog.PrintLoggerFactory(stream),
+        logger_factory=structlog.PrintLoggerFactory(out),
     )
-    handler = logging.StreamHandler(stream)
+    handler = logging.StreamHandler(out)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=[*shared, structlog.stdlib.add_logger_name],
