@@ -171,3 +171,17 @@ def test_every_figure_that_an_alert_names_exists():
 
     alerts = page[page.index("## Alerts") :]
     assert set(re.findall(r"sluiceway_\w+", alerts)) <= KNOWN
+
+
+@pytest.mark.parametrize("page", ["SECURITY.md", "docs/howto/operate.md", "docs/howto/run-in-production.md"])
+def test_every_link_leads_somewhere(page: str):
+    path = ROOT / page
+    for target in re.findall(r"\]\(([^)\s]+)\)", path.read_text()):
+        if target.startswith("http"):
+            continue
+        name, _, anchor = target.partition("#")
+        found = (path.parent / name).resolve() if name else path
+        assert found.exists(), target
+        if anchor:
+            heads = re.findall(r"^#+ (.+)$", found.read_text(), re.MULTILINE)
+            assert anchor in {re.sub(r"[^a-z0-9 -]", "", head.lower()).replace(" ", "-") for head in heads}, target
