@@ -403,6 +403,32 @@ def test_conditions_are_built_wrapped_moved_and_taken_back_by_keys(page: Page, p
     expect(page.get_by_text("and (the day of the month is below 15 and the balance")).to_be_visible()
 
 
+def test_parts_of_rules_are_copied_from_rule_to_rule_and_from_elsewhere_as_json(page: Page, pair: tuple[str, str]):
+    income, savings = pair
+    page.goto("/rules/new")
+    settled(page)
+    draw_up(page, income, savings, "11")
+    page.get_by_label("More for move 1 of step 1").click()
+    page.get_by_role("button", name="Copy", exact=True).click()
+    page.get_by_label("More for move 1 of step 1").click()
+    page.get_by_role("button", name="Duplicate").click()
+    expect(page.get_by_role("group", name="move 2 of step 1")).to_be_focused()
+    page.get_by_role("button", name="Paste a move").click()
+    expect(
+        page.get_by_text(f"and move 11 % of the incoming amount from {income} to {savings} and move")
+    ).to_be_visible()
+    page.evaluate(
+        """() => {
+            const data = new DataTransfer();
+            data.setData("text/plain", '{"condition": {"fact": "DATE", "operator": "EQUALS", "value": 7}}');
+            document.body.dispatchEvent(new ClipboardEvent("paste", { clipboardData: data, bubbles: true }));
+        }"""
+    )
+    page.get_by_role("button", name="Paste a condition").click()
+
+    expect(page.get_by_text("and the day of the month is 7, move 11 %")).to_be_visible()
+
+
 def test_a_draft_outlives_a_visit_elsewhere(page: Page, pair: tuple[str, str]):
     income, savings = pair
     page.goto("/rules/new")

@@ -25,7 +25,7 @@ import { Changes, Notice, Oddities, Rehearsal, Says } from "../Told";
 import { begin, blank, get, put, step } from "./draft";
 import { FormFields, type Place } from "./FormFields";
 import { newAction, Steps } from "./Steps";
-import { nodeId, problemAt, useWorkbench, type Workbench, WorkbenchProvider } from "./workbench";
+import { nodeId, problemAt, takeText, useWorkbench, type Workbench, WorkbenchProvider } from "./workbench";
 
 export default function RuleEditor() {
   const id = useRuleId();
@@ -148,6 +148,7 @@ function Editor({ words, saved }: { words: Vocabulary; saved?: Rule }) {
     else if (!save.isPending) save.mutate();
   }
   useKeys({ undo: () => act({ do: "undo" }), redo: () => act({ do: "redo" }), save: tryToSave });
+  usePaste();
   const blocker = useBlocker(() => isDirty && !isLeaving.current);
   useEffect(() => {
     if (!isDirty) return;
@@ -285,6 +286,24 @@ function useKeys(acts: Record<"undo" | "redo" | "save", () => void>) {
     }
     document.addEventListener("keydown", onKey);
     return () => document.removeEventListener("keydown", onKey);
+  }, []);
+}
+
+const PASTED = { condition: "A condition", action: "A move", step: "A step" };
+
+/** Ctrl+V outside of fields takes a part of a rule over as JSON; where it goes, a button says. */
+function usePaste() {
+  const [, again] = useReducer((count: number) => count + 1, 0);
+  useEffect(() => {
+    function onPaste(event: ClipboardEvent) {
+      if ((event.target as Element).closest?.("input, textarea")) return;
+      const kind = takeText(event.clipboardData?.getData("text/plain") ?? "");
+      if (!kind) return;
+      again();
+      say(`${PASTED[kind]} is ready: choose “Paste” where it belongs.`);
+    }
+    document.addEventListener("paste", onPaste);
+    return () => document.removeEventListener("paste", onPaste);
   }, []);
 }
 

@@ -47,8 +47,25 @@ export const nodeId = (path: string) => `node-${path.replaceAll("/", "-")}`;
 const KEY = "sluiceway-clipboard";
 export type Clip = { kind: "condition" | "action" | "step"; value: unknown };
 
+/** Take JSON from elsewhere over, so that it can be pasted; gives what it is. */
+export function takeText(text: string): Clip["kind"] | undefined {
+  let value: Record<string, unknown>;
+  try {
+    value = JSON.parse(text) as Record<string, unknown>;
+  } catch {
+    return undefined;
+  }
+  if (typeof value !== "object" || value === null) return undefined;
+  const keys = ["condition", "all", "any"].filter((key) => key in value);
+  const kind = "actions" in value ? "step" : keys.length ? "condition" : "source" in value ? "action" : undefined;
+  if (kind) keep({ kind, value });
+  return kind;
+}
+
+const keep = (clip: Clip) => localStorage.setItem(KEY, JSON.stringify(clip));
+
 export function copy(clip: Clip): void {
-  localStorage.setItem(KEY, JSON.stringify(clip));
+  keep(clip);
   // Also as text, for whoever wants it in a file. Where the browser does not let us, the editor has it all the same.
   void navigator.clipboard?.writeText(JSON.stringify(clip.value, null, 2)).catch(() => {});
 }
