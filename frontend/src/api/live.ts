@@ -16,6 +16,7 @@ const TOUCHES: Record<string, readonly string[]> = {
   webhook: ["webhooks", "deliveries"],
   transfer: ["transfers", "accounts", "overview", "map", "runs"],
 };
+const TOUCHED = new Set(Object.values(TOUCHES).flat());
 const GATHER_MS = 300;
 const PATIENCE_MS = 4_000;
 
@@ -41,7 +42,14 @@ export function useLive(): boolean {
       timer ??= setTimeout(flush, GATHER_MS);
     }
     let doubt: ReturnType<typeof setTimeout> | undefined;
+    let hasOpened = false;
     source.onopen = () => {
+      // What happened between a page's first look and this moment is in no event: look again, once.
+      if (!hasOpened) {
+        hasOpened = true;
+        for (const key of TOUCHED) touched.add(key);
+        timer ??= setTimeout(flush, GATHER_MS);
+      }
       clearTimeout(doubt);
       doubt = undefined;
       setLive(true);
