@@ -10,13 +10,12 @@ from collections.abc import AsyncGenerator, Callable, Coroutine, Generator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 from uuid_utils import uuid7
 
-from sluiceway.api.app import counted, create_app
-from sluiceway.api.http import App, Door
 from sluiceway.outbound import Outbound, read_policy
 from sluiceway.rails import CardIssuer, Rail
 from sluiceway.rails.sandbox import SandboxBank
@@ -33,9 +32,11 @@ from sluiceway.storage.embedded import EmbeddedPostgres
 from sluiceway.storage.migrate import migrate
 from sluiceway.storage.organizations import Organization
 from sluiceway.storage.scale_out import keep_spread
-from sluiceway.web.app import create_web
 from sluiceway.worker import Worker
 from sluiceway.worker.hints import Crier, hear
+
+if TYPE_CHECKING:
+    from sluiceway.api.http import App, Door
 
 PATIENCE_S = 3600.0
 _BASE62 = string.digits + string.ascii_letters
@@ -148,6 +149,12 @@ async def examine(settings: Settings) -> list[Finding]:
     return findings
 
 
+def _new_door() -> "Door":
+    from sluiceway.api.http import Door  # noqa: PLC0415 -- only who serves needs it, see `application`
+
+    return Door()
+
+
 @dataclass(frozen=True, slots=True)
 class Running:
     """The parts of a process that serves."""
@@ -155,7 +162,7 @@ class Running:
     engine: Engine
     edge: Edge
     worker: Worker | None
-    door: Door = field(default_factory=Door)
+    door: "Door" = field(default_factory=_new_door)
 
     def counted(self) -> Copied:
         """Give all that this process has counted, and what it has at this moment."""
@@ -170,9 +177,13 @@ class Running:
         return tally.copy()
 
 
-def application(edge: Edge, settings: Settings | None = None, door: Door | None = None) -> App:
+def application(edge: Edge, settings: Settings | None = None, door: "Door | None" = None) -> "App":
     """Build what a process serves: the app, and behind it every API generation, all through one door."""
-    door = door or Door()
+    # Commands that serve nothing need not load what serves: it takes them a second.
+    from sluiceway.api.app import counted, create_app  # noqa: PLC0415 -- as above
+    from sluiceway.web.app import create_web  # noqa: PLC0415 -- as above
+
+    door = door or _new_door()
     base_path = "" if settings is None else settings.base_path
     app = create_web(edge, create_app(edge, door), door, base_path=base_path)
     # Nobody waits for what nobody collects.
