@@ -9,7 +9,7 @@ export type Seen = Shapes["MapShown"];
 
 export const WIDTH = 196;
 export const HEIGHT = 88;
-const GAP_X = 140;
+const GAP_X = 168; // Room for the longest label of a way beside its arrow.
 const GAP_Y = 32;
 const LAYERS = ["INCOME", "ROUTING", "PODS", "OUTSIDE"] as const;
 /** A layer with more accounts stands in several columns, so that the map does not become a tower. */
