@@ -33,14 +33,20 @@ export function useSession() {
   return useQuery({ queryKey: SESSION, queryFn: readSession, staleTime: 60_000 });
 }
 
-/** Take a session over that an answer brought along. */
+/** Take a session over that an answer brought along. What somebody else has seen before is not for who comes then. */
 export function keepSession(session: Session): void {
+  const before = queries.getQueryData<Session>(SESSION);
+  if (before?.person?.id !== session.person?.id) forgetRest();
   queries.setQueryData(SESSION, session);
+}
+
+function forgetRest(): void {
+  queries.removeQueries({ predicate: (query) => query.queryKey[0] !== SESSION[0] });
 }
 
 /** Forget what was seen of an organization, and ask again who is there. */
 export function forgetAll(): void {
-  queries.removeQueries({ predicate: (query) => query.queryKey[0] !== SESSION[0] });
+  forgetRest();
   void queries.invalidateQueries({ queryKey: SESSION });
 }
 
