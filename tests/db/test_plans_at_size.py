@@ -112,17 +112,17 @@ _FILL: Final = """
            CASE WHEN n %% 3 = 0 THEN 'LIST_RULES' ELSE 'GET_RULE' END, 'SUCCESS', false
     FROM made;
     INSERT INTO account_day (organization_id, account_id, day, balance)
-    SELECT %(o)s::uuid, row_id, moment::date - d, n FROM made, generate_series(0, 4) AS d WHERE n %% 20 = 0
+    SELECT %(o)s::uuid, row_id, moment::date - d, n FROM made, generate_series(0, 1) AS d WHERE n %% 50 = 0
     UNION ALL
     SELECT %(o)s::uuid, %(income)s::uuid, %(newest)s::date - d, d FROM generate_series(0, 4000) AS d;
     INSERT INTO rule_day (organization_id, day, rule_id, source_account_id, destination_account_id, moved, transfers)
     SELECT %(o)s::uuid, %(newest)s::date - d, %(rule)s::uuid, %(income)s::uuid, md5(way::text)::uuid, 100, 1
-    FROM generate_series(0, 1000) AS d, generate_series(1, 100) AS way;
+    FROM generate_series(0, 400) AS d, generate_series(1, 50) AS way;
     INSERT INTO transfer_leg (organization_id, id, transfer_id, sequence, purpose, account_id, amount, status,
                               is_automatic, created_at, expected_at)
     SELECT %(o)s::uuid, row_id, row_id, 0, 'PUSH', %(savings)s::uuid, 5,
            CASE WHEN n %% 1000 = 0 THEN 'PENDING' ELSE 'SETTLED' END, false, moment, moment
-    FROM made WHERE n %% 4 = 0
+    FROM made WHERE n %% 20 = 0
 """
 _BIG: Final = frozenset(
     {"account", "rule", "rule_revision", "execution", "transfer", "external_transaction", "card", "card_transaction",
