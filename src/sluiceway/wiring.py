@@ -105,12 +105,18 @@ def postgres(settings: Settings) -> Generator[str]:
 
 @asynccontextmanager
 async def open_database(
-    settings: Settings, *, migrated: bool = True, is_patient: bool = False, is_small: bool = False
+    settings: Settings,
+    *,
+    migrated: bool = True,
+    is_patient: bool = False,
+    is_small: bool = False,
+    is_to_stay: bool = False,
 ) -> AsyncGenerator[Database]:
     """Open the database, brought up to date, after checking that it cannot lose what it commits.
 
     `is_patient` lets one transaction read everything, which takes longer than any request may. `is_small`: for one who
-    asks little, with two connections at most.
+    asks little, with two connections at most. `is_to_stay`: for a process that goes on, and so tells whoever starts it
+    what speaks against this PostgreSQL; a command's own answer stands alone.
     """
     options = DatabaseOptions(
         max_connections=settings.max_connections, organizations_at_once=settings.organizations_per_transaction
@@ -120,7 +126,8 @@ async def open_database(
     if is_small:
         options = replace(options, min_connections=1, max_connections=2)
     with postgres(settings) as url:
-        if problems := await check_server(url, is_unsafe_allowed=settings.allow_unsafe_postgres):
+        problems = await check_server(url, is_unsafe_allowed=settings.allow_unsafe_postgres)
+        if problems and is_to_stay:
             # Each time, and to whoever starts it: nobody shall find out after a power cut.
             log.warning("ALLOW_UNSAFE_POSTGRES is set, and this PostgreSQL may lose money: %s", "; ".join(problems))
         if migrated:

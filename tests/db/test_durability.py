@@ -75,7 +75,7 @@ async def test_what_is_used_all_the_same_is_told_each_time(database_url: str, ca
     with psycopg.connect(database_url) as conn:
         if conn.execute("SHOW fsync").fetchone() != ("off",):
             pytest.skip("the server that was given for the tests is a safe one")
-    async with open_database(Settings(database_url=database_url, allow_unsafe_postgres=True)):
+    async with open_database(Settings(database_url=database_url, allow_unsafe_postgres=True), is_to_stay=True):
         pass
 
     assert "may lose money: fsync is off" in caplog.text

@@ -13,7 +13,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from sluiceway.storage.database import Database, check_durability
+from sluiceway.storage.durability import check_server
 from sluiceway.storage.embedded import EmbeddedPostgres
 from sluiceway.storage.programs import EmbeddedPostgresFailed
 
@@ -25,7 +25,6 @@ _QUICK = {"fsync": "off"}
 _USER = """
 import os, pathlib, sys
 import psycopg
-from sluiceway.storage.database import Database, check_durability
 from sluiceway.storage.embedded import EmbeddedPostgres
 
 if sys.argv[2:]:
@@ -152,8 +151,7 @@ def test_it_keeps_its_promises_whatever_its_files_say(data_dir: Path):
 
 async def test_it_is_safe_enough_for_us(data_dir: Path):
     with EmbeddedPostgres(data_dir) as url:
-        async with Database(url) as database, database.read() as tx:
-            await check_durability(tx)
+        assert await check_server(url) == ()
 
 
 def test_nothing_is_printed(user: Callable[..., User], data_dir: Path):

@@ -1,11 +1,13 @@
 """`sluiceway doctor` as people and monitors use it, and programs that do not start where they must not."""
 
 import json
+import os
+import subprocess
 from pathlib import Path
 
 import pytest
 
-from tests.e2e.processes import data_folder, free_port, run
+from tests.e2e.processes import SLUICEWAY, data_folder, free_port, run
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(180)]
 
@@ -68,8 +70,20 @@ def test_nothing_starts_without_a_secret_that_was_announced(tmp_path: Path):
     assert not (tmp_path / ".sluiceway").exists()
 
 
-def test_what_is_used_all_the_same_is_told_to_whoever_starts_it(database_url: str):
+def test_what_is_used_all_the_same_is_told_to_whoever_starts_what_stays(database_url: str):
     ran = run("organizations", "list", "--database-url", database_url, ALLOW_UNSAFE_POSTGRES="1")
 
-    assert ran.returncode == 0
-    assert "this PostgreSQL may lose money: fsync is off" in ran.stderr
+    assert (ran.returncode, ran.stderr) == (0, "")
+    worker = subprocess.Popen(
+        [SLUICEWAY, "worker", "--database-url", database_url],
+        env={**os.environ, "ALLOW_UNSAFE_POSTGRES": "1"},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert worker.stderr is not None
+    try:
+        assert "this PostgreSQL may lose money: fsync is off" in worker.stderr.readline()
+    finally:
+        worker.terminate()
+        worker.communicate(timeout=60)

@@ -45,12 +45,13 @@ def test_commands_on_a_cluster_want_the_setting(database_url: str):
     url = install(database_url)
     assert run("scale-out", "--apply", "--database-url", url).returncode == 0
 
-    without = run("organizations", "list", "--database-url", url)
-    with_it = run("organizations", "list", "--database-url", url, ORGANIZATIONS_PER_TRANSACTION="1")
+    # The test's server is not a safe one, which is the first thing that would be said.
+    listing = ("organizations", "list", "--database-url", url)
+    without = run(*listing, ALLOW_UNSAFE_POSTGRES="1")
+    with_it = run(*listing, ALLOW_UNSAFE_POSTGRES="1", ORGANIZATIONS_PER_TRANSACTION="1")
 
     assert (without.returncode, "ORGANIZATIONS_PER_TRANSACTION=1" in without.stderr) == (1, True)
-    # The test's server is not a safe one, which is the next thing that is said.
-    assert "could lose money" in with_it.stderr
+    assert with_it.returncode == 0
 
 
 def test_whoever_starts_is_told_of_tables_that_wait(database_url: str):

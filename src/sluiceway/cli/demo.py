@@ -47,7 +47,7 @@ async def _run(settings: Settings, sock: socket.socket, base_url: str, known: "S
     from sluiceway.wiring import engine_of, open_database, running
 
     stop = stopping()
-    async with open_database(settings) as database:
+    async with open_database(settings, is_to_stay=True) as database:
         seeded = await seed_demo(engine_of(database), known, tax_port=choose_tax_port(sock.getsockname()[1]))
         write_demo_file(settings.data_dir, describe_demo(seeded, base_url))
         with _serving_tax(settings, seeded) as (widened, is_served):

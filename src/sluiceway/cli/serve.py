@@ -72,7 +72,7 @@ async def _work(settings: Settings) -> None:
     stop = stopping()
     async with AsyncExitStack() as stack:
         widened = stack.enter_context(beside_the_demo(settings))
-        database = await stack.enter_async_context(open_database(widened))
+        database = await stack.enter_async_context(open_database(widened, is_to_stay=True))
         parts = await stack.enter_async_context(running(database, widened))
         await stack.enter_async_context(telling(parts, settings))
         say("Sluiceway is settling what is due.")

@@ -58,7 +58,7 @@ async def serve_from(
 
     async with AsyncExitStack() as stack:
         widened = stack.enter_context(beside_the_demo(settings))
-        database = await stack.enter_async_context(open_database(widened))
+        database = await stack.enter_async_context(open_database(widened, is_to_stay=True))
         parts = await stack.enter_async_context(running(database, widened, with_worker=with_worker))
         await stack.enter_async_context(telling(parts, settings) if tell is None else tell(parts))
         await serve_until(stop, parts, sock, on_ready, limits_of(settings), settings)

@@ -17,13 +17,25 @@ import { type KeyboardEvent, memo, useEffect, useMemo, useRef, useState } from "
 import { Icon } from "@/parts/icons";
 import { Money, moneyText } from "@/parts/Money";
 import { Target } from "@/screens/accounts/Target";
-import { type Account, HEIGHT, type Place, placesOf, type Seen, type Way, WIDTH } from "./layout";
+import {
+  type Account,
+  bendsOf,
+  gapsOf,
+  HEIGHT,
+  type Place,
+  type Point,
+  pathThrough,
+  placesOf,
+  type Seen,
+  type Way,
+  WIDTH,
+} from "./layout";
 import styles from "./map.module.css";
 
 export type Lit = { ruleId?: string | undefined; nodeId?: string | undefined; amounts?: ReadonlyMap<string, string> };
 type AccountNode = Node<{ account: Account; isFaint: boolean }, "account">;
 type WayEdge = Edge<
-  { way: Way; label: string; isLit: boolean; isFaint: boolean; isFlowing: boolean; row: number },
+  { way: Way; label: string; isLit: boolean; isFaint: boolean; isFlowing: boolean; row: number; bends: Point[] },
   "way"
 >;
 
@@ -53,18 +65,21 @@ const AccountShape = memo(({ data: { account, isFaint } }: NodeProps<AccountNode
 ));
 
 const WayShape = memo(({ data, ...edge }: EdgeProps<WayEdge>) => {
-  const [path] = getBezierPath(edge);
   if (!data) return null;
-  const { way, label, isLit, isFaint, row } = data;
+  const { way, label, isLit, isFaint, row, bends } = data;
+  const { sourceX, sourceY, targetX, targetY } = edge;
+  const path = bends.length
+    ? pathThrough([{ x: sourceX, y: sourceY }, ...bends, { x: targetX, y: targetY }])
+    : getBezierPath(edge)[0];
   // Above the line where it arrives, the next ones below and above that: there nothing is in the way of words.
   const side = edge.targetPosition === Position.Left ? -1 : 1;
-  const y = edge.targetY + (row % 2 ? 1 : -1) * (11 + way.weight / 30 + 15 * Math.floor(row / 2));
+  const y = targetY + (row % 2 ? 1 : -1) * (11 + way.weight / 30 + 15 * Math.floor(row / 2));
   return (
     <g className={styles.way} data-state={way.state} data-lit={isLit || undefined} data-faint={isFaint || undefined}>
       <BaseEdge id={edge.id} path={path} interactionWidth={24} style={{ strokeWidth: 1.5 + way.weight / 18 }} />
       {data.isFlowing && <path d={path} className={styles.flow} />}
       <text
-        x={edge.targetX + side * 8}
+        x={targetX + side * 8}
         y={y}
         className={styles.label}
         textAnchor={side < 0 ? "end" : "start"}
@@ -95,7 +110,9 @@ const SHORT = 24;
 const REST_MS = 120;
 const short = (text: string) => (text.length > SHORT ? `${text.slice(0, SHORT - 1)}…` : text);
 
-function drawWay(way: Way, places: Map<string, Place>, lit: Lit, row: number): WayEdge {
+type Ground = { places: Map<string, Place>; gaps: ReadonlyMap<number, readonly number[]> };
+
+function drawWay(way: Way, { places, gaps }: Ground, lit: Lit, row: number): WayEdge {
   const from = places.get(way.sourceId) ?? { x: 0, y: 0 };
   const to = places.get(way.destinationId) ?? { x: 0, y: 0 };
   const amount = lit.amounts?.get(way.id);
@@ -118,6 +135,7 @@ function drawWay(way: Way, places: Map<string, Place>, lit: Lit, row: number): W
       isFaint: isAnyLit && !isLit,
       isFlowing: amount !== undefined,
       row,
+      bends: bendsOf(from, to, gaps),
     },
   };
 }
@@ -158,14 +176,15 @@ export function Canvas({ seen, lit: chosen, onNode, onRule, onNothing }: Props) 
     else if (id) onNode(id);
   }
   const places = useMemo(() => placesOf(seen.nodes, seen.edges), [seen.nodes, seen.edges]);
+  const gaps = useMemo(() => gapsOf(places.values()), [places]);
   const edges = useMemo(() => {
     const arrived = new Map<string, number>();
     return seen.edges.map((way) => {
       const row = arrived.get(way.destinationId) ?? 0;
       arrived.set(way.destinationId, row + 1);
-      return drawWay(way, places, lit, row);
+      return drawWay(way, { places, gaps }, lit, row);
     });
-  }, [seen.edges, places, lit]);
+  }, [seen.edges, places, gaps, lit]);
   const isChosen = Boolean(chosen.ruleId ?? chosen.nodeId ?? chosen.amounts);
   const next = seen.edges.filter(
     (way) =>

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { type Account, placesOf, type Way } from "./layout";
+import { type Account, bendsOf, gapsOf, HEIGHT, pathThrough, placesOf, type Way } from "./layout";
 
 const account = (id: string, layer: Account["layer"]) => ({ id, layer }) as Account;
 const way = (sourceId: string, destinationId: string) => ({ sourceId, destinationId }) as Way;
@@ -21,4 +21,24 @@ test("no two accounts stand in one place, and a layer of many stands in several 
 
   expect(new Set(places.map(({ x, y }) => `${x} ${y}`)).size).toBe(45);
   expect(new Set(places.map(({ x }) => x)).size).toBe(5);
+});
+
+test("a way goes between the accounts of the columns that it passes, and never behind one", () => {
+  const places = placesOf(
+    [account("income", "INCOME"), account("hub", "ROUTING"), account("other hub", "ROUTING"), account("pod", "PODS")],
+    [way("income", "hub"), way("income", "other hub"), way("income", "pod")],
+  );
+  const at = (id: string) => places.get(id) ?? { x: 0, y: 0 };
+  const gaps = gapsOf(places.values());
+
+  const bends = bendsOf(at("income"), at("pod"), gaps);
+  const back = bendsOf(at("pod"), at("income"), gaps);
+
+  expect(bends).toHaveLength(2);
+  expect(back).toEqual([...bends].reverse());
+  for (const { y } of bends) {
+    for (const hub of [at("hub"), at("other hub")]) expect(y < hub.y || y > hub.y + HEIGHT).toBe(true);
+  }
+  expect(bendsOf(at("income"), at("hub"), gaps)).toEqual([]);
+  expect(pathThrough([at("income"), ...bends, at("pod")]).match(/C/g)).toHaveLength(3);
 });

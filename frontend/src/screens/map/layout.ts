@@ -16,6 +16,7 @@ const LAYERS = ["INCOME", "ROUTING", "PODS", "OUTSIDE"] as const;
 const ROWS = 10;
 
 export type Place = { x: number; y: number };
+export type Point = { x: number; y: number };
 
 export function placesOf(nodes: readonly Account[], edges: readonly Way[]): Map<string, Place> {
   const graph = new graphlib.Graph();
@@ -40,4 +41,53 @@ export function placesOf(nodes: readonly Account[], edges: readonly Way[]): Map<
     column += columns;
   }
   return places;
+}
+
+/** The heights at which a way can pass each column without going behind an account: above, between and below them. */
+export function gapsOf(places: Iterable<Place>): Map<number, number[]> {
+  const columns = new Map<number, number[]>();
+  for (const { x, y } of places)
+    columns.set(
+      x,
+      [...(columns.get(x) ?? []), y].sort((a, b) => a - b),
+    );
+  for (const [x, tops] of columns) {
+    columns.set(x, [...tops.map((top) => top - GAP_Y / 2), (tops.at(-1) ?? 0) + HEIGHT + GAP_Y / 2]);
+  }
+  return columns;
+}
+
+/** Where a way goes around the accounts in the columns that it passes: where it comes to each and where it leaves it. */
+export function bendsOf(from: Place, to: Place, gaps: ReadonlyMap<number, readonly number[]>): Point[] {
+  const isForth = to.x > from.x;
+  const passed = [...gaps].filter(([x]) => x > Math.min(from.x, to.x) && x < Math.max(from.x, to.x));
+  passed.sort(([a], [b]) => (isForth ? a - b : b - a));
+  return passed.flatMap(([x, heights]) => {
+    const straight = from.y + HEIGHT / 2 + ((to.y - from.y) * (x - from.x)) / (to.x - from.x);
+    const y = heights.reduce((best, height) =>
+      Math.abs(height - straight) < Math.abs(best - straight) ? height : best,
+    );
+    return isForth
+      ? [
+          { x, y },
+          { x: x + WIDTH, y },
+        ]
+      : [
+          { x: x + WIDTH, y },
+          { x, y },
+        ];
+  });
+}
+
+/** A line through points that is level at each of them. */
+export function pathThrough(points: readonly Point[]): string {
+  const [first, ...others] = points;
+  if (!first) return "";
+  let before = first;
+  return others.reduce((path, point) => {
+    const middle = (before.x + point.x) / 2;
+    const next = `${path} C${middle},${before.y} ${middle},${point.y} ${point.x},${point.y}`;
+    before = point;
+    return next;
+  }, `M${first.x},${first.y}`);
 }

@@ -13,20 +13,21 @@ export default function Invitation() {
   const token = useLocation().hash.slice(1);
   const navigate = useNavigate();
   const [password, setPassword] = useState("");
-  const seen = useQuery({
-    queryKey: ["invitation", token],
-    queryFn: async () => (await ask(api.POST("/app/invitation", { body: { token } }))).data,
-    enabled: token !== "",
-    retry: false,
-    staleTime: Number.POSITIVE_INFINITY,
-    refetchOnWindowFocus: false,
-  });
   const accept = useMutation<{ data: Session }, Refused>({
     mutationFn: () => ask(api.POST("/app/invitation/accept", { body: { token, password } })),
     onSuccess: ({ data }) => {
       keepSession(data);
       void navigate("/", { replace: true });
     },
+  });
+  const seen = useQuery({
+    queryKey: ["invitation", token],
+    queryFn: async () => (await ask(api.POST("/app/invitation", { body: { token } }))).data,
+    // Accepting it ends it: it is not looked at again on the way out.
+    enabled: token !== "" && !accept.isPending && !accept.isSuccess,
+    retry: false,
+    staleTime: Number.POSITIVE_INFINITY,
+    refetchOnWindowFocus: false,
   });
   if (seen.error || !token) {
     return (
