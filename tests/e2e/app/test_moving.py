@@ -85,7 +85,8 @@ def test_brackets_go_to_the_older_and_the_newer_run_of_a_rule(page: Page, demo_s
     newest = page.get_by_role("link", name="Auto-save on deposit").first
     address = newest.get_attribute("href")
     newest.click()
-    settled(page)
+    # The list has a heading too: only this says that the run is there, and listens.
+    expect(page.get_by_role("link", name="Older")).to_be_visible()
     page.keyboard.press("[")
     expect(page.get_by_role("link", name="Newer")).to_be_visible()
     page.keyboard.press("]")
