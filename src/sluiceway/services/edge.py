@@ -37,7 +37,6 @@ PLAYS_AT_ONCE: Final = 2
 """Each takes as much of the process as it is given, for seconds: with more of them, all else would be slow."""
 
 _LANES: Final = 4
-_ADMISSIONS: Final = 2
 
 
 class Edge:
