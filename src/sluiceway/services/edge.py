@@ -37,6 +37,8 @@ PLAYS_AT_ONCE: Final = 2
 """Each takes as much of the process as it is given, for seconds: with more of them, all else would be slow."""
 
 _LANES: Final = 4
+_ADMISSIONS: Final = 2
+"""A batch of triggers is made ready while the one before it waits for the database: else one of two cores idles."""
 
 
 class Edge:
@@ -75,7 +77,7 @@ class Edge:
         self._identify = self._batcher("calls", run_identify, most_waiting)
         self._identify_token = self._batcher("calls with tokens", run_identify_token, most_waiting)
         self._identify_rule_secret = self._batcher("calls with rule secrets", run_identify_rule_secret, most_waiting)
-        self._admit = self._batcher("triggers", run_admit, most_waiting, lanes, at_once)
+        self._admit = self._batcher("triggers", run_admit, most_waiting, max(lanes, _ADMISSIONS), at_once)
         self._transfer = self._batcher("transfers", run_transfer, most_waiting, lanes, at_once)
         self._deposit = self._batcher("deposits", run_deposit, most_waiting, lanes, at_once)
         self._use_card = self._batcher("card transactions", run_use_card, most_waiting, lanes, at_once)
