@@ -16,7 +16,7 @@ BIN := .venv/bin
 SYNC = env -u VIRTUAL_ENV UV_PROJECT_ENVIRONMENT=.venv UV_PYTHON_DOWNLOADS=never .bootstrap/bin/uv
 
 .DEFAULT_GOAL := help
-.PHONY: help setup app api demo test fuzz screenshots lint types contracts check bench bench-quick fmt lock clean
+.PHONY: help setup app api demo test fuzz screenshots lint types contracts check bench bench-quick prove fmt lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -83,6 +83,9 @@ bench: setup ## The benchmarks, in full: over an hour (ARGS="--only hot,reads --
 
 bench-quick: setup ## The benchmarks, a minute's worth: fails on errors and a dirty audit, never on times
 	@$(BIN)/python -m bench --quick $(ARGS)
+
+prove: setup ## Every part of the proof at length, hours of it; writes evidence/ (ARGS="crash cut-commits" for some)
+	@$(BIN)/python -m tests.prove $(ARGS)
 
 fmt: setup app ## Format, and fix what ruff and biome can fix
 	@$(BIN)/ruff check --fix --exit-zero

@@ -1,0 +1,69 @@
+"""What a proof writes down: evidence/PART-DATE.json, so that no figure in a document is typed in by hand."""
+
+import json
+import os
+import platform
+import shlex
+import subprocess
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Final
+
+ROOT: Final = Path(__file__).parents[1]
+FOLDER: Final = ROOT / "evidence"
+
+Figure = int | float | str | bool | None | Sequence["Figure"] | Mapping[str, "Figure"]
+
+
+@dataclass
+class Evidence:
+    """One part's run, from when this is made until it is written.
+
+    `command` repeats it. `violations` says, one a sentence, what was found to be false: none is the only pass.
+    `figures` are the part's main counts by their names: kills, cuts, seeds, detected, caught, ...
+    """
+
+    part: str
+    command: Sequence[str]
+    violations: list[str] = field(default_factory=list[str])
+    figures: dict[str, Figure] = field(default_factory=dict[str, Figure])
+    began_at: datetime = field(default_factory=lambda: datetime.now(UTC))
+    _clock: float = field(default_factory=time.monotonic)
+
+    def write(self, folder: Path = FOLDER) -> Path:
+        """Write it all down; a second run of the same day replaces the first. Returns the file."""
+        document = {
+            "part": self.part,
+            "violations": len(self.violations),
+            **self.figures,
+            "began_at": self.began_at.isoformat(timespec="seconds"),
+            "seconds": round(time.monotonic() - self._clock, 1),
+            "command": shlex.join(self.command),
+            **where(),
+            "what_was_violated": self.violations,
+        }
+        folder.mkdir(exist_ok=True)
+        file = folder / f"{self.part}-{self.began_at:%Y-%m-%d}.json"
+        file.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
+        return file
+
+
+def where() -> dict[str, Figure]:
+    """Name the commit and the machine."""
+    return {
+        "commit": _git("rev-parse", "--short", "HEAD"),
+        "is_dirty": bool(_git("status", "--porcelain", "--untracked-files=no", "--", "src", "tests")),
+        "cores": os.cpu_count(),
+        "python": platform.python_version(),
+        "psycopg": version("psycopg"),
+    }
+
+
+def _git(*words: str) -> str | None:
+    """Ask git; None where this is no checkout."""
+    ran = subprocess.run(["git", *words], cwd=ROOT, capture_output=True, text=True, check=False)
+    return ran.stdout.strip() if ran.returncode == 0 else None
