@@ -109,6 +109,36 @@ async def test_lanes_say_how_many_batches_run_at_once():
     assert kitchen.most_at_once == 3
 
 
+async def test_beside_another_a_batch_begins_once_as_many_calls_wait_as_that_one_took():
+    kitchen = Kitchen(lanes=2)
+    kitchen.open.clear()
+    calls = [asyncio.create_task(kitchen.batcher.submit(number)) for number in range(3)]
+    await asyncio.sleep(0.01)
+    calls += [asyncio.create_task(kitchen.batcher.submit(number)) for number in range(3, 5)]
+    await asyncio.sleep(0.01)
+    assert kitchen.batches == [[0, 1, 2]]
+
+    calls += [asyncio.create_task(kitchen.batcher.submit(5))]
+    await asyncio.sleep(0.01)
+    assert kitchen.batches == [[0, 1, 2], [3, 4, 5]]
+    kitchen.open.set()
+
+    assert await within(asyncio.gather(*calls)) == [number * 2 for number in range(6)]
+
+
+async def test_where_a_batch_takes_few_owners_the_others_do_not_wait_for_it():
+    kitchen = Kitchen(lanes=2, owners_at_once=1)
+    kitchen.open.clear()
+    calls = [asyncio.create_task(kitchen.batcher.submit(number, "first")) for number in range(3)]
+    await asyncio.sleep(0.01)
+    calls += [asyncio.create_task(kitchen.batcher.submit(7, "second"))]
+    await asyncio.sleep(0.01)
+    assert kitchen.batches == [[0, 1, 2], [7]]
+    kitchen.open.set()
+
+    assert await within(asyncio.gather(*calls)) == [0, 2, 4, 14]
+
+
 async def test_a_refusal_is_raised_to_its_caller_alone():
     kitchen = Kitchen()
 

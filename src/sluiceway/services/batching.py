@@ -33,6 +33,8 @@ class Batcher(Generic[Item, Result]):
     ) -> None:
         """Run at most `lanes` batches at once, each of at most `limit` items of at most `owners_at_once` owners.
 
+        Beside others, a batch begins once as many items wait as the smallest of those took.
+
         `note` is told of each batch how many items it had and how many seconds it took.
         """
         self._run = run
@@ -44,12 +46,13 @@ class Batcher(Generic[Item, Result]):
         self._waiting = FairQueue[Waiting[Item, Result]]("calls") if waiting is None else waiting
         self._running: set[asyncio.Task[None]] = set()
         self._busy_lanes = 0
+        self._under_way: list[int] = []
 
     async def submit(self, item: Item, owner: str = "") -> Result:
         """Give one item to the next batch and wait for its result. Raises the item's Refusal, and Overloaded."""
         future: asyncio.Future[Result | Refusal] = asyncio.get_running_loop().create_future()
         self._waiting.put(owner, (item, future))
-        if self._busy_lanes < self._lanes:
+        if self._busy_lanes < self._lanes and self._is_worth_a_batch():
             self._busy_lanes += 1
             task = asyncio.create_task(self._work())
             self._running.add(task)
@@ -67,10 +70,14 @@ class Batcher(Generic[Item, Result]):
     async def _work(self) -> None:
         clock = asyncio.get_running_loop().time
         try:
-            while self._waiting:
+            while self._waiting and self._is_worth_a_batch():
                 batch = self._waiting.take(self._limit, self._owners_at_once)
                 is_pressed, began = self._waiting.is_pressed(), clock()
-                await self._run_batch(batch)
+                self._under_way.append(len(batch))
+                try:
+                    await self._run_batch(batch)
+                finally:
+                    self._under_way.remove(len(batch))
                 took_s = clock() - began
                 self._note(len(batch), took_s)
                 if is_pressed:
@@ -78,6 +85,13 @@ class Batcher(Generic[Item, Result]):
         finally:
             # Here and not when the task is done: an answered caller runs before that, and may submit again.
             self._busy_lanes -= 1
+
+    def _is_worth_a_batch(self) -> bool:
+        """Tell whether what waits begins a batch beside those under way: fewer than those took wait for the next turn.
+
+        Each batch has a price, whatever its size. Where it takes few owners, what waits is for others, and so does begin.
+        """
+        return not self._under_way or self._owners_at_once is not None or len(self._waiting) >= min(self._under_way)
 
     async def _run_batch(self, batch: Sequence[Waiting[Item, Result]]) -> None:
         try:

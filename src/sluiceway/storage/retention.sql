@@ -43,13 +43,15 @@ RETURNING d.id;
 -- name: organizations_with_old_answers
 -- By the real time too, as they were given.
 SELECT o.id FROM organization o
-WHERE EXISTS (SELECT FROM idempotency i WHERE i.organization_id = o.id AND i.created_at < %(before)s);
+WHERE EXISTS (SELECT FROM idempotency i WHERE i.organization_id = o.id AND i.created_at < %(before)s
+    AND i.created_at > '-infinity'); -- As the index says: idempotency_to_forget.
 
 -- name: forget_answers
 -- A key that is sent again after this is a new one.
 WITH old AS (
     SELECT scope, key FROM idempotency
     WHERE organization_id = %(organization_id)s::uuid AND created_at >= %(from_at)s AND created_at < %(before)s
+        AND created_at > '-infinity' -- As the index says: idempotency_to_forget.
     ORDER BY created_at LIMIT %(limit)s
 )
 DELETE FROM idempotency i USING old
