@@ -1,0 +1,159 @@
+"""What must be true in the simulated world: at each commit, each virtual hour, and once everything has ended."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from tests.invariants import INVARIANTS
+from tests.simulation.tables import Row, Table
+from tests.simulation.transactions import Store, Transaction
+from tests.simulation.values import MINUS_INFINITY
+
+_MOVING: Final = ("post", "settle", "reverse")
+
+
+def named(table: Table, row: Row) -> dict[str, Any]:
+    """Give a row by its columns."""
+    return dict(zip(table.columns, row, strict=True))
+
+
+def watch_commit(store: Store, violations: list[str]) -> None:
+    """At every commit: balances change by exactly what its postings move, and postings are never touched again."""
+    accounts, postings = store.tables["account"], store.tables["posting"]
+    posted = accounts.place["posted"]
+    kind, debit, credit, amount = (
+        postings.place[name] for name in ("kind", "debit_account_id", "credit_account_id", "amount")
+    )
+    organization = postings.place["organization_id"]
+
+    def look(transaction: Transaction) -> None:
+        moved: Counter[tuple[Any, ...]] = Counter()
+        for pk, row in transaction.written.get(postings, {}).items():
+            if row is None or pk in postings.rows:
+                violations.append(f"a posting was changed: {postings.rows.get(pk)}")
+            elif row[kind] in _MOVING:
+                moved[row[organization], row[credit]] += row[amount]
+                moved[row[organization], row[debit]] -= row[amount]
+        for pk, row in transaction.written.get(accounts, {}).items():
+            before = accounts.rows.get(pk)
+            after = 0 if row is None else row[posted]
+            if after - (0 if before is None else before[posted]) != moved.pop(pk, 0):
+                violations.append(f"a balance moved without its postings: {pk}")
+        if any(moved.values()):
+            violations.append(f"postings moved without balances: {dict(moved)}")
+
+    store.on_commit = look
+
+
+async def invariants(store: Store) -> list[str]:
+    """Each hour: what must hold of every Sluiceway database, by the statements that all tests end with."""
+    found: list[str] = []
+    for sentence, sql in INVARIANTS.items():
+        rows, _ = await store.statement(sql).run(Transaction(store), {})
+        found += [f"{sentence}: {row}" for row in rows[:3]]
+    return found
+
+
+@dataclass(eq=False)
+class Asked:
+    """A call with a key: what came of it as far as its caller knows."""
+
+    kind: str
+    organization_id: str
+    amount: int
+    """Nobody else asks for the same amount."""
+    answers: set[bytes] = field(default_factory=set[bytes])
+    is_refused: bool = False
+    is_open: bool = True
+    """Not given up yet."""
+
+
+def effects(store: Store, journal: Sequence[Asked]) -> list[str]:
+    """Each hour: every acknowledged call has exactly one effect, every other one none or one, a refused one none."""
+    transfers, executions = store.tables["transfer"], store.tables["execution"]
+    made: Counter[tuple[str, str, int]] = Counter()
+    ids: dict[str, tuple[str, str, int]] = {}
+    for row in transfers.rows.values():
+        each = named(transfers, row)
+        if each["execution_id"] is None and each["mode"] == "LIVE":
+            kind = "deposit" if each["source_account_id"] is None else "transfer"
+            key = (kind, each["organization_id"], each["amount"])
+            made[key] += 1
+            ids[each["id"]] = key
+    for row in executions.rows.values():
+        each = named(executions, row)
+        if each["depth"] == 0 and each["transfer_amount"] is not None and each["trigger_type"] == "SEQUENCE_API":
+            key = ("trigger", each["organization_id"], each["transfer_amount"])
+            made[key] += 1
+            ids[each["id"]] = key
+    found: list[str] = []
+    for asked in journal:
+        key = (asked.kind, asked.organization_id, asked.amount)
+        times = made[key]
+        if len(asked.answers) > 1:
+            found.append(f"{key} was answered differently: {asked.answers}")
+        if times > 1:
+            found.append(f"{key} was done {times} times")
+        if asked.answers and (times != 1 or ids.get(next(iter(asked.answers)).decode()) != key):
+            found.append(f"{key} was acknowledged and is not there")
+        if asked.is_refused and not asked.answers and times:
+            found.append(f"{key} was refused and done")
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """Something that is to be done, when (by the real time), and by what name it goes."""
+
+    at: datetime
+    what: str
+
+
+def due(store: Store) -> list[Due]:
+    """List everything that waits for its time, by the real clock; what stands still is not waited for."""
+    found: list[Due] = []
+    tables = store.tables
+    organizations = {pk[0]: named(tables["organization"], row) for pk, row in tables["organization"].rows.items()}
+
+    def add(table_name: str, column: str, *, needs_automation: bool) -> None:
+        table = tables[table_name]
+        index = table.index((), (column,))
+        leased = table.place.get("leased_until")
+        automatic = table.place.get("is_automatic")
+        for pk in index.found.get((), ()):
+            row = table.rows[pk]
+            organization = organizations[row[0]]
+            at = row[table.place[column]]
+            if organization["paused_at"] is not None and (
+                needs_automation or (automatic is not None and row[automatic])
+            ):
+                continue
+            if organization["frozen_at"] is not None:
+                if at > organization["frozen_at"]:
+                    continue
+                at = MINUS_INFINITY
+            at = at if at is MINUS_INFINITY else at - organization["clock_offset"]
+            if leased is not None and row[leased] is not None:
+                at = max(at, row[leased])
+            found.append(Due(at, f"{table_name} {pk}"))
+
+    add("execution", "due_at", needs_automation=True)
+    add("rule", "next_fire_at", needs_automation=True)
+    add("transfer_leg", "due_at", needs_automation=False)
+    add("feed", "due_at", needs_automation=False)
+    transfers = tables["transfer"]
+    expires = transfers.place["approval_expires_at"]
+    index = transfers.index(("status",), ("approval_expires_at",))
+    for pk in index.found.get(("PENDING_APPROVAL",), ()):
+        organization = organizations[pk[0]]
+        at = transfers.rows[pk][expires]
+        if organization["frozen_at"] is None:
+            found.append(Due(at - organization["clock_offset"], f"transfer {pk}"))
+    return found
+
+
+def overdue(store: Store, now: datetime, grace: timedelta) -> list[str]:
+    """Name what should have been done by now: nothing is pending that need not be."""
+    return [f"overdue: {each.what} since {each.at}" for each in due(store) if each.at < now - grace]
