@@ -223,7 +223,8 @@ class SimulatedDatabase(Database):
         if self.is_cut_off or self.chance("lost_before"):
             raise conn.lose()
         drawn = self.draw.random()
-        if drawn < 0.5:
+        # What is read alone meets nobody on the way; what is in a transaction may at every statement.
+        if drawn < (0.1 if conn.transaction is None else 0.4):
             await asyncio.sleep(drawn * 0.004 if not self.chance("slow") else drawn * 8)
         if conn.broken:
             raise OperationalError(_GONE)
@@ -234,5 +235,5 @@ class SimulatedDatabase(Database):
                 self.store.reached["a commit was applied and its answer lost"] += 1
             raise conn.lose()
         drawn = self.draw.random()
-        if drawn < 0.2:
-            await asyncio.sleep(drawn * 0.005)
+        if drawn < 0.1:
+            await asyncio.sleep(drawn * 0.01)

@@ -38,6 +38,8 @@ class Loop(base_events.BaseEventLoop):
         self.steps = 0
         self.jump: Callable[[], float | None] = lambda: None
         """Tells to which time nothing will happen but polls; None: something may."""
+        self.passing: Callable[[float], None] = lambda _: None
+        """Is told to which time it goes on, when everything that runs has come to an await."""
 
     def time(self) -> float:
         return self._now
@@ -76,7 +78,9 @@ class Loop(base_events.BaseEventLoop):
             assert self._stopping or scheduled, "nothing will ever happen again"  # type: ignore[attr-defined]
             return
         to = self.jump()
-        self._now = max(self._now, scheduled[0]._when if to is None else max(to, scheduled[0]._when))
+        then = max(self._now, scheduled[0]._when if to is None else max(to, scheduled[0]._when))
+        self.passing(then)
+        self._now = then
         while scheduled and scheduled[0]._when <= self._now:
             handle = heapq.heappop(scheduled)
             handle._scheduled = False

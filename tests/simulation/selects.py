@@ -200,6 +200,19 @@ class Selects(Expressions):
                 found.append((each.this.name, exp.false()))
         return found
 
+    def _either(
+        self, item: _Item, conditions: Sequence[exp.Expression], bound: set[str], scope: Scope
+    ) -> tuple[exp.Expression, list[str]] | None:
+        """Find what is in one of several columns of a table: `value IN (this, that)`."""
+        if any(isinstance(other, exp.Any) for _, other in self._equal(item, conditions, bound, scope)):
+            return None
+        for each in conditions:
+            if isinstance(each, exp.In) and each.args.get("query") is None and scope.own(each.this) <= bound:
+                columns = [one for one in each.expressions if isinstance(one, exp.Column)]
+                if len(columns) == len(each.expressions) and all(self._is_of(one, item, scope) for one in columns):
+                    return each.this, [one.name for one in columns]
+        return None
+
     @staticmethod
     def _is_of(column: exp.Column, item: _Item, scope: Scope) -> bool:
         found = scope.find(column)
@@ -209,7 +222,11 @@ class Selects(Expressions):
         self, item: _Item, pending: list[exp.Expression], bound: set[str], scope: Scope, body: Function, *, can_pin: bool
     ) -> None:
         source = item.source
-        rows = item.rows or self._look_up(item, item.on if item.is_left else pending, bound, scope, body)
+        conditions = item.on if item.is_left else pending
+        if item.rows is None:
+            rows = self._look_up(item, conditions, bound, scope, body)
+        else:
+            rows = self._hashed(item, conditions, bound, scope, body)
         if can_pin and not item.is_left:
             rows = f"(pins[{source.name!r}],) if pins is not None and pins[{source.name!r}] is not None else {rows}"
         elif can_pin:
@@ -240,6 +257,15 @@ class Selects(Expressions):
         for column, other in self._equal(item, conditions, bound, scope):
             equal.setdefault(column, other)
         name = self.constant(table, "T")
+        if (either := self._either(item, conditions, bound, scope)) is not None and not set(table.primary) <= equal.keys():
+            # One of several columns: a look along an index for each, since no row has the same value in two of them.
+            value, columns = either
+            looks: list[str] = []
+            for column in columns:
+                wanted = tuple(sorted({*equal, column}))
+                parts = [self.value(value if each == column else equal[each], scope, body) for each in wanted]
+                looks.append(f"*x.by({self.constant(table.index(wanted), 'I')}, ({', '.join(parts)},))")
+            return f"[{', '.join(looks)}]"
         if not equal:
             return f"x.all({name})"
         if set(table.primary) <= equal.keys():
@@ -266,6 +292,26 @@ class Selects(Expressions):
             else:
                 parts.append(self.value(other, scope, body))
         return f"{call}({''.join(part + ', ' for part in parts)}))"
+
+    def _hashed(
+        self, item: _Item, conditions: Sequence[exp.Expression], bound: set[str], scope: Scope, body: Function
+    ) -> str:
+        """Work out rows that depend on nothing here once, and find those with the values that are known by now."""
+        assert item.rows is not None
+        if item.needs - {name for each in item.on for name in scope.own(each)} or not bound:
+            return item.rows
+        equal = {
+            column: other
+            for column, other in self._equal(item, conditions, bound, scope)
+            if not isinstance(other, exp.Any | exp.Boolean)
+        }
+        made = self.fresh("h")
+        if not equal:
+            body.lines.insert(0, f"{made} = {item.rows}")
+            return made
+        places = [list(item.source.columns).index(column) for column in equal]
+        body.lines.insert(0, f"{made} = hashed({item.rows}, {places!r})")
+        return f"{made}.get(({''.join(self.value(other, scope, body) + ', ' for other in equal.values())}), ())"
 
     # SELECT
 

@@ -277,6 +277,16 @@ def unnested(*columns: Sequence[Any] | None) -> list[tuple[Any, ...]]:
     return list(zip(*[column or () for column in columns], strict=True))
 
 
+def hashed(rows: Iterable[tuple[Any, ...]], places: Sequence[int]) -> dict[tuple[Any, ...], list[tuple[Any, ...]]]:
+    """Keep rows by some of their values; a NULL is equal to nothing."""
+    found: dict[tuple[Any, ...], list[tuple[Any, ...]]] = {}
+    for row in rows:
+        key = tuple([row[place] for place in places])
+        if None not in key:
+            found.setdefault(key, []).append(row)
+    return found
+
+
 def running_sums(found: list[tuple[Any, Any]]) -> list[Any]:
     """`sum(value) OVER (ORDER BY key)`: rows with the same key count together."""
     return [sum(value for key, value in found if key <= own) for own, _ in found]
