@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
@@ -99,13 +100,13 @@ class Acts:
             self.sim.store.reached[act.__name__] += 1
 
     async def _go_wrong(self) -> None:
-        """A process dies, stands still, or has a clock that is wrong; and some time later is well again."""
+        """Let a process die, stand still, or have a clock that is wrong; and be well again some time later."""
         sim, draw = self.sim, self.draw
         await asyncio.sleep(draw.random() * draw.choice((0.01, 0.1, 3)))
         names = list(sim.machine.running)
         name = draw.choice(names)
         running = sim.machine.running[name]
-        match draw.randrange(3):
+        match draw.randrange(3 if sim.has_wrong_clocks else 2):
             case 0:
                 sim.machine.kill(name)
                 await asyncio.sleep(draw.choice((0.01, 1, 45)))
@@ -156,8 +157,6 @@ class Acts:
         """Run a rule in simulation."""
         if not home.rules:
             return
-        from dataclasses import replace  # noqa: PLC0415
-
         command = home.world.trigger_command(self.draw.choice(list(home.world.rules)), 5_000)
         running = self.sim.some_api()
         await self.sim.ask(running, lambda: _edge(running).trigger(replace(command, mode=Mode.SIMULATION)))
@@ -168,10 +167,10 @@ class Acts:
             return
         asked = self._asked("transfer", home, self.draw.choice((1, 7, 40)))
         above = self.draw.choice((None, None, Cents(5_000)))
-        from dataclasses import replace  # noqa: PLC0415
-
         principal = replace(home.world.principal(), approval_above=above)
-        command = home.world.transfer_command(source, destination, asked.amount, f"x{asked.amount}", principal=principal)
+        command = home.world.transfer_command(
+            source, destination, asked.amount, f"x{asked.amount}", principal=principal
+        )
         await self._keyed(asked, lambda running: _edge(running).transfer(command))
 
     async def use_key(self, home: "Home") -> None:

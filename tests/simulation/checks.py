@@ -47,11 +47,11 @@ def watch_commit(store: Store, violations: list[str]) -> None:
     store.on_commit = look
 
 
-def invariants(store: Store) -> list[str]:
+def invariants(store: Store, skipped: Sequence[str] = ()) -> list[str]:
     """Each hour: what must hold of every Sluiceway database, by the statements that all tests end with."""
     found: list[str] = []
     for sentence, sql in INVARIANTS.items():
-        rows = store.look(sql)
+        rows = () if sentence in skipped else store.look(sql)
         found += [f"{sentence}: {row}" for row in rows[:3]]
     return found
 

@@ -130,12 +130,12 @@ class Connection:
             self.transaction = None
 
     def lose(self) -> OperationalError:
-        """The connection breaks, or the process at its end dies: a COMMIT that is under way may still arrive."""
+        """Break, or lose the process at the other end: a COMMIT that is under way may still arrive."""
         transaction = self.transaction
         self.broken = True
         if self._is_committing and transaction is not None and not transaction.is_failed:
             self._is_committing = False
-            if self.database.draw.random() < 0.5:  # noqa: PLR2004 -- as likely as not
+            if self.database.draw.random() < 0.5:
                 self.database.store.reached["a commit was applied and its answer lost"] += 1
                 self._end(transaction)
         self.forget()
@@ -176,7 +176,7 @@ class Pool:
                 break
 
     def drop(self) -> None:
-        """The process is dead: the server ends all its transactions."""
+        """Let the server end all transactions of a process that is dead."""
         for conn in self._lent:
             conn.lose()
 
@@ -214,7 +214,7 @@ class SimulatedDatabase(Database):
             return True
         return False
 
-    def may_conflict(self, writes: bool) -> None:  # noqa: FBT001
+    def may_conflict(self, writes: bool) -> None:
         if writes and self.chance("serialization"):
             raise errors.SerializationFailure("could not serialize access")
 

@@ -22,9 +22,15 @@ _TWO_SIDED: Final[dict[type[exp.Expression], str]] = {
     exp.DPipe: "concat",
 }
 _CALLS: Final = {
-    "sha256": "sha256", "int8send": "int8send", "uuid_send": "uuid_send", "clock_timestamp": "x.server_now",
-    "statement_timestamp": "x.server_now", "now": "x.server_now", "num_nonnulls": "num_nonnulls", "cardinality": "length",
-}  # fmt: skip
+    "sha256": "sha256",
+    "int8send": "int8send",
+    "uuid_send": "uuid_send",
+    "num_nonnulls": "num_nonnulls",
+    "cardinality": "length",
+    "now": "x.server_now",
+    "clock_timestamp": "x.server_now",
+    "statement_timestamp": "x.server_now",
+}
 _AGGREGATES: Final[dict[type[exp.Expression], str]] = {
     exp.Sum: "total",
     exp.Min: "lowest",
@@ -91,7 +97,7 @@ class Expressions:
                 return "(" + " and ".join([*known, f"{left} {sign} {right}"]) + ")"
         return f"({self.value(tree, scope, function)} is True)"
 
-    def value(self, tree: exp.Expression, scope: Scope, function: Function, group: Grouping | None = None) -> str:  # noqa: C901, PLR0911, PLR0912 -- one case for each construct of the language
+    def value(self, tree: exp.Expression, scope: Scope, function: Function, group: Grouping | None = None) -> str:  # noqa: C901, PLR0915 -- one case for each construct
         """Write the value."""
 
         def of(inner: exp.Expression) -> str:
@@ -147,7 +153,10 @@ class Expressions:
             case exp.NullSafeEQ() | exp.NullSafeNEQ():
                 return f"({of(tree.this)} {'==' if isinstance(tree, exp.NullSafeEQ) else '!='} {of(tree.expression)})"
             case exp.Between():
-                low, high = f"ge({of(tree.this)}, {of(tree.args['low'])})", f"le({of(tree.this)}, {of(tree.args['high'])})"
+                low, high = (
+                    f"ge({of(tree.this)}, {of(tree.args['low'])})",
+                    f"le({of(tree.this)}, {of(tree.args['high'])})",
+                )
                 return f"and3({low}, {high})"
             case exp.In():
                 if tree.args.get("query") is not None:
@@ -214,7 +223,8 @@ class Expressions:
         written = "None" if default is None else self.value(default, scope, function, group)
         for each in reversed(tree.args["ifs"]):
             if tree.this is not None:
-                test = f"{self.value(tree.this, scope, function, group)} == {self.value(each.this, scope, function, group)}"
+                sides = [self.value(side, scope, function, group) for side in (tree.this, each.this)]
+                test = " == ".join(sides)
             elif group is not None:
                 test = f"{self.value(each.this, scope, function, group)} is True"
             else:

@@ -16,7 +16,7 @@ from sluiceway.services.engine import Engine
 from sluiceway.storage.database import DatabaseUnavailable
 from sluiceway.worker import Worker
 from tests.simulation.connections import SimulatedDatabase, Trouble
-from tests.simulation.loop import Loop, Process, spawn
+from tests.simulation.eventloop import Loop, Process, spawn
 from tests.simulation.transactions import Store
 
 START: Final = datetime(2026, 3, 2, 15, tzinfo=UTC)
@@ -88,6 +88,7 @@ class Machine:
     def __init__(self, loop: Loop, draw: random.Random, store: Store | None = None) -> None:
         self.loop = loop
         self.draw = draw
+
         def now() -> datetime:
             return START + timedelta(seconds=loop.time())
 

@@ -1,4 +1,4 @@
-"""The schema of the simulated database, taken from the catalogue of a migrated one: `python -m tests.simulation.schema`."""
+"""The simulated database's schema, from the catalogue of a migrated one: `python -m tests.simulation.schema`."""
 
 import asyncio
 import json

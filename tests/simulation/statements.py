@@ -181,7 +181,7 @@ class Compiler:
 
     def statement(self, sql: str) -> Statement:
         """Compile one. Raises NotKnown."""
-        name = sql.split("*/")[0].removeprefix("/*").strip() if sql.startswith("/*") else sql[:60]
+        name = sql.split("*/", 1)[0].removeprefix("/*").strip() if sql.startswith("/*") else sql[:60]
         # The comments between two statements of a file stand at the end of the first.
         tree = next(each for each in sqlglot.parse(sql, dialect="postgres") if each is not None)
         statement = Statement(name)

@@ -86,7 +86,10 @@ class Table:
         self.name = name
         # A row of a table without a primary key is known by its place, as the server's own ctid is.
         primary = said["primary"] or {"name": f"{name}_ctid", "columns": ["ctid"]}
-        columns = [*said["columns"], *([] if said["primary"] else [{"name": "ctid", "type": "bigint", "nullable": True}])]
+        columns = [
+            *said["columns"],
+            *([] if said["primary"] else [{"name": "ctid", "type": "bigint", "nullable": True}]),
+        ]
         self.columns: tuple[str, ...] = tuple(column["name"] for column in columns)
         self.types = [column["type"] for column in columns]
         self.place = {column: at for at, column in enumerate(self.columns)}

@@ -180,9 +180,7 @@ class Transaction:
         if not own:
             return [rows[pk] for pk in found]
         seen = [rows[pk] for pk in found if pk not in own]
-        return seen + [
-            row for row in own.values() if row is not None and index.key(row) == key and index.holds(row)
-        ]
+        return seen + [row for row in own.values() if row is not None and index.key(row) == key and index.holds(row)]
 
     # Locks
 
@@ -354,14 +352,18 @@ class Transaction:
             for foreign in table.foreign:
                 key = foreign.key(row)
                 if None not in key and not await self._is_there(foreign, key):
-                    message = f'insert or update on table "{table.name}" violates foreign key constraint "{foreign.name}"'
+                    message = (
+                        f'insert or update on table "{table.name}" violates foreign key constraint "{foreign.name}"'
+                    )
                     raise _refusal(errors.ForeignKeyViolation, foreign.name, message)
         to_leave, self.to_leave = self.to_leave, []
         for table, row in to_leave:
             for name, foreign in table.referring:
                 key = tuple(row[table.place[column]] for column in foreign.target_columns)
                 if any(foreign.key(each) == key for each in self.all(self.store.tables[name])):
-                    message = f'update or delete on table "{table.name}" violates foreign key constraint "{foreign.name}"'
+                    message = (
+                        f'update or delete on table "{table.name}" violates foreign key constraint "{foreign.name}"'
+                    )
                     raise _refusal(errors.ForeignKeyViolation, foreign.name, message)
 
     async def _is_there(self, foreign: ForeignKey, key: Key) -> bool:
@@ -409,4 +411,3 @@ class Transaction:
 def _give_up(ended: "asyncio.Future[None]") -> None:
     if not ended.done():
         ended.set_exception(errors.LockNotAvailable("canceling statement due to lock timeout"))
-

@@ -104,7 +104,7 @@ def nullif(a: Any, b: Any) -> Any:
 
 
 def in_list(a: Any, values: Iterable[Any]) -> bool | None:
-    """`a IN (...)` and `a = ANY (...)`, which know nothing where a NULL is among what is not equal."""
+    """Look for a value among others, as IN and = ANY do, which know nothing where a NULL is among what is not equal."""
     if values is None or a is None:
         return None
     found = list(values)
@@ -218,9 +218,9 @@ CASTS: Final[dict[str, Callable[[Any], Any]]] = {
     "TIMESTAMPTZ": _to_time,
     "DATE": _to_date,
     "JSONB": _to_json,
-    "BIGINT": lambda value: int(value),
-    "INT": lambda value: int(value),
-    "SMALLINT": lambda value: int(value),
+    "BIGINT": int,
+    "INT": int,
+    "SMALLINT": int,
     "DOUBLE": float,
     "TEXT": lambda value: value if isinstance(value, str) else text(value),
     "INTERVAL": to_interval,

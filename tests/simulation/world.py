@@ -8,6 +8,7 @@ import traceback
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
+from functools import partial
 from typing import Any, Final
 
 import structlog
@@ -22,12 +23,14 @@ from sluiceway.services.sandbox import connect_account
 from sluiceway.storage.database import DatabaseUnavailable
 from sluiceway.worker import loop as worker_loop
 from tests.model.drawing import RuleDice
-from tests.simulation.checks import Asked, effects, invariants, overdue, due, watch_commit
-from tests.simulation.loop import Loop
-from tests.simulation.processes import INFRASTRUCTURE, START, Machine, Running, with_engine
+from tests.simulation.checks import Asked, due, effects, invariants, overdue, watch_commit
+from tests.simulation.eventloop import Loop
+from tests.simulation.processes import INFRASTRUCTURE, START, Machine, Running
 from tests.simulation.transactions import Store
 from tests.support import World, new_world
 
+OF_CLOCKS: Final = ("nothing moved before its approval or after it was revoked",)
+"""What compares times that different machines have written: it says so when one machine's clock is behind another's."""
 DAYS: Final = 30
 DAY_S: Final = 86_400.0
 HOUR_S: Final = 3_600.0
@@ -38,6 +41,10 @@ QUIET_S: Final = 0.27
 GRACE: Final = timedelta(minutes=10)
 WORKERS: Final = ("worker 1", "worker 2", "worker 3")
 APIS: Final = ("api 1", "api 2")
+
+
+class FoundFalse(Exception):
+    """Something that must hold does not: the world ends."""
 
 
 class SeededDice(RuleDice):
@@ -94,6 +101,7 @@ class Simulation:
         self.store = self.machine.store
         self.violations = self.machine.violations
         self.is_calm = seed % 5 == 0
+        self.has_wrong_clocks = seed % 5 == 1
         self.homes: list[Home] = []
         self.journal: list[Asked] = []
         self.serial = itertools.count(1)
@@ -111,6 +119,8 @@ class Simulation:
         structlog.configure(processors=[self._hear])
         try:
             self.loop.run_until_complete(self._live())
+        except FoundFalse:
+            """It is said already; what follows from it would only hide it."""
         except Exception:  # noqa: BLE001 -- whatever breaks the world is what a seed has found
             self.violations.append("the world fell over: " + traceback.format_exc(limit=-6))
         finally:
@@ -140,7 +150,9 @@ class Simulation:
         tasks = asyncio.all_tasks(self.loop)
         for task in tasks:
             task.cancel()
-        self.loop.run_until_complete(asyncio.wait_for(asyncio.gather(*tasks, return_exceptions=True), 600)) if tasks else None
+        self.loop.run_until_complete(
+            asyncio.wait_for(asyncio.gather(*tasks, return_exceptions=True), 600)
+        ) if tasks else None
         self.loop.close()
 
     # Time
@@ -175,7 +187,7 @@ class Simulation:
         watch_commit(self.store, self.violations)
         await self._build()
         bursts = sorted(self.draw.uniform(60, self.days * DAY_S) for _ in range(self.draw.choice((8, 12, 16))))
-        from tests.simulation.acts import Acts  # noqa: PLC0415
+        from tests.simulation.acts import Acts
 
         acts = Acts(self)
         if not self.is_calm:
@@ -201,14 +213,21 @@ class Simulation:
 
     def _check(self) -> None:
         self.checked_at_commit = self.store.commits
-        found = invariants(self.store) + effects(self.store, self.journal)
+        skipped = OF_CLOCKS if self.has_wrong_clocks else ()
+        found = invariants(self.store, skipped) + effects(self.store, self.journal)
         self.violations += [f"day {self.loop.time() / DAY_S:.2f}: {each}" for each in found]
-        if len(self.violations) > 20:  # noqa: PLR2004 -- enough to see what is wrong
-            raise AssertionError("more is wrong than need be listed")
+        if found:
+            raise FoundFalse
 
     def _begin_faults(self) -> None:
         draw, trouble = self.draw, self.machine.trouble
-        for what, rate in (("lost_before", 0.004), ("lost_after", 0.004), ("serialization", 0.01), ("no_connection", 0.002), ("slow", 0.002)):
+        for what, rate in (
+            ("lost_before", 0.004),
+            ("lost_after", 0.004),
+            ("serialization", 0.01),
+            ("no_connection", 0.002),
+            ("slow", 0.002),
+        ):
             if draw.random() < 0.5:
                 setattr(trouble, what, rate * draw.choice((0.3, 1, 4)))
         self.machine.misbehaviour = draw.choice((0.0, 0.3, 0.8))
@@ -231,7 +250,7 @@ class Simulation:
     async def _build(self) -> None:
         running = self.machine.running[APIS[0]]
         for _ in range(self.draw.choice((2, 2, 3, 4))):
-            self.homes.append(await self.ask(running, lambda: self._organization(running)))
+            self.homes.append(await self.ask(running, partial(self._organization, running)))
 
     async def _organization(self, running: Running) -> Home:
         draw = self.draw
@@ -299,7 +318,7 @@ class Simulation:
         for attempt in range(attempts):
             running = self.some_api()
             try:
-                answer = await self.ask(running, lambda: send(running))
+                answer = await self.ask(running, partial(send, running))
             except Refusal:
                 asked.is_refused = True
                 return

@@ -6,6 +6,7 @@ to the next timer; when nothing at all is to be done, far beyond the polls of id
 """
 
 import asyncio
+import contextvars
 import heapq
 import random
 from asyncio import base_events, events
@@ -104,8 +105,6 @@ class Loop(base_events.BaseEventLoop):
 
 def spawn(process: Process, work: Any) -> "asyncio.Task[Any]":
     """Begin work in a process."""
-    import contextvars  # noqa: PLC0415
-
     context = contextvars.copy_context()
     context.run(PROCESS.set, process)
     return asyncio.get_running_loop().create_task(work, context=context)

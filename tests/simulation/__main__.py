@@ -1,0 +1,66 @@
+"""`python -m tests.simulation --seeds 20000`: virtual months of the program, each with its own bad luck."""
+
+import argparse
+import os
+import sys
+import time
+
+from tests.evidence import Evidence
+from tests.simulation.campaign import Found, explore_in_pieces, live
+from tests.simulation.world import DAYS
+
+
+def main() -> int:
+    """Live through the seeds, say what was found, and write it down. Ends with 1 if anything was false."""
+    parser = argparse.ArgumentParser(prog="python -m tests.simulation", description=__doc__)
+    parser.add_argument("--seeds", type=int, default=20_000, help="how many")
+    parser.add_argument("--first", type=int, default=0, help="the first of them")
+    parser.add_argument("--days", type=int, default=DAYS, help="virtual days of each")
+    parser.add_argument("--jobs", type=int, default=1, help="processes beside each other")
+    parser.add_argument("--replay", type=int, metavar="SEED", help="live through this one alone, and say what is wrong")
+    parser.add_argument("--fidelity", type=int, default=0, metavar="N", help="so many also on PostgreSQL")
+    parser.add_argument("--minutes", type=float, default=0, help="end after so long, with the seeds that were done")
+    asked = parser.parse_args()
+    if os.environ.get("PYTHONHASHSEED") != "0":
+        # Nothing here may depend on the order of a set; a replay elsewhere shall not even if it does.
+        os.execve(sys.executable, [sys.executable, "-m", "tests.simulation", *sys.argv[1:]], {**os.environ, "PYTHONHASHSEED": "0"})  # noqa: S606 -- itself
+    if asked.replay is not None:
+        outcome = live(asked.replay, asked.days)
+        print(f"seed {outcome.seed}: trace {outcome.trace}, {outcome.commits} commits", *outcome.violations, sep="\n")
+        return 1 if outcome.violations else 0
+    evidence = Evidence("simulation", ["python", "-m", "tests.simulation", *sys.argv[1:]])
+    found = Found()
+    began = time.monotonic()
+    for piece in explore_in_pieces(asked.first, asked.seeds, asked.days, asked.jobs):
+        found.add(piece)
+        print(f"{found.seeds} seeds, {len(found.violations)} violations, {time.monotonic() - began:.0f} s", flush=True)
+        for each in piece.violations:
+            print(each, flush=True)
+        if asked.minutes and time.monotonic() - began > asked.minutes * 60:
+            break
+    same_on_postgresql = 0
+    if asked.fidelity:
+        from tests.simulation.fidelity import compare_on_postgresql  # noqa: PLC0415 -- only who asks needs a server
+
+        differences = compare_on_postgresql(range(asked.first, asked.first + asked.fidelity))
+        found.violations += differences
+        same_on_postgresql = asked.fidelity - len(differences)
+    evidence.violations += found.violations
+    evidence.figures |= {
+        "seeds": found.seeds,
+        "first_seed": asked.first,
+        "virtual_days": found.virtual_days,
+        "virtual_years": round(found.virtual_days / 365, 1),
+        "without_faults": found.calm,
+        "replayed_with_the_same_trace": found.replayed,
+        "same_on_postgresql": same_on_postgresql,
+        "calls": found.calls,
+        "commits": found.commits,
+        "reached": dict(sorted(found.reached.items())),
+    }
+    print(evidence.write())
+    return 1 if found.violations else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
