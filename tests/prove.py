@@ -13,7 +13,9 @@ from typing import Final
 
 from tests.evidence import ROOT
 
-PARTS: Final[Mapping[str, str]] = {}
+PARTS: Final[Mapping[str, str]] = {
+    "simulation": "tests.simulation --seeds 20000 --fidelity 200",
+}
 """What is run for each, after `python -m`."""
 
 

@@ -94,7 +94,7 @@ class Serving:
         self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
     ) -> None:
         if exc is not None:
-            print(self.output)  # noqa: T201 -- pytest shows it with the failure
+            print(self.output)
         self.kill()
 
     @property

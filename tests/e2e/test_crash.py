@@ -130,7 +130,7 @@ async def test_killed_again_and_again_every_answered_trigger_runs_exactly_once()
         audited = run("audit", "--data-dir", str(data_dir))
         assert audited.returncode == 0, audited.stdout
         assert demo.stop() == 0
-    print(f"{len(journal.answered)} triggers, {KILLS} kills")  # noqa: T201 -- shown with -s
+    print(f"{len(journal.answered)} triggers, {KILLS} kills")
 
 
 def wait_until_all_ended(caller: Caller) -> dict[str, dict]:

@@ -144,7 +144,7 @@ async def test_killed_at_any_moment_a_repeated_call_has_happened_once():
 
         audited = run("audit", "--data-dir", str(data_dir))
         assert audited.returncode == 0, audited.stdout
-    print(f"answered before each kill, of {len(asked)} calls: {answered}")  # noqa: T201 -- shown with -s
+    print(f"answered before each kill, of {len(asked)} calls: {answered}")
 
 
 async def some_are_answered(sent: list[asyncio.Task[httpx.Response]], count: int, dice: random.Random) -> None:

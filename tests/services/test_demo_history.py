@@ -90,7 +90,7 @@ async def test_ninety_days_are_believable(database: Database):
         transfers = await fetch_all(tx, TRANSFERS)
         runs = await fetch_all(tx, RUNS)
         balances = dict(await fetch_all(tx, BALANCES))
-    print(tabulate(balances))  # noqa: T201 -- shown with -s
+    print(tabulate(balances))
     assert balances == {
         "Income": 763_36, "Savings": 4_726_52, "Emergency fund": 250_00, "Bills": 2_498_60, "Groceries": 296_00,
         "Vacation": 350_00, "Checking": 270_13, "Credit card": 1_007_72, "Car loan": 13_410_93,

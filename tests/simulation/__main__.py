@@ -23,7 +23,8 @@ def main() -> int:
     asked = parser.parse_args()
     if os.environ.get("PYTHONHASHSEED") != "0":
         # Nothing here may depend on the order of a set; a replay elsewhere shall not even if it does.
-        os.execve(sys.executable, [sys.executable, "-m", "tests.simulation", *sys.argv[1:]], {**os.environ, "PYTHONHASHSEED": "0"})  # noqa: S606 -- itself
+        again = [sys.executable, "-m", "tests.simulation", *sys.argv[1:]]
+        os.execve(sys.executable, again, {**os.environ, "PYTHONHASHSEED": "0"})  # noqa: S606 -- ourselves
     if asked.replay is not None:
         outcome = live(asked.replay, asked.days)
         print(f"seed {outcome.seed}: trace {outcome.trace}, {outcome.commits} commits", *outcome.violations, sep="\n")
@@ -40,7 +41,7 @@ def main() -> int:
             break
     same_on_postgresql = 0
     if asked.fidelity:
-        from tests.simulation.fidelity import compare_on_postgresql  # noqa: PLC0415 -- only who asks needs a server
+        from tests.simulation.fidelity import compare_on_postgresql
 
         differences = compare_on_postgresql(range(asked.first, asked.first + asked.fidelity))
         found.violations += differences

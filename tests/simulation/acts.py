@@ -1,10 +1,11 @@
 """What people, programs, banks and bad luck do in the simulated world, several at once."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+import random
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import replace
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final, Protocol
 
 from sluiceway.domain.ach import ReturnCode
 from sluiceway.domain.errors import Refusal
@@ -18,7 +19,6 @@ from sluiceway.services.accounts import delete_account
 from sluiceway.services.idempotency import Answer
 from sluiceway.services.keys import create_key, every_grant, revoke_key
 from sluiceway.services.limits import set_limit
-from sluiceway.services.queues import Overloaded
 from sluiceway.services.refreshing import refresh
 from sluiceway.services.rules import delete_rule, disable_rule, enable_rule, review_rule, revise_rule
 from sluiceway.storage import feeds
@@ -26,11 +26,9 @@ from sluiceway.storage.ach import Period
 from sluiceway.storage.bank_rows import BankAccountState, BankCall, BankEvent, EventKind, Fault
 from sluiceway.storage.database import WriteTx
 from tests.simulation.checks import Asked
+from tests.simulation.homes import Home, add_rule, drawn_rule
 from tests.simulation.processes import INFRASTRUCTURE, Running, with_engine
 from tests.support import PASSWORD, World
-
-if TYPE_CHECKING:
-    from tests.simulation.world import Home, Simulation
 
 FAULTS: Final = (
     (BankCall.SUBMIT, Fault.LOST_REPLY),
@@ -45,10 +43,28 @@ FAULTS: Final = (
 )
 
 
+class Stage(Protocol):
+    """Where it all happens: the simulated world, or one engine after another."""
+
+    draw: random.Random
+    is_calm: bool
+    homes: list[Home]
+    journal: list[Asked]
+    serial: Iterator[int]
+    violations: list[str]
+
+    def some_api(self) -> Running: ...
+    async def ask(self, running: Running, work: Callable[[], Awaitable[Any]]) -> Any: ...
+    async def keyed(self, asked: Asked, send: Callable[[Running], Awaitable[Answer]]) -> None: ...
+    async def sleep(self, seconds: float) -> None: ...
+    async def ids(self, table: str, home: Home, status: str | None) -> list[str]: ...
+    def new_id(self) -> str: ...
+
+
 class Acts:
     """Everything that may happen, each with its weight."""
 
-    def __init__(self, simulation: "Simulation") -> None:
+    def __init__(self, simulation: Stage) -> None:
         self.sim = simulation
         self.draw = simulation.draw
         self.every: list[tuple[int, Callable[[Home], Awaitable[None]]]] = [
@@ -79,51 +95,17 @@ class Acts:
         # Each seed does without some of it: what is rare otherwise is then frequent.
         self.chosen = [each for each in self.every if self.draw.random() < 0.7] or self.every
 
-    async def burst(self) -> None:
-        """Let several things happen at once, and perhaps something go wrong meanwhile."""
-        draw = self.draw
-        home = draw.choice(self.sim.homes)
+    def some(self) -> list[tuple[str, Callable[[Home], Awaitable[None]], Home]]:
+        """Draw several acts that happen at once, most of them in one organization."""
+        draw, homes = self.draw, self.sim.homes
+        home = draw.choice(homes)
         weights = [weight for weight, _ in self.chosen]
         acts = draw.choices([act for _, act in self.chosen], weights, k=draw.randrange(2, 8))
-        work = [self._soon(act, home if draw.random() < 0.8 else draw.choice(self.sim.homes)) for act in acts]
-        if not self.sim.is_calm and draw.random() < 0.7:
-            work += [self._go_wrong() for _ in range(draw.randrange(1, 3))]
-        await asyncio.gather(*work)
-
-    async def _soon(self, act: "Callable[[Home], Awaitable[None]]", home: "Home") -> None:
-        await asyncio.sleep(self.draw.random() * self.draw.choice((0.005, 0.05, 2)))
-        try:
-            await act(home)
-        except (Refusal, Overloaded, *INFRASTRUCTURE) as failure:
-            self.sim.store.reached[f"{act.__name__}: {type(failure).__name__}"] += 1
-        else:
-            self.sim.store.reached[act.__name__] += 1
-
-    async def _go_wrong(self) -> None:
-        """Let a process die, stand still, or have a clock that is wrong; and be well again some time later."""
-        sim, draw = self.sim, self.draw
-        await asyncio.sleep(draw.random() * draw.choice((0.01, 0.1, 3)))
-        names = list(sim.machine.running)
-        name = draw.choice(names)
-        running = sim.machine.running[name]
-        match draw.randrange(3 if sim.has_wrong_clocks else 2):
-            case 0:
-                sim.machine.kill(name)
-                await asyncio.sleep(draw.choice((0.01, 1, 45)))
-                if running.process.is_dead and sim.machine.running[name] is running:
-                    sim.machine.start(name, is_worker=name.startswith("worker"))
-            case 1:
-                sim.store.reached["a process stands still"] += 1
-                running.process.is_paused = True
-                await asyncio.sleep(draw.choice((0.5, 5, 40)))
-                sim.loop.resume(running.process)
-            case _:
-                sim.store.reached["a clock is wrong"] += 1
-                running.process.skew_s = draw.uniform(-60, 60)
+        return [(act.__name__, act, home if draw.random() < 0.8 else draw.choice(homes)) for act in acts]
 
     # Money
 
-    def _asked(self, kind: str, home: "Home", thousands: int) -> Asked:
+    def _asked(self, kind: str, home: Home, thousands: int) -> Asked:
         asked = Asked(kind, home.id, thousands * 1000 + next(self.sim.serial))
         self.sim.journal.append(asked)
         return asked
@@ -132,20 +114,20 @@ class Acts:
         times = 2 if self.draw.random() < 0.25 else 1
         await asyncio.gather(*[self.sim.keyed(asked, send) for _ in range(times)])
         if self.draw.random() < 0.2:
-            await asyncio.sleep(self.draw.random() * 100)
+            await self.sim.sleep(self.draw.random() * 100)
             await self.sim.keyed(asked, send)
 
-    def _as_seen(self, home: "Home", running: Running) -> World:
+    def _as_seen(self, home: Home, running: Running) -> World:
         world: World = with_engine(home.world, running)
         return world
 
-    async def deposit(self, home: "Home") -> None:
+    async def deposit(self, home: Home) -> None:
         names = [name for name in home.world.accounts if name == "income" or name.startswith("pod")]
         asked, name = self._asked("deposit", home, self.draw.choice((5, 20, 90))), self.draw.choice(names)
         command = home.world.deposit_command(name, asked.amount, f"d{asked.amount}")
         await self._keyed(asked, lambda running: _edge(running).deposit(command))
 
-    async def trigger(self, home: "Home") -> None:
+    async def trigger(self, home: Home) -> None:
         if not home.rules:
             return
         asked = self._asked("trigger", home, self.draw.choice((1, 5, 30)))
@@ -153,7 +135,7 @@ class Acts:
         command = home.world.trigger_command(name, asked.amount, f"t{asked.amount}")
         await self._keyed(asked, lambda running: _edge(running).trigger(command))
 
-    async def rehearse(self, home: "Home") -> None:
+    async def rehearse(self, home: Home) -> None:
         """Run a rule in simulation."""
         if not home.rules:
             return
@@ -161,7 +143,7 @@ class Acts:
         running = self.sim.some_api()
         await self.sim.ask(running, lambda: _edge(running).trigger(replace(command, mode=Mode.SIMULATION)))
 
-    async def transfer(self, home: "Home") -> None:
+    async def transfer(self, home: Home) -> None:
         source, destination = self.draw.sample(list(home.world.accounts), 2)
         if source.startswith("card"):
             return
@@ -173,7 +155,7 @@ class Acts:
         )
         await self._keyed(asked, lambda running: _edge(running).transfer(command))
 
-    async def use_key(self, home: "Home") -> None:
+    async def use_key(self, home: Home) -> None:
         """Make a key, use it, and revoke it while it is in use: after that nobody is let in with it any more."""
         running = self.sim.some_api()
         key, secret = await self.sim.ask(running, lambda: create_key(running.engine, home.id, "key", every_grant()))
@@ -189,7 +171,7 @@ class Acts:
                     continue
                 if was_revoked:
                     self.sim.violations.append("a revoked key was let in")
-                await asyncio.sleep(self.draw.random() * 0.01)
+                await self.sim.sleep(self.draw.random() * 0.01)
 
         async def revoke() -> None:
             nonlocal is_revoked
@@ -201,18 +183,9 @@ class Acts:
 
     # People
 
-    def _rows(self, table: str, home: "Home", **wanted: Any) -> list[Any]:
-        """Find rows of an organization, in the order of their keys."""
-        found = self.sim.store.tables[table]
-        places = [(found.place[name], value) for name, value in wanted.items()]
-        return sorted(
-            pk[1] for pk, row in found.rows.items()
-            if row[0] == home.id and all(row[place] == value for place, value in places)
-        )  # fmt: skip
-
-    async def decide(self, home: "Home") -> None:
+    async def decide(self, home: Home) -> None:
         """Approve a transfer that waits, or refuse it."""
-        waiting = self._rows("transfer", home, status="PENDING_APPROVAL")
+        waiting = await self.sim.ids("transfer", home, "PENDING_APPROVAL")
         if not waiting:
             return
         id_, running = TransferId(self.draw.choice(waiting)), self.sim.some_api()
@@ -226,19 +199,19 @@ class Acts:
 
         await self.sim.ask(running, work)
 
-    async def cancel(self, home: "Home") -> None:
+    async def cancel(self, home: Home) -> None:
         """Call a transfer back, one of the latest."""
-        open_ones = self._rows("transfer", home, status="PROCESSING") + self._rows("transfer", home, status="PENDING")
+        open_ones = await self.sim.ids("transfer", home, "PROCESSING") + await self.sim.ids("transfer", home, "PENDING")
         if not open_ones:
             return
         id_, running = TransferId(self.draw.choice(open_ones[-5:])), self.sim.some_api()
         command = approvals.CancelTransfer(home.world.principal(), id_, id_, None, lambda _: Answer(200, b""))
         await self.sim.ask(running, lambda: approvals.cancel(running.engine, command))
 
-    def _some_rule(self, home: "Home") -> RuleId:
+    def _some_rule(self, home: Home) -> RuleId:
         return RuleId(self.draw.choice(home.rules).id)
 
-    async def enable(self, home: "Home") -> None:
+    async def enable(self, home: Home) -> None:
         if not home.rules:
             return
         rule_id, running = self._some_rule(home), self.sim.some_api()
@@ -249,44 +222,44 @@ class Acts:
 
         await self.sim.ask(running, work)
 
-    async def disable(self, home: "Home") -> None:
+    async def disable(self, home: Home) -> None:
         if home.rules:
             rule_id, running = self._some_rule(home), self.sim.some_api()
             await self.sim.ask(running, lambda: disable_rule(running.engine, home.id, rule_id, rule_id))
 
-    async def revise(self, home: "Home") -> None:
+    async def revise(self, home: Home) -> None:
         if not home.rules:
             return
         rule_id, running = self._some_rule(home), self.sim.some_api()
-        drawn = read_rule(self.sim.drawn_rule(home, self._as_seen(home, running)))
+        drawn = read_rule(drawn_rule(self.draw, home, running.engine.now()))
         await self.sim.ask(running, lambda: revise_rule(running.engine, home.id, rule_id, rule_id, drawn))
         if self.draw.random() < 0.7:
             await self.enable(home)
 
-    async def delete_rule(self, home: "Home") -> None:
+    async def delete_rule(self, home: Home) -> None:
         if home.rules:
             rule_id, running = self._some_rule(home), self.sim.some_api()
             await self.sim.ask(running, lambda: delete_rule(running.engine, home.id, rule_id, rule_id))
 
-    async def add_rule(self, home: "Home") -> None:
+    async def add_rule(self, home: Home) -> None:
         running = self.sim.some_api()
-        await self.sim.ask(running, lambda: self.sim.add_rule(home, self._as_seen(home, running)))
+        await self.sim.ask(running, lambda: add_rule(self.draw, home, self._as_seen(home, running)))
 
-    async def pause(self, home: "Home") -> None:
+    async def pause(self, home: Home) -> None:
         """Pause the automation, and let it go on some time later."""
         running = self.sim.some_api()
         await self.sim.ask(running, lambda: organizations.pause(running.engine, home.id))
-        await asyncio.sleep(self.draw.choice((1, 600)))
+        await self.sim.sleep(self.draw.choice((1, 600)))
         for _ in range(20):
             try:
                 other = self.sim.some_api()
                 await self.sim.ask(other, lambda: organizations.resume(other.engine, home.id))  # noqa: B023 -- done before the next
             except INFRASTRUCTURE:
-                await asyncio.sleep(5)
+                await self.sim.sleep(5)
             else:
                 return
 
-    async def limit(self, home: "Home") -> None:
+    async def limit(self, home: Home) -> None:
         running, draw = self.sim.some_api(), self.draw
         side, period = draw.choice(list(PaymentSide)), draw.choice(list(Period))
         amount, transfers = draw.choice((None, Cents(40_000))), draw.choice((None, 3))
@@ -294,7 +267,7 @@ class Acts:
             running, lambda: set_limit(running.engine, home.id, side, period, amount=amount, transfers=transfers)
         )
 
-    async def set_waits(self, home: "Home") -> None:
+    async def set_waits(self, home: Home) -> None:
         running = self.sim.some_api()
         lasts, delay = timedelta(hours=self.draw.choice((2, 24))), timedelta(minutes=self.draw.choice((0, 30)))
         await self.sim.ask(
@@ -302,19 +275,19 @@ class Acts:
             lambda: organizations.set_waits(running.engine, home.id, approval_lasts=lasts, handover_delay=delay),
         )
 
-    async def delete_account(self, home: "Home") -> None:
+    async def delete_account(self, home: Home) -> None:
         running = self.sim.some_api()
         names = [name for name in home.world.accounts if name != "income"]
         account_id = AccountId(home.world.accounts[self.draw.choice(names)])
         await self.sim.ask(running, lambda: delete_account(running.engine, home.id, account_id, account_id))
 
-    async def refresh(self, home: "Home") -> None:
+    async def refresh(self, home: Home) -> None:
         running = self.sim.some_api()
         if "checking" in home.world.accounts:
             account_id = AccountId(home.world.accounts["checking"])
             await self.sim.ask(running, lambda: refresh(running.engine, home.id, [account_id]))
 
-    async def move_clock(self, home: "Home") -> None:
+    async def move_clock(self, home: Home) -> None:
         """Move an organization's clock on by hours, or days."""
         running = self.sim.some_api()
         by = timedelta(hours=self.draw.choice((1, 30)))
@@ -328,7 +301,7 @@ class Acts:
         except INFRASTRUCTURE:
             # It stands still where it had come to: somebody lets it go on.
             for _ in range(20):
-                await asyncio.sleep(5)
+                await self.sim.sleep(5)
                 other = self.sim.some_api()
                 try:
                     await self.sim.ask(other, lambda: clock.resume(other.engine, home.id))  # noqa: B023 -- done before the next
@@ -338,7 +311,7 @@ class Acts:
 
     # The world outside
 
-    async def _outside(self, home: "Home", work: Callable[[SandboxBank, Any], Awaitable[Any]]) -> None:
+    async def _outside(self, home: Home, work: Callable[[SandboxBank, Any], Awaitable[Any]]) -> None:
         running = self.sim.some_api()
 
         async def do() -> None:
@@ -352,36 +325,36 @@ class Acts:
 
         await self.sim.ask(running, do)
 
-    async def happen_outside(self, home: "Home") -> None:
+    async def happen_outside(self, home: Home) -> None:
         draw, accounts = self.draw, home.world.accounts
         kinds = [EventKind.DEPOSIT, EventKind.WITHDRAWAL]
         kind = draw.choice([*kinds, EventKind.TRANSACTION] if "checking" in accounts else kinds)
         name = "checking" if kind is EventKind.TRANSACTION else "income"
         amount = draw.choice((20_000, 7_000, 90_000)) * (draw.choice((1, -1)) if name == "checking" else 1)
-        id_, later = self.sim.machine.running["api 1"].engine.new_id(), timedelta(minutes=draw.choice((0, 90, 2_000)))
+        id_, later = self.sim.new_id(), timedelta(minutes=draw.choice((0, 90, 2_000)))
         await self._outside(
             home, lambda bank, now: bank.plan(home.id, [BankEvent(id_, kind, accounts[name], now + later, amount)], now)
         )
 
-    async def send_back(self, home: "Home") -> None:
+    async def send_back(self, home: Home) -> None:
         """Return a payment, one of the latest."""
-        payments = self._rows("bank_payment", home)
+        payments = await self.sim.ids("bank_payment", home, None)
         if not payments:
             return
         key, code = LegId(self.draw.choice(payments[-6:])), self.draw.choice(list(ReturnCode))
         await self._outside(home, lambda bank, now: bank.return_now(home.id, key, code, now))
 
-    async def change_state(self, home: "Home") -> None:
+    async def change_state(self, home: Home) -> None:
         if "checking" not in home.world.accounts:
             return
         account_id, state = AccountId(home.world.accounts["checking"]), self.draw.choice(list(BankAccountState))
         await self._outside(home, lambda bank, now: bank.set_state(home.id, account_id, state, now))
-        await asyncio.sleep(600)
+        await self.sim.sleep(600)
         await self._outside(home, lambda bank, now: bank.set_state(home.id, account_id, BankAccountState.OPEN, now))
 
-    async def fail_at_the_bank(self, home: "Home") -> None:
+    async def fail_at_the_bank(self, home: Home) -> None:
         call, fault = self.draw.choice(FAULTS)
-        id_, times = self.sim.machine.running["api 1"].engine.new_id(), self.draw.choice((1, 2, 4))
+        id_, times = self.sim.new_id(), self.draw.choice((1, 2, 4))
         await self._outside(home, lambda bank, now: bank.fail_next(home.id, id_, call, fault, times, now))
 
 

@@ -1,16 +1,10 @@
 """Virtual months of the program over tables in memory: nothing is lost, doubled, made up or left lying."""
 
 import os
-from collections import Counter
-from collections.abc import Callable
-from typing import Any
 
 import pytest
 
-from sluiceway.services import idempotency, progress
-from sluiceway.storage.database import _Attempt
-from tests.simulation import campaign
-from tests.simulation.campaign import PIECE, explore, live
+from tests.simulation.campaign import PIECE, explore
 
 SEEDS = int(os.environ.get("SIMULATION_SEEDS", "500"))
 

@@ -5,8 +5,9 @@ import itertools
 import random
 import sys
 import traceback
+from collections import Counter
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
 from typing import Any, Final
@@ -14,20 +15,16 @@ from typing import Any, Final
 import structlog
 
 from sluiceway.domain.errors import Refusal
-from sluiceway.domain.ledger import AccountKind, ExternalKind, ReportedBalance
-from sluiceway.domain.money import Cents
-from sluiceway.services.accounts import NewAccount
 from sluiceway.services.idempotency import Answer, KeyTaken
 from sluiceway.services.queues import Overloaded
-from sluiceway.services.sandbox import connect_account
 from sluiceway.storage.database import DatabaseUnavailable
 from sluiceway.worker import loop as worker_loop
-from tests.model.drawing import RuleDice
+from tests.simulation.acts import Acts
 from tests.simulation.checks import Asked, due, effects, invariants, overdue, watch_commit
 from tests.simulation.eventloop import Loop
+from tests.simulation.homes import Home, new_home
 from tests.simulation.processes import INFRASTRUCTURE, START, Machine, Running
 from tests.simulation.transactions import Store
-from tests.support import World, new_world
 
 OF_CLOCKS: Final = ("nothing moved before its approval or after it was revoked",)
 """What compares times that different machines have written: it says so when one machine's clock is behind another's."""
@@ -45,36 +42,6 @@ APIS: Final = ("api 1", "api 2")
 
 class FoundFalse(Exception):
     """Something that must hold does not: the world ends."""
-
-
-class SeededDice(RuleDice):
-    """Draws rules as the model does, from a seed."""
-
-    def __init__(self, draw: random.Random, world: World, now: Any, debts: list[str], pods: dict[str, str]) -> None:
-        everyone = list(world.accounts.values())
-        sources = [id_ for id_ in everyone if id_ not in debts]
-        super().__init__(None, now, sources, everyone, debts, pods)  # type: ignore[arg-type]
-        self.draw = draw
-
-    def pick(self, values: Any) -> Any:
-        return values[int(self.draw.random() * len(values))]
-
-    def one_in(self, times: int) -> bool:
-        return self.draw.random() * times < 1
-
-
-@dataclass(eq=False)
-class Home:
-    """One organization, as the world outside knows it."""
-
-    world: World
-    debts: list[str] = field(default_factory=list[str])
-    pods: dict[str, str] = field(default_factory=dict[str, str])
-    rules: list[Any] = field(default_factory=list[Any])
-
-    @property
-    def id(self) -> Any:
-        return self.world.organization_id
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,14 +154,12 @@ class Simulation:
         watch_commit(self.store, self.violations)
         await self._build()
         bursts = sorted(self.draw.uniform(60, self.days * DAY_S) for _ in range(self.draw.choice((8, 12, 16))))
-        from tests.simulation.acts import Acts
-
         acts = Acts(self)
         if not self.is_calm:
             self._begin_faults()
         for at in bursts:
             await asyncio.sleep(max(0.0, at - self.loop.time()))
-            await acts.burst()
+            await self._burst(acts)
         await asyncio.sleep(max(0.0, self.days * DAY_S - self.loop.time()))
         await self._end_faults()
         self._check()
@@ -245,53 +210,50 @@ class Simulation:
                 machine.start(name, is_worker=name in WORKERS)
         await asyncio.sleep(0)
 
+    async def _burst(self, acts: Acts) -> None:
+        """Let several things happen at once, and perhaps something go wrong meanwhile."""
+        work = [self._soon(name, act, home) for name, act, home in acts.some()]
+        if not self.is_calm and self.draw.random() < 0.7:
+            work += [self._go_wrong() for _ in range(self.draw.randrange(1, 3))]
+        await asyncio.gather(*work)
+
+    async def _soon(self, name: str, act: Callable[[Home], Awaitable[None]], home: Home) -> None:
+        await self.sleep(self.draw.random() * self.draw.choice((0.005, 0.05, 2)))
+        try:
+            await act(home)
+        except (Refusal, Overloaded, *INFRASTRUCTURE) as failure:
+            self.reached[f"{name}: {type(failure).__name__}"] += 1
+        else:
+            self.reached[name] += 1
+
+    async def _go_wrong(self) -> None:
+        """Let a process die, stand still, or have a clock that is wrong; and be well again some time later."""
+        draw = self.draw
+        await self.sleep(draw.random() * draw.choice((0.01, 0.1, 3)))
+        names = list(self.machine.running)
+        name = draw.choice(names)
+        running = self.machine.running[name]
+        match draw.randrange(3 if self.has_wrong_clocks else 2):
+            case 0:
+                self.machine.kill(name)
+                await self.sleep(draw.choice((0.01, 1, 45)))
+                if running.process.is_dead and self.machine.running[name] is running:
+                    self.machine.start(name, is_worker=name.startswith("worker"))
+            case 1:
+                self.reached["a process stands still"] += 1
+                running.process.is_paused = True
+                await self.sleep(draw.choice((0.5, 5, 40)))
+                self.loop.resume(running.process)
+            case _:
+                self.reached["a clock is wrong"] += 1
+                running.process.skew_s = draw.uniform(-60, 60)
+
     # Organizations
 
     async def _build(self) -> None:
         running = self.machine.running[APIS[0]]
         for _ in range(self.draw.choice((2, 2, 3, 4))):
-            self.homes.append(await self.ask(running, partial(self._organization, running)))
-
-    async def _organization(self, running: Running) -> Home:
-        draw = self.draw
-        world = await new_world(running.engine)
-        home = Home(world)
-        await world.account("income", AccountKind.INCOME_SOURCE)
-        for number in range(draw.choice((1, 2, 3))):
-            await world.account(f"pod {number}")
-        if draw.random() < 0.5:
-            await self._connect(home, "checking", ExternalKind.DEPOSITORY, 300_000)
-            if draw.random() < 0.4:
-                await self._connect(home, "card", ExternalKind.LIABILITY, 30_000)
-                home.debts.append(world.accounts["card"])
-                if draw.random() < 0.5:
-                    await world.account("card pod", linked_account_id=world.accounts["card"])
-                    home.pods[world.accounts["card"]] = world.accounts["card pod"]
-        await world.deposit("income", 60_000)
-        for _ in range(draw.randrange(4, 9)):
-            await self.add_rule(home, world)
-        return home
-
-    async def _connect(self, home: Home, name: str, kind: ExternalKind, balance: int) -> None:
-        reported = ReportedBalance(balance=Cents(balance))
-        if kind is ExternalKind.LIABILITY:
-            reported = replace(reported, next_payment_minimum=Cents(2_500), last_statement_balance=Cents(20_000))
-        new = NewAccount(AccountKind.EXTERNAL_ACCOUNT, name, external_kind=kind, reported=reported)
-        record = await connect_account(home.world.engine, home.id, new)
-        home.world.accounts[name] = record.account.id
-
-    def drawn_rule(self, home: Home, world: World) -> dict[str, Any]:
-        """Draw a rule for an organization's accounts."""
-        return SeededDice(self.draw, world, world.engine.now(), home.debts, home.pods).rule()
-
-    async def add_rule(self, home: Home, world: World) -> None:
-        """Create a rule, and mostly enable it."""
-        name = f"rule {len(home.rules)}"
-        try:
-            record = await world.rule(name, self.drawn_rule(home, world), enabled=self.draw.random() < 0.9)
-        except Refusal:
-            return
-        home.rules.append(record)
+            self.homes.append(await self.ask(running, partial(new_home, self.draw, running)))
 
     # Calls
 
@@ -308,6 +270,26 @@ class Simulation:
             raise DatabaseUnavailable("unexpected") from failure
         finally:
             self.machine.under_way -= 1
+
+    @property
+    def reached(self) -> Counter[str]:
+        return self.store.reached
+
+    async def sleep(self, seconds: float) -> None:
+        await asyncio.sleep(seconds)
+
+    def new_id(self) -> str:
+        return self.machine.running[APIS[0]].engine.new_id()
+
+    async def ids(self, table: str, home: Home, status: str | None) -> list[str]:
+        """Name rows of an organization as somebody who reads all that there is would, in the order of their keys."""
+        found = self.store.tables[table]
+        place = found.place.get("status")
+        return sorted(
+            pk[1]
+            for pk, row in found.rows.items()
+            if row[0] == home.id and (status is None or place is None or row[place] == status)
+        )
 
     def some_api(self) -> Running:
         """Choose a process to ask; the dead are started again sooner or later."""
