@@ -1,6 +1,5 @@
 """What people, programs, banks and bad luck do in the simulated world, several at once."""
 
-import asyncio
 import random
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import replace
@@ -57,6 +56,7 @@ class Stage(Protocol):
     async def ask(self, running: Running, work: Callable[[], Awaitable[Any]]) -> Any: ...
     async def keyed(self, asked: Asked, send: Callable[[Running], Awaitable[Answer]]) -> None: ...
     async def sleep(self, seconds: float) -> None: ...
+    async def at_once(self, *work: Awaitable[None]) -> None: ...
     async def ids(self, table: str, home: Home, status: str | None) -> list[str]: ...
     def new_id(self) -> str: ...
 
@@ -112,7 +112,7 @@ class Acts:
 
     async def _keyed(self, asked: Asked, send: Callable[[Running], Awaitable[Answer]]) -> None:
         times = 2 if self.draw.random() < 0.25 else 1
-        await asyncio.gather(*[self.sim.keyed(asked, send) for _ in range(times)])
+        await self.sim.at_once(*[self.sim.keyed(asked, send) for _ in range(times)])
         if self.draw.random() < 0.2:
             await self.sim.sleep(self.draw.random() * 100)
             await self.sim.keyed(asked, send)
@@ -178,7 +178,7 @@ class Acts:
             await self.sim.ask(running, lambda: revoke_key(running.engine, home.id, key.id, key.id))
             is_revoked = True
 
-        await asyncio.gather(use(), revoke())
+        await self.sim.at_once(use(), revoke())
         await use()
 
     # People

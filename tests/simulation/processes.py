@@ -13,7 +13,7 @@ from sluiceway.rails.sandbox import SandboxBank
 from sluiceway.rails.sandbox_issuer import SandboxIssuer
 from sluiceway.services.edge import Edge
 from sluiceway.services.engine import Engine
-from sluiceway.storage.database import DatabaseUnavailable
+from sluiceway.storage.database import Database, DatabaseUnavailable
 from sluiceway.worker import Worker
 from tests.simulation.connections import SimulatedDatabase, Trouble
 from tests.simulation.eventloop import Loop, Process, spawn
@@ -48,26 +48,68 @@ class RemoteServer(Outbound):
         await asyncio.sleep(draw.random() * 0.2)
         if draw.random() < self.world.misbehaviour:
             self.world.store.reached["a remote server misbehaves"] += 1
-            match draw.randrange(8):
-                case 0:
-                    await asyncio.sleep(10)
-                    raise OutboundFailed("it did not answer in time")
-                case 1:
-                    raise OutboundFailed("it cannot be reached")
-                case 2:
-                    return Response(500, {}, b"")
-                case 3:
-                    return Response(302, {}, b"")
-                case 4:
-                    return Response(200, {}, b'{"amountInCents": -1}')
-                case 5:
-                    return Response(200, {}, b'{"amountInCents": 1.5}')
-                case 6:
-                    return Response(200, {}, b'{"amountInCents": 5, "amountInCents": 6}')
-                case _:
-                    return Response(200, {}, None)
-        amount = draw.choice((0, 50, 100, 1_234, 5_000, 99_999))
-        return Response(200, {}, b'{"amountInCents": %d}' % amount)
+            if draw.random() < 0.2:
+                await asyncio.sleep(10)
+                raise OutboundFailed("it did not answer in time")
+            return misbehave(draw)
+        return amount(draw)
+
+
+def engine_over(
+    database: Database,
+    now: Callable[[], datetime],
+    draw: random.Random,
+    outbound: Outbound,
+    wake: Callable[[], Any] = lambda: None,
+) -> Engine:
+    """Build an engine whose clock, ids and chance are ours."""
+    bank, issuer = SandboxBank(database), SandboxIssuer(database)
+    last = 0
+
+    def new_id() -> str:
+        nonlocal last
+        last = max(last + 1, int(now().timestamp() * 1000) << 12)
+        number = (last >> 12 << 80) | (7 << 76) | ((last & 0xFFF) << 64) | (2 << 62) | draw.getrandbits(62)
+        text = f"{number:032x}"
+        return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
+
+    return Engine(
+        database=database,
+        now=now,
+        new_id=new_id,
+        new_secret=lambda length: "".join(draw.choices(_BASE62, k=length)),
+        hash_password=lambda password: f"hashed:{password}",
+        verify_password=lambda hashed, password: hashed == f"hashed:{password}",
+        wake=wake,
+        rail_of=lambda organization: bank if organization.is_sandbox else None,
+        issuer_of=lambda organization: issuer if organization.is_sandbox else None,
+        outbound=outbound,
+        jitter=draw.random,
+    )
+
+
+def misbehave(draw: random.Random) -> Response:
+    """Answer as no server should. Raises OutboundFailed."""
+    match draw.randrange(7):
+        case 0:
+            raise OutboundFailed("it cannot be reached")
+        case 1:
+            return Response(500, {}, b"")
+        case 2:
+            return Response(302, {}, b"")
+        case 3:
+            return Response(200, {}, b'{"amountInCents": -1}')
+        case 4:
+            return Response(200, {}, b'{"amountInCents": 1.5}')
+        case 5:
+            return Response(200, {}, b'{"amountInCents": 5, "amountInCents": 6}')
+        case _:
+            return Response(200, {}, None)
+
+
+def amount(draw: random.Random) -> Response:
+    """Answer with some amount."""
+    return Response(200, {}, b'{"amountInCents": %d}' % draw.choice((0, 50, 100, 1_234, 5_000, 99_999)))
 
 
 @dataclass(eq=False)
@@ -107,41 +149,19 @@ class Machine:
         """Read a process's clock, which may be wrong."""
         return START + timedelta(seconds=self.loop.time() + process.skew_s)
 
-    def engine(self, process: Process, database: SimulatedDatabase, wake: Callable[[], None]) -> Engine:
-        """Build the engine of a process: its clock, ids and chance come from here."""
-        draw = random.Random(self.draw.getrandbits(64))
-        bank, issuer = SandboxBank(database), SandboxIssuer(database)
-        last = 0
-
-        def new_id() -> str:
-            nonlocal last
-            milliseconds = int(self.now_of(process).timestamp() * 1000)
-            last = max(last + 1, milliseconds << 12)
-            number = (last >> 12 << 80) | (7 << 76) | ((last & 0xFFF) << 64) | (2 << 62) | draw.getrandbits(62)
-            text = f"{number:032x}"
-            return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
-
-        return Engine(
-            database=database,
-            now=lambda: self.now_of(process),
-            new_id=new_id,
-            new_secret=lambda length: "".join(draw.choices(_BASE62, k=length)),
-            hash_password=lambda password: f"hashed:{password}",
-            verify_password=lambda hashed, password: hashed == f"hashed:{password}",
-            wake=wake,
-            rail_of=lambda organization: bank if organization.is_sandbox else None,
-            issuer_of=lambda organization: issuer if organization.is_sandbox else None,
-            outbound=RemoteServer(self),
-            jitter=draw.random,
-        )
-
     def start(self, name: str, *, is_worker: bool) -> Running:
         """Start a process, anew if it has died."""
         self.started += 1
         process = Process(f"{name} {self.started}")
         database = SimulatedDatabase(self.store, random.Random(self.draw.getrandbits(64)), self.trouble)
         woken: list[Worker] = []
-        engine = self.engine(process, database, lambda: [each.wake() for each in woken])
+        engine = engine_over(
+            database,
+            lambda: self.now_of(process),
+            random.Random(self.draw.getrandbits(64)),
+            RemoteServer(self),
+            lambda: [each.wake() for each in woken],
+        )
         made = Running(process, database, engine, None, None, asyncio.Event())
 
         async def begin() -> None:

@@ -5,6 +5,9 @@ import os
 import pytest
 
 from tests.simulation.campaign import PIECE, explore
+from tests.simulation.fidelity import compare
+from tests.simulation.schema import schema_of
+from tests.simulation.tables import read_schema
 
 SEEDS = int(os.environ.get("SIMULATION_SEEDS", "500"))
 
@@ -15,3 +18,12 @@ def test_months_with_bad_luck_break_no_promise(first: int):
     found = explore(range(first, first + PIECE))
 
     assert found.violations == []
+
+
+async def test_the_schema_is_that_of_a_migrated_database(database_url: str):
+    assert await schema_of(database_url) == read_schema(), "write it anew: python -m tests.simulation.schema"
+
+
+@pytest.mark.timeout(300)
+def test_tables_in_memory_answer_as_postgresql_does(database_url: str):
+    assert compare(range(8), database_url) == []

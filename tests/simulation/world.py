@@ -278,6 +278,9 @@ class Simulation:
     async def sleep(self, seconds: float) -> None:
         await asyncio.sleep(seconds)
 
+    async def at_once(self, *work: Awaitable[None]) -> None:
+        await asyncio.gather(*work)
+
     def new_id(self) -> str:
         return self.machine.running[APIS[0]].engine.new_id()
 
