@@ -15,6 +15,7 @@ from tests.evidence import ROOT
 
 PARTS: Final[Mapping[str, str]] = {
     "simulation": "tests.simulation --seeds 20000 --fidelity 200",
+    "concurrency": "tests.concurrency",
 }
 """What is run for each, after `python -m`."""
 

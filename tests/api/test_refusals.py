@@ -82,6 +82,15 @@ def test_every_entry_can_be_told(name: str) -> None:
                 assert error_in(generation, failure)["code"] == failure.code
 
 
+@GENERATION
+@pytest.mark.parametrize("kind", [e.IdempotencyKeyInUse, e.RateLimited])
+def test_whoever_asks_too_early_is_told_when_to_ask_again(name: str, kind: type[e.Refusal]) -> None:
+    generation = GENERATIONS[name]
+    for table in (generation.refusals, *(operation.words for operation in generation.operations)):
+        for failure in (table[kind](refusal) for refusal in instances(kind) if kind in table):
+            assert dict(failure.headers)[b"retry-after"].isdigit()
+
+
 def error_in(generation: Generation, failure: Failure) -> dict[str, str]:
     """Read the error out of its envelope, which has all that it must have."""
     told = json.loads(generation.show_failure(failure, "req_1"))

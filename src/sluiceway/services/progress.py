@@ -278,8 +278,10 @@ async def load_progress(
     """
     by_leg = await transfers_of_legs(tx, organization.id, set(leg_ids))
     wanted = {*by_leg.values(), *transfer_ids}
+    # Legs before transfers: so does whoever has been at a bank, who first looks whether the leg is still theirs.
+    locked = await lock_legs(tx, organization.id, wanted)
     transfers = await transfers_on_the_way(tx, organization.id, wanted)
-    legs = await lock_legs(tx, organization.id, transfers)
+    legs = {transfer_id: locked.get(transfer_id, []) for transfer_id in transfers}
     own = await own_accounts(tx, [organization.id])
     accounts = {*account_ids}
     for transfer in transfers.values():
@@ -294,7 +296,5 @@ async def load_progress(
     tallies = await lock_executions(tx, organization.id, executions)
     movements = Movements(engine, {organization.id: organization}, books, fired, engine.now())
     await movements.count_causes(tx, {(organization.id, tally.origin_id) for tally in tallies.values()})
-    for transfer_id in transfers:
-        legs.setdefault(transfer_id, [])
     by_leg = {leg.id: transfer_id for transfer_id, listed in legs.items() for leg in listed}
     return Progress(organization.id, movements, own, transfers, legs, tallies, by_leg)

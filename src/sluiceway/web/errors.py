@@ -5,7 +5,7 @@ from typing import Final
 from msgspec import Struct
 
 from sluiceway.api.http import (
-    RETRY_AFTER_S,
+    ASK_AGAIN,
     Failure,
     MethodNotAllowed,
     PathUnknown,
@@ -120,7 +120,10 @@ REFUSALS: Final[Table] = {
         422, "IDEMPOTENCY_KEY_MISMATCH", "The Idempotency-Key was used before with another body."
     ),
     e.IdempotencyKeyInUse: lambda _: Failure(
-        409, "IDEMPOTENCY_KEY_IN_USE", "The first request with this Idempotency-Key is still under way."
+        409,
+        "IDEMPOTENCY_KEY_IN_USE",
+        "The first request with this Idempotency-Key is still under way.",
+        ASK_AGAIN,
     ),
     e.AccountNotEmpty: lambda _: Failure(
         409, "ACCOUNT_NOT_EMPTY", "An account that holds or expects money, or that something is paid from, has to stay."
@@ -178,6 +181,6 @@ UNAVAILABLE: Final = Failure(
     503,
     "SERVICE_UNAVAILABLE",
     "The server cannot answer now. Nothing has been lost; try again.",
-    ((b"retry-after", str(RETRY_AFTER_S).encode()),),
+    ASK_AGAIN,
 )
 UNEXPECTED: Final = Failure(500, "UNEXPECTED_ERROR", "Something went wrong on our side.")

@@ -12,7 +12,6 @@ import structlog
 
 from sluiceway.api.http.asgi import App, Receive, Scope, Send
 
-RETRY_AFTER_S: Final = 1
 MOST_INSIDE: Final = 2000
 LEAST_REFUSED_PER_S: Final = 500
 """So many a second are refused however few are answered."""

@@ -2,11 +2,15 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from sluiceway.domain.errors import Problem, Refusal
 
 Header = tuple[bytes, bytes]
+
+RETRY_AFTER_S: Final = 1
+ASK_AGAIN: Final[tuple[Header, ...]] = ((b"retry-after", str(RETRY_AFTER_S).encode()),)
+"""Says when: with every answer that says that now is the wrong time."""
 
 
 @dataclass(eq=False)

@@ -6,7 +6,7 @@ from typing import Final
 from msgspec import Struct
 
 from sluiceway.api.http import (
-    RETRY_AFTER_S,
+    ASK_AGAIN,
     Failure,
     MethodNotAllowed,
     PathUnknown,
@@ -111,14 +111,19 @@ TRANSFER_IN_PROGRESS: Final = Failure(
     409,
     "TRANSFER_IN_PROGRESS",
     "A transfer with the same idempotency key is already in progress. Retry shortly.",
+    ASK_AGAIN,
 )
 RUN_IN_PROGRESS: Final = Failure(
     409,
     "RULE_EXECUTION_IN_PROGRESS",
     "A rule execution with the same idempotency key is already in progress. Retry shortly.",
+    ASK_AGAIN,
 )
 IN_USE: Final = Failure(
-    409, "REQUEST_IN_PROGRESS", "A request with the same idempotency key is already in progress. Retry shortly."
+    409,
+    "REQUEST_IN_PROGRESS",
+    "A request with the same idempotency key is already in progress. Retry shortly.",
+    ASK_AGAIN,
 )
 # As documented: no envelope, and the status of a path that is not there.
 NO_METHOD: Final = Failure(404, "NOT_FOUND", "Not Found", is_plain=True)
@@ -173,6 +178,6 @@ UNAVAILABLE: Final = Failure(
     503,
     "SERVICE_UNAVAILABLE",
     "The service cannot answer now. Try again with the same idempotency key.",
-    ((b"retry-after", str(RETRY_AFTER_S).encode()),),
+    ASK_AGAIN,
 )
 UNEXPECTED: Final = Failure(500, "UNEXPECTED_ERROR", "Something went wrong on our side")

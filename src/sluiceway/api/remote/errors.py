@@ -5,6 +5,7 @@ from typing import Final
 from msgspec import UNSET, Struct, UnsetType
 
 from sluiceway.api.http import (
+    ASK_AGAIN,
     RETRY_AFTER_S,
     Failure,
     MethodNotAllowed,
@@ -101,6 +102,6 @@ UNAVAILABLE: Final = Failure(
     503,
     "UNEXPECTED_ERROR",
     "The service cannot answer now. Try again with the same idempotency key.",
-    ((b"retry-after", str(RETRY_AFTER_S).encode()),),
+    ASK_AGAIN,
 )
 UNEXPECTED: Final = Failure(500, "UNEXPECTED_ERROR", "Unexpected error")

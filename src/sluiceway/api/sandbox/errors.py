@@ -5,7 +5,7 @@ from typing import Final
 from msgspec import Struct
 
 from sluiceway.api.http import (
-    RETRY_AFTER_S,
+    ASK_AGAIN,
     Failure,
     MethodNotAllowed,
     PathUnknown,
@@ -84,7 +84,12 @@ TRANSFER_REFUSED: Final = Failure(409, "transfer_refused", "The transfer is not 
 MISMATCH: Final = Failure(
     422, "idempotency_key_mismatch", "This idempotency key was used before with another request body."
 )
-IN_USE: Final = Failure(409, "idempotency_key_in_use", "The first request with this idempotency key has not ended yet.")
+IN_USE: Final = Failure(
+    409,
+    "idempotency_key_in_use",
+    "The first request with this idempotency key has not ended yet.",
+    ASK_AGAIN,
+)
 NOT_EMPTY: Final = Failure(
     409,
     "account_not_empty",
@@ -134,6 +139,6 @@ UNAVAILABLE: Final = Failure(
     503,
     "service_unavailable",
     "The service cannot answer now. Try again with the same idempotency key.",
-    ((b"retry-after", str(RETRY_AFTER_S).encode()),),
+    ASK_AGAIN,
 )
 UNEXPECTED: Final = Failure(500, "unexpected_error", "Something went wrong on our side.")
