@@ -16,6 +16,8 @@ from tests.evidence import ROOT
 PARTS: Final[Mapping[str, str]] = {
     "simulation": "tests.simulation --seeds 20000 --fidelity 200",
     "concurrency": "tests.concurrency",
+    "drills": "tests.drills",
+    "upgrade": "tests.upgrade",
 }
 """What is run for each, after `python -m`."""
 

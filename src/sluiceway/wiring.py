@@ -26,6 +26,8 @@ from sluiceway.services.edge import Edge
 from sluiceway.services.engine import Engine
 from sluiceway.services.tally import WAITING, Copied, Tally
 from sluiceway.settings import Settings
+from sluiceway.storage.archive import Archive
+from sluiceway.storage.backup import restore
 from sluiceway.storage.database import Database, DatabaseOptions, DatabaseUnavailable
 from sluiceway.storage.durability import UnsafeSettings, check_server
 from sluiceway.storage.embedded import EmbeddedPostgres
@@ -138,6 +140,22 @@ async def open_database(
                 )
         async with Database(url, options) as database:
             yield database
+
+
+@asynccontextmanager
+async def restored_engine(
+    url: str, archive: Archive, settings: Settings, *, is_held: bool = True
+) -> AsyncGenerator[Engine]:
+    """Fill an empty database from a backup, and give an engine over it that may read everything at once.
+
+    Not held only where nobody will ever move money: in a scratch database, for which any PostgreSQL will do.
+    """
+    if is_held:
+        await check_server(url, is_unsafe_allowed=settings.allow_unsafe_postgres)
+    await restore(url, archive, now=now(), is_held=is_held)
+    options = DatabaseOptions(min_connections=1, max_connections=2, transaction_timeout_s=PATIENCE_S)
+    async with Database(url, options) as database:
+        yield engine_of(database)
 
 
 async def examine(settings: Settings) -> list[Finding]:

@@ -1,6 +1,7 @@
 """How a schema comes to be, one file after the other, whoever else is doing it at the same time."""
 
 import asyncio
+import time
 from collections.abc import Generator
 from pathlib import Path
 from typing import LiteralString
@@ -17,6 +18,7 @@ from sluiceway.storage.migrate import Migration, MigrationFailed, migrate, migra
 
 _JARS = Migration(1, "jars", "CREATE TABLE jar (id bigint PRIMARY KEY); INSERT INTO jar VALUES (1);")
 _LIDS = Migration(2, "lids", "CREATE TABLE lid (jar_id bigint REFERENCES jar);")
+_WIDER = Migration(2, "wider", "ALTER TABLE jar ADD COLUMN cents bigint")
 
 
 def _ask(url: str, query: str) -> list[tuple[object, ...]]:
@@ -82,14 +84,36 @@ async def test_a_database_that_is_newer_than_the_program_is_refused(empty_databa
         await migrate(empty_database_url, [_JARS])
 
 
-async def test_a_migration_does_not_wait_forever_for_a_lock(empty_database_url: str, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(storage, "_LOCK_TIMEOUT", "SET LOCAL lock_timeout = '50ms'")
+async def test_a_migration_gives_up_in_the_end_and_leaves_nothing(empty_database_url: str):
     await migrate(empty_database_url, [_JARS])
     with psycopg.connect(empty_database_url) as holder:
         holder.execute("SELECT * FROM jar")
 
-        with pytest.raises(MigrationFailed, match="held a lock"):
-            await migrate(empty_database_url, [_JARS, Migration(2, "wider", "ALTER TABLE jar ADD COLUMN cents bigint")])
+        with pytest.raises(MigrationFailed, match="kept its tables locked"):
+            await migrate(empty_database_url, [_JARS, _WIDER], patience_s=0)
+
+    assert await migrate(empty_database_url, [_JARS, _WIDER]) == [_WIDER]
+
+
+async def test_who_reads_is_never_held_up_long_by_a_migration_that_waits(
+    empty_database_url: str, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(storage, "_BREATH_S", 0.2)
+    await migrate(empty_database_url, [_JARS])
+    waits: list[float] = []
+    with psycopg.connect(empty_database_url) as holder, psycopg.connect(empty_database_url, autocommit=True) as reader:
+        holder.execute("SELECT * FROM jar")
+        migrating = asyncio.create_task(migrate(empty_database_url, [_JARS, _WIDER]))
+        end = time.monotonic() + 2.5
+        while time.monotonic() < end:
+            began = time.monotonic()
+            await asyncio.to_thread(reader.execute, "SELECT * FROM jar")
+            waits.append(time.monotonic() - began)
+            await asyncio.sleep(0.01)
+        holder.rollback()
+
+        assert await migrating == [_WIDER]
+    assert 0.2 < max(waits) < 1.0, "it waited for the migration, and the migration for it"
 
 
 async def test_a_database_that_is_not_there_is_reported(tmp_path: Path):

@@ -1856,12 +1856,15 @@ export interface components {
         /**
          * OrganizationShown
          * @description The organization that is looked at. `now`: by its clock. `pausedAt`: since when nothing runs by itself.
+         *
+         *         `heldSince`: since when nothing moves at all, because it was restored from a backup.
          */
         OrganizationShown: {
             id: string;
             name: string;
             isSandbox: boolean;
             pausedAt: string | null;
+            heldSince: string | null;
             currency: string;
             /** Format: date-time */
             now: string;

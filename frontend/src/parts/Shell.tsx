@@ -101,11 +101,20 @@ function You() {
   );
 }
 
-/** What must be known on every page: play money, a pause, a connection that is gone. */
+/** What must be known on every page: a restore, play money, a pause, a connection that is gone. */
 function Banners({ isLive }: { isLive: boolean }) {
-  const { isSandbox, pausedAt, now } = useOrganization();
+  const { isSandbox, pausedAt, heldSince, now } = useOrganization();
   return (
     <>
+      {heldSince && (
+        <p className={styles.paused}>
+          <Icon name="warning" />
+          <span>
+            <strong>Restored from a backup, and held</strong> since <When at={heldSince} />. Nothing moves until whoever runs
+            this server has compared it with the bank: <code>sluiceway restore status</code>, then <code>release</code>.
+          </span>
+        </p>
+      )}
       {isSandbox && (
         <p className={styles.sandbox}>
           <strong>Sandbox</strong> Play money. Its clock says {exactly(now)}.

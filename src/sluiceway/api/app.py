@@ -25,6 +25,7 @@ from sluiceway.api.remote import app as remote
 from sluiceway.api.sandbox import app as sandbox
 from sluiceway.api.v1 import app as v1
 from sluiceway.services.edge import Edge
+from sluiceway.services.holding import HELD
 from sluiceway.services.tally import Tally
 
 WELCOME: Final = msgspec.json.encode(
@@ -39,6 +40,8 @@ WELCOME: Final = msgspec.json.encode(
 )
 HEALTHY: Final = msgspec.json.encode({"status": "ok"})
 READY: Final = msgspec.json.encode({"status": "ready"})
+READY_AND_HELD: Final = msgspec.json.encode({"status": "ready", "held": HELD})
+"""It answers, so it is not taken away from who has to look and release it."""
 _FIXED: Final = {"/": WELCOME, "/healthz": HEALTHY}
 _PLATFORM: Final = "/platform/v1"
 _PLATFORM_TOO: Final = "/api/platform/v1"
@@ -111,7 +114,7 @@ async def _readiness(edge: Edge, scope: Scope) -> Reply:
     request_id = request_id_of(scope, edge.engine.new_id)
     reasons = await edge.readiness.reasons()
     if not reasons:
-        return Reply(200, READY, request_id)
+        return Reply(200, READY_AND_HELD if edge.readiness.is_held else READY, request_id)
     return Reply(503, msgspec.json.encode({"status": "not_ready", "reasons": reasons}), request_id)
 
 

@@ -14,6 +14,7 @@ from sluiceway.cli import (
     approvals,
     audit_log,
     auditing,
+    backup,
     cards,
     clock,
     demo,
@@ -52,6 +53,8 @@ app.command()(schema.scale_out)
 app.command()(forecast)
 app.command()(auditing.audit)
 app.command()(doctor)
+app.command("backup")(backup.backup)
+app.add_typer(backup.restore, name="restore")
 app.add_typer(audit_log.app, name="audit-log")
 app.command("import")(import_)
 app.add_typer(accounts.app, name="accounts")

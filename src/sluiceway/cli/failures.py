@@ -63,6 +63,8 @@ _KINDS = {
 def sentence_of(failure: Exception) -> str | None:
     """Say what went wrong; None for what nobody expected."""
     from sluiceway.cli.scenarios import BadScenario
+    from sluiceway.services.holding import HeldAfterRestore
+    from sluiceway.storage.archive import BadBackup
     from sluiceway.storage.database import ConstraintViolated, DatabaseUnavailable
     from sluiceway.storage.durability import UnsafeSettings
     from sluiceway.storage.migrate import MigrationFailed
@@ -74,6 +76,10 @@ def sentence_of(failure: Exception) -> str | None:
             return str(failure)
         case Refusal():
             return _refusal(failure)
+        case BadBackup(reason):
+            return f"That cannot be done with this backup: {_one_line(reason)}."
+        case HeldAfterRestore():
+            return str(failure)
         case DatabaseUnavailable(reason):
             return f"The database cannot be used: {_one_line(reason)}"
         case UnsafeSettings():

@@ -13,6 +13,7 @@ from sluiceway.domain.ids import OrganizationId
 from sluiceway.services.audit_log import do
 from sluiceway.services.engine import Engine
 from sluiceway.services.errands import work_off
+from sluiceway.services.holding import refuse_while_held
 from sluiceway.storage.database import ReadTx, WriteTx
 from sluiceway.storage.organizations import Organization, find_organizations, lock_organization, set_clock
 from sluiceway.storage.schedules import is_unfinished, next_due
@@ -67,9 +68,11 @@ async def advance(
 
     A clock that ran runs on afterwards; if this is interrupted, it stands still where it had come to. `watch` is told
     of every stop before its work is done. `act` is recorded at once, as this may be broken off on the way; None:
-    whoever calls records it. Raises SandboxOnly, and ClockRefused for a time in the past or too far ahead.
+    whoever calls records it. Raises SandboxOnly, HeldAfterRestore, and ClockRefused for a time in the past or too far
+    ahead.
     """
     organization = await _find(engine, organization_id)
+    refuse_while_held([organization])
     was_frozen = organization.clock.is_frozen
     now = organization.clock.read(engine.now())
     if to < now:

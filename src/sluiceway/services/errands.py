@@ -49,6 +49,8 @@ async def work_off(engine: Engine, organization_id: OrganizationId) -> int:
     async with engine.database.read() as tx:
         organization = (await find_organizations(tx, [organization_id]))[organization_id]
         now = engine.now()
+        if organization.held_since is not None:
+            return 0
         is_paused = organization.paused_at is not None
         at = organization.clock.read(now)
         due = await due_now(tx, organization_id, at=at, now=now, is_paused=is_paused)

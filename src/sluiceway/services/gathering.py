@@ -77,7 +77,7 @@ async def gather(engine: Engine, organization_id: OrganizationId) -> int:
 async def _claim(engine: Engine, organization_id: OrganizationId) -> list[_Task]:
     async def work(tx: WriteTx) -> list[_Task]:
         organization = (await find_organizations(tx, [organization_id]))[organization_id]
-        if organization.paused_at is not None:
+        if organization.paused_at is not None or organization.held_since is not None:
             return []
         now = engine.now()
         claimed = await stored.claim_gathering(

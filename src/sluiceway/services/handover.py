@@ -39,6 +39,8 @@ async def hand_over(engine: Engine, organization_id: OrganizationId) -> int:
 
     async def claim(tx: WriteTx) -> tuple[Organization, list[ClaimedLeg]]:
         organization = (await find_organizations(tx, [organization_id]))[organization_id]
+        if organization.held_since is not None:
+            return organization, []
         now = engine.now()
         return organization, await stored.claim_legs(
             tx,
@@ -89,7 +91,9 @@ async def _hand_over(engine: Engine, organization: Organization, leg: ClaimedLeg
 
 async def _ask(rail: Rail, organization: Organization, leg: ClaimedLeg, at: datetime) -> Outcome:
     """Give a payment to the bank, unless it has it already, or there is no sense in it any more."""
-    answer = await rail.inquire(organization.id, leg.id, at) if leg.attempts > 1 else None
+    # After a restore, the first attempt that we remember may not have been the first.
+    is_asked = leg.attempts > 1 or organization.restored_at is not None
+    answer = await rail.inquire(organization.id, leg.id, at) if is_asked else None
     if answer is not None:
         return answer
     submission = _submission(organization.id, leg)

@@ -21,6 +21,7 @@ from sluiceway.domain.rules import PaymentSide, TriggerType
 from sluiceway.domain.transfers import LegPurpose, Mode, TransferStatus
 from sluiceway.domain.transfers import Origin as TransferOrigin
 from sluiceway.services.engine import Engine
+from sluiceway.services.holding import refuse_while_held
 from sluiceway.storage import rules as stored_rules
 from sluiceway.storage.accounts import write_balances
 from sluiceway.storage.ach import use_rooms
@@ -299,7 +300,9 @@ class Movements:
         self._ach[organization_id, side] = (before + amount, number + 1)
 
     async def write(self, tx: WriteTx) -> None:
-        """Write it all in one round trip."""
+        """Write it all in one round trip. Raises HeldAfterRestore to whoever asked: workers find nothing to do then."""
+        if self.transfers or self.card_transactions or self.moved_on or self.leg_steps or self.finished:
+            refuse_while_held(self.organizations.values())
         postings = [
             (organization_id, posting) for organization_id, book in self.books.items() for posting in book.postings
         ]

@@ -14,7 +14,7 @@ import structlog
 
 from sluiceway.services.engine import Engine
 from sluiceway.storage.database import DatabaseUnavailable
-from sluiceway.storage.health import Standing, standing
+from sluiceway.storage.health import Standing, is_anybody_held, standing
 from sluiceway.storage.migrate import migrations
 
 BEAT_EVERY_S: Final = 5.0
@@ -52,6 +52,8 @@ class Readiness:
     def __init__(self, engine: Engine) -> None:
         """Know nothing before somebody asks."""
         self._engine = engine
+        self.is_held = False
+        """Whether the database was restored and is held, as far as is known: it answers, and moves nothing."""
         self._is_leaving = False
         self._look: asyncio.Task[Standing] | None = None
         self._looked_at = 0.0
@@ -97,7 +99,9 @@ class Readiness:
 
     async def _ask(self) -> Standing:
         async with self._engine.database.read() as tx:
-            return await standing(tx)
+            found = await standing(tx)
+            self.is_held = _wanted() <= found.applied and await is_anybody_held(tx)
+            return found
 
     async def close(self) -> None:
         """Give up what is under way."""

@@ -14,6 +14,7 @@ from sluiceway.domain.money import Cents
 from sluiceway.domain.retries import delay_after
 from sluiceway.rails import BankTransaction, Rail, RailUnavailable
 from sluiceway.services.engine import Engine
+from sluiceway.services.holding import is_from_before, note_origin
 from sluiceway.services.movements import Origin
 from sluiceway.services.progress import load_progress
 from sluiceway.services.reports import fetch_reports
@@ -210,5 +211,7 @@ async def _apply(
         return
     progress = await load_progress(engine, tx, organization, account_ids=[account_id])
     for each in arrived:
+        if is_from_before(organization, each.happened_at):
+            await note_origin(tx, organization.id, each.id)
         progress.movements.arrive(organization.id, account_id, Cents(each.amount), None, Origin(each.id, -1, None))
     await progress.write(tx)

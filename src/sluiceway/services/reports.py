@@ -11,6 +11,7 @@ from sluiceway.domain.transfers import Direction, Mode, TransferStatus
 from sluiceway.domain.transfers import Origin as TransferOrigin
 from sluiceway.rails import Deposited, RailUnavailable, Report, Reports, Returned, Settled, Withdrawn
 from sluiceway.services.engine import Engine
+from sluiceway.services.holding import is_from_before, note_origin
 from sluiceway.services.movements import Origin
 from sluiceway.services.progress import Progress, load_progress
 from sluiceway.storage import feeds as stored
@@ -109,6 +110,8 @@ async def _deposit(tx: WriteTx, progress: Progress, report: Deposited) -> None:
         progress.reopen(account.id)
         world = progress.own[progress.organization_id, account.currency].world
         book.post(transfer_id, world, account.id, report.amount)
+    if is_from_before(progress.movements.organizations[progress.organization_id], report.at):
+        await note_origin(tx, progress.organization_id, transfer_id)
     transfer = _outside(progress, transfer_id, report, is_deposit=True)
     if is_mismatch:
         transfer = transfer._replace(status=TransferStatus.ERROR, error_code=ErrorCode.NAME_MISMATCH)

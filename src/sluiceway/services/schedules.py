@@ -12,6 +12,7 @@ from sluiceway.domain.rules import Scheduled, TriggerType
 from sluiceway.domain.schedule import Occurrence, Schedule, latest_missed, next_fire
 from sluiceway.domain.transfers import Mode
 from sluiceway.services.engine import Compiled, Engine
+from sluiceway.services.holding import is_from_before, note_origin
 from sluiceway.storage import schedules as stored
 from sluiceway.storage.accounts import external_accounts
 from sluiceway.storage.database import WriteTx
@@ -39,7 +40,7 @@ async def fire(engine: Engine, organization_id: OrganizationId) -> int:
 
     async def work(tx: WriteTx) -> int:
         organization = await lock_organization(tx, organization_id)
-        if organization.paused_at is not None:
+        if organization.paused_at is not None or organization.held_since is not None:
             return 0
         at = organization.clock.read(engine.now())
         due = await stored.rules_to_fire(tx, organization_id, at, AT_ONCE)
@@ -56,6 +57,8 @@ async def fire(engine: Engine, organization_id: OrganizationId) -> int:
                 occurrence = _occurrence(schedule, rule, at)
                 if occurrence is not None:
                     admitted.append(_execution(engine, organization_id, rule, occurrence, found, external))
+                    if is_from_before(organization, occurrence.at):
+                        await note_origin(tx, organization_id, admitted[-1].origin_id)
             await stored.set_next_fire(tx, organization_id, rule.rule_id, following)
         await insert_executions(tx, admitted, engine.now())
         return len(due)

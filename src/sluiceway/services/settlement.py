@@ -16,6 +16,7 @@ from sluiceway.domain.rules import CapKey, ErrorCode, Event, Plan, PlannedTransf
 from sluiceway.domain.transfers import Mode, TransferStatus, direction_of
 from sluiceway.domain.transfers import Origin as TransferOrigin
 from sluiceway.services.engine import UNREADABLE, Compiled, Engine
+from sluiceway.services.holding import EVERYTHING, Run, repeated_runs
 from sluiceway.services.limits import AchRooms, load_rooms
 from sluiceway.services.movements import Movements, Origin, arrival_of, fired_rules
 from sluiceway.storage import executions as stored_executions
@@ -66,7 +67,11 @@ async def settle(engine: Engine, organization_ids: Sequence[OrganizationId], lim
 async def _settle(engine: Engine, tx: WriteTx, chosen: Sequence[OrganizationId], limit: int) -> int:
     at = engine.now()
     free = await lock_free_organizations(tx, chosen)
-    organizations = {key: organization for key, organization in free.items() if organization.paused_at is None}
+    organizations = {
+        key: organization
+        for key, organization in free.items()
+        if organization.paused_at is None and organization.held_since is None
+    }
     if not organizations:
         return 0
     clocks = {key: organization.clock.read(at) for key, organization in organizations.items()}
@@ -146,7 +151,9 @@ async def _load(
     movements = Movements(engine, organizations, books, fired, at)
     rooms = await load_rooms(tx, movements)
     await movements.count_causes(tx, {(c.organization_id, c.origin_id) for c in claimed})
-    return _Batch(movements, compiled, states, used, rooms, answers)
+    runs = [Run(c.organization_id, c.id, c.origin_id) for c in claimed]
+    repeated = await repeated_runs(tx, organizations.values(), runs)
+    return _Batch(movements, compiled, states, used, rooms, answers, repeated)
 
 
 def _revision(execution: Claimed) -> RevisionKey:
@@ -190,12 +197,14 @@ class _Batch:
         used: dict[OrganizationCap, int],
         rooms: AchRooms,
         answers: dict[ExecutionId, AnsweredActions],
+        repeated: set[tuple[OrganizationId, ExecutionId]],
     ) -> None:
         self.movements = movements
         self._compiled = compiled
         self._states = states
         self._rooms = rooms
         self._answers = answers
+        self._repeated = repeated
         self._used: dict[OrganizationId, dict[CapKey, int]] = {}
         for cap, amount in used.items():
             self._used.setdefault(cap.organization_id, {})[cap.key] = amount
@@ -213,6 +222,8 @@ class _Batch:
             return
         answered = self._answers.get(execution.id, {})
         rule = _guarded(compiled.rule, execution.approval_above)
+        if (execution.organization_id, execution.id) in self._repeated:
+            rule = _guarded(rule, EVERYTHING)
         snapshot = self._snapshot(execution, compiled, answered)
         decided = plan(execution.rule_id, rule, _event(execution), snapshot)
         if decided.step is not None and any(

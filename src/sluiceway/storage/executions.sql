@@ -2,7 +2,7 @@
 -- One probe of the index for each organization, however much is due. A look without locks: the gate and the claim
 -- decide. What a paused one has stays. In no order: whoever asks comes past all of them.
 SELECT o.id FROM organization o
-WHERE o.paused_at IS NULL AND EXISTS (
+WHERE o.paused_at IS NULL AND o.held_since IS NULL AND EXISTS (
     SELECT FROM execution e
     WHERE e.organization_id = o.id AND e.due_at <= coalesce(o.frozen_at, %(now)s::timestamptz + o.clock_offset)
         AND e.stage = 'SETTLE'
@@ -82,7 +82,7 @@ WHERE e.organization_id = w.organization_id AND e.id = w.id
 -- name: executions_to_gather
 -- Organizations with a run that waits for an answer from outside and that nobody is at.
 SELECT o.id FROM organization o
-WHERE o.paused_at IS NULL AND EXISTS (
+WHERE o.paused_at IS NULL AND o.held_since IS NULL AND EXISTS (
     SELECT FROM execution e
     WHERE e.organization_id = o.id AND e.stage = 'GATHER'
         AND e.due_at <= coalesce(o.frozen_at, %(now)s::timestamptz + o.clock_offset)
@@ -157,7 +157,8 @@ GROUP BY organization_id, origin_id;
 SELECT e.organization_id, e.id, e.rule_id, v.definition ->> 'name', e.revision, e.approval_id, e.mode, e.trigger_type,
        e.transfer_amount, e.status, e.created_at, e.finished_at, e.step_matched, e.conditions_not_met,
        e.attempted, e.completed, e.failed, e.pending, e.transfer_ids, e.error_message, e.next_attempt_at,
-       e.depth, e.origin_id, e.scheduled_for, e.due_at IS NOT NULL AND o.paused_at IS NOT NULL, e.trace::text
+       e.depth, e.origin_id, e.scheduled_for,
+       e.due_at IS NOT NULL AND coalesce(o.paused_at, o.held_since) IS NOT NULL, e.trace::text
 FROM execution e
 JOIN organization o ON o.id = e.organization_id
 JOIN rule_revision v ON v.organization_id = e.organization_id AND v.rule_id = e.rule_id AND v.revision = e.revision
@@ -171,7 +172,8 @@ WHERE e.organization_id = %(organization_id)s::uuid AND e.id = %(id)s::uuid;
 SELECT e.organization_id, e.id, e.rule_id, v.definition ->> 'name', e.revision, e.approval_id, e.mode, e.trigger_type,
        e.transfer_amount, e.status, e.created_at, e.finished_at, e.step_matched, e.conditions_not_met,
        e.attempted, e.completed, e.failed, e.pending, e.transfer_ids, e.error_message, e.next_attempt_at,
-       e.depth, e.origin_id, e.scheduled_for, e.due_at IS NOT NULL AND o.paused_at IS NOT NULL, NULL::text
+       e.depth, e.origin_id, e.scheduled_for,
+       e.due_at IS NOT NULL AND coalesce(o.paused_at, o.held_since) IS NOT NULL, NULL::text
 FROM execution e
 JOIN organization o ON o.id = e.organization_id
 JOIN rule_revision v ON v.organization_id = e.organization_id AND v.rule_id = e.rule_id AND v.revision = e.revision
@@ -196,7 +198,8 @@ LIMIT %(limit)s OFFSET %(offset)s;
 SELECT e.organization_id, e.id, e.rule_id, v.definition ->> 'name', e.revision, e.approval_id, e.mode, e.trigger_type,
        e.transfer_amount, e.status, e.created_at, e.finished_at, e.step_matched, e.conditions_not_met,
        e.attempted, e.completed, e.failed, e.pending, e.transfer_ids, e.error_message, e.next_attempt_at,
-       e.depth, e.origin_id, e.scheduled_for, e.due_at IS NOT NULL AND o.paused_at IS NOT NULL, NULL::text
+       e.depth, e.origin_id, e.scheduled_for,
+       e.due_at IS NOT NULL AND coalesce(o.paused_at, o.held_since) IS NOT NULL, NULL::text
 FROM execution e
 JOIN organization o ON o.id = e.organization_id
 JOIN rule_revision v ON v.organization_id = e.organization_id AND v.rule_id = e.rule_id AND v.revision = e.revision

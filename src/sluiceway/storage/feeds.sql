@@ -11,7 +11,7 @@ SELECT subject_id FROM feed WHERE organization_id = %(organization_id)s::uuid AN
 -- name: feeds_due
 -- Organizations with something to fetch that nobody is at.
 SELECT o.id FROM organization o
-WHERE EXISTS (
+WHERE o.held_since IS NULL AND EXISTS (
     SELECT FROM feed f
     WHERE f.organization_id = o.id AND f.due_at <= coalesce(o.frozen_at, %(now)s::timestamptz + o.clock_offset)
         AND (f.leased_until IS NULL OR f.leased_until <= %(now)s)

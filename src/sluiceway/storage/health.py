@@ -35,6 +35,11 @@ async def standing(tx: ReadTx) -> Standing:
     return Standing(frozenset(applied), beat_age_s)
 
 
+async def is_anybody_held(tx: ReadTx) -> bool:
+    """Tell whether the database was restored and somebody's money is still held. The schema has to be up to date."""
+    return bool(await fetch_all(tx, QUERIES["is_held"]))
+
+
 async def measure(tx: ReadTx, now: datetime) -> dict[str, float | None]:
     """Count what waits, and tell for how many seconds the oldest has; None: nothing waits."""
     at = {"now": now}

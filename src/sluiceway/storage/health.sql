@@ -16,6 +16,10 @@ RETURNING worker_id;
 SELECT ARRAY(SELECT sha256 FROM schema_migration ORDER BY version),
        (SELECT extract(epoch FROM clock_timestamp() - max(beat_at))::float8 FROM worker_heartbeat);
 
+-- name: is_held
+-- Whether anybody's money is held after a restore. A statement of its own: the others' tables are nobody's.
+SELECT id FROM organization WHERE held_since IS NOT NULL LIMIT 1;
+
 -- name: beats
 -- Those that were killed long ago do not count.
 SELECT count(*) FILTER (WHERE beat_at > clock_timestamp() - interval '20 seconds'),
@@ -27,7 +31,7 @@ FROM worker_heartbeat;
 SELECT count(*), extract(epoch FROM max(coalesce(o.frozen_at, %(now)s::timestamptz + o.clock_offset)
                                         - greatest(e.due_at, e.created_at)))::float8
 FROM organization o JOIN execution e ON e.organization_id = o.id
-WHERE o.paused_at IS NULL AND e.stage = 'SETTLE'
+WHERE o.paused_at IS NULL AND o.held_since IS NULL AND e.stage = 'SETTLE'
     AND e.due_at <= coalesce(o.frozen_at, %(now)s::timestamptz + o.clock_offset);
 
 -- name: executions_gathering
@@ -39,7 +43,7 @@ SELECT count(*) FROM execution WHERE stage = 'GATHER' AND due_at IS NOT NULL;
 SELECT count(*),
        extract(epoch FROM max(coalesce(o.frozen_at, %(now)s::timestamptz + o.clock_offset) - l.due_at))::float8
 FROM organization o JOIN transfer_leg l ON l.organization_id = o.id
-WHERE o.paused_at IS NULL AND l.due_at <= coalesce(o.frozen_at, %(now)s::timestamptz + o.clock_offset);
+WHERE o.paused_at IS NULL AND o.held_since IS NULL AND l.due_at <= coalesce(o.frozen_at, %(now)s::timestamptz + o.clock_offset);
 
 -- name: payments_at_banks
 -- Along the index of what is expected to settle.

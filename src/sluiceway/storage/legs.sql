@@ -36,7 +36,7 @@ WHERE organization_id = %(organization_id)s::uuid AND id = ANY (%(ids)s::uuid[])
 -- name: legs_to_hand_over
 -- Organizations with a payment to hand over that nobody is at. Paused automation hands nothing over.
 SELECT o.id FROM organization o
-WHERE EXISTS (
+WHERE o.held_since IS NULL AND EXISTS (
     SELECT FROM transfer_leg l
     WHERE l.organization_id = o.id AND l.due_at <= coalesce(o.frozen_at, %(now)s::timestamptz + o.clock_offset)
         AND (l.leased_until IS NULL OR l.leased_until <= %(now)s)

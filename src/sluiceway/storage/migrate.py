@@ -1,5 +1,6 @@
 """Forward-only migrations: plain SQL files, each applied once, in order, in a transaction of its own."""
 
+import asyncio
 import hashlib
 import re
 from dataclasses import dataclass
@@ -14,7 +15,15 @@ from psycopg.rows import TupleRow
 from sluiceway.storage.database import DatabaseUnavailable
 
 _FILE_NAME: Final = re.compile(r"^(\d{4})_([a-z0-9_]+)\.sql$")
-_LOCK_TIMEOUT: Final[LiteralString] = "SET LOCAL lock_timeout = '5s'"
+# Whoever else migrates holds up nobody but migrators.
+_WAIT_FOR_MIGRATORS: Final[LiteralString] = "SET LOCAL lock_timeout = '30s'"
+# Who waits for a table's lock makes everybody wait who comes after, even readers.
+_WAIT_FOR_TABLES: Final[LiteralString] = "SET LOCAL lock_timeout = '500ms'"
+PATIENCE_S: Final = 60.0
+"""For how long a migration that finds its tables locked is tried again, from its beginning."""
+_BREATH_S: Final = 1.0
+"""How long everybody else has between two tries."""
+
 _HISTORY: Final[LiteralString] = """
     CREATE TABLE IF NOT EXISTS schema_migration (
         version integer PRIMARY KEY,
@@ -63,20 +72,23 @@ def migrations(folder: Traversable | None = None) -> list[Migration]:
     return found
 
 
-async def migrate(url: str, wanted: list[Migration] | None = None) -> list[Migration]:
+async def migrate(
+    url: str, wanted: list[Migration] | None = None, *, patience_s: float = PATIENCE_S
+) -> list[Migration]:
     """Apply what is missing, as the role that `url` names, which becomes the owner; return what was applied.
 
-    Safe to run from many processes at once. Raises MigrationFailed and DatabaseUnavailable.
+    Safe to run from many processes at once, and beside those that serve: they wait for its locks, and never long for
+    it to get them. Raises MigrationFailed and DatabaseUnavailable.
     """
     wanted = migrations() if wanted is None else wanted
     applied: list[Migration] = []
     try:
         async with await AsyncConnection[TupleRow].connect(url, autocommit=True, connect_timeout=5) as conn:
             await _create_history(conn)
-            while (migration := await _apply_next(conn, wanted)) is not None:
+            while (migration := await _apply_next_patiently(conn, wanted, patience_s)) is not None:
                 applied.append(migration)
     except errors.LockNotAvailable as failure:
-        raise MigrationFailed("another session held a lock for five seconds; try again when it is done") from failure
+        raise MigrationFailed("other sessions kept its tables locked; try again when they are done") from failure
     except psycopg.OperationalError as failure:
         raise DatabaseUnavailable(str(failure)) from failure
     return applied
@@ -94,14 +106,29 @@ async def _create_history(conn: AsyncConnection[TupleRow]) -> None:
         raise MigrationFailed(f"the role {user} may not create tables in this database ({failure})") from failure
 
 
+async def _apply_next_patiently(
+    conn: AsyncConnection[TupleRow], wanted: list[Migration], patience_s: float
+) -> Migration | None:
+    clock = asyncio.get_running_loop().time
+    deadline = clock() + patience_s
+    while True:
+        try:
+            return await _apply_next(conn, wanted)
+        except errors.LockNotAvailable:
+            if clock() > deadline:
+                raise
+        await asyncio.sleep(_BREATH_S)
+
+
 async def _apply_next(conn: AsyncConnection[TupleRow], wanted: list[Migration]) -> Migration | None:
     async with conn.transaction():
-        await conn.execute(_LOCK_TIMEOUT)
+        await conn.execute(_WAIT_FOR_MIGRATORS)
         # One migrator at a time, while readers of the history go on. Whoever waited here sees what the other applied.
         await conn.execute("LOCK TABLE schema_migration IN EXCLUSIVE MODE")
         cursor = await conn.execute("SELECT version, name, sha256 FROM schema_migration ORDER BY version")
         migration = _next(wanted, await cursor.fetchall())
         if migration is not None:
+            await conn.execute(_WAIT_FOR_TABLES)
             await _apply(conn, migration)
         return migration
 

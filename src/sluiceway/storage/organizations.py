@@ -21,7 +21,8 @@ class Organization:
     """One organization: `is_sandbox` ones have a simulated bank, live ones refuse sandbox operations.
 
     `paused_at`: since when its automation stands still; None: it runs. `approval_lasts`: how long a transfer waits for
-    a person. `handover_delay`: how long a payment can be cancelled before it goes to the bank.
+    a person. `handover_delay`: how long a payment can be cancelled before it goes to the bank. `held_since`: since when
+    nothing of it moves, because it was restored from a backup; `restored_at`: when that was, also once it is released.
     """
 
     id: OrganizationId
@@ -32,6 +33,8 @@ class Organization:
     paused_at: datetime | None = None
     approval_lasts: timedelta = timedelta(hours=24)
     handover_delay: timedelta = timedelta(0)
+    held_since: datetime | None = None
+    restored_at: datetime | None = None
 
 
 async def insert_organization(
@@ -97,7 +100,8 @@ async def set_waits(
 
 
 def _read(row: tuple[Any, ...]) -> Organization:
-    organization_id, name, mode, minimum, offset, frozen_at, paused_at, approval_lasts, handover_delay = row
+    organization_id, name, mode, minimum, offset, frozen_at, paused_at, approval_lasts, handover_delay, *restored = row
+    held_since, restored_at = restored
     return Organization(
         id=OrganizationId(organization_id),
         name=name,
@@ -107,4 +111,6 @@ def _read(row: tuple[Any, ...]) -> Organization:
         paused_at=paused_at,
         approval_lasts=approval_lasts,
         handover_delay=handover_delay,
+        held_since=held_since,
+        restored_at=restored_at,
     )

@@ -4,7 +4,8 @@
 SELECT e.organization_id, e.id, e.rule_id, v.definition ->> 'name', e.revision, e.approval_id, e.mode, e.trigger_type,
        e.transfer_amount, e.status, e.created_at, e.finished_at, e.step_matched, e.conditions_not_met,
        e.attempted, e.completed, e.failed, e.pending, e.transfer_ids, e.error_message, e.next_attempt_at,
-       e.depth, e.origin_id, e.scheduled_for, e.due_at IS NOT NULL AND o.paused_at IS NOT NULL, NULL::text,
+       e.depth, e.origin_id, e.scheduled_for,
+       e.due_at IS NOT NULL AND coalesce(o.paused_at, o.held_since) IS NOT NULL, NULL::text,
        CASE WHEN e.status = 'EXECUTED' AND e.completed = 0 AND e.attempted > 0 THEN EXISTS (
            SELECT FROM json_array_elements(e.trace -> 1) AS action WHERE action ->> 9 = ANY (%(limits)s::text[])
        ) ELSE false END
@@ -30,7 +31,8 @@ LIMIT %(limit)s;
 SELECT e.organization_id, e.id, e.rule_id, v.definition ->> 'name', e.revision, e.approval_id, e.mode, e.trigger_type,
        e.transfer_amount, e.status, e.created_at, e.finished_at, e.step_matched, e.conditions_not_met,
        e.attempted, e.completed, e.failed, e.pending, e.transfer_ids, e.error_message, e.next_attempt_at,
-       e.depth, e.origin_id, e.scheduled_for, e.due_at IS NOT NULL AND o.paused_at IS NOT NULL, NULL::text,
+       e.depth, e.origin_id, e.scheduled_for,
+       e.due_at IS NOT NULL AND coalesce(o.paused_at, o.held_since) IS NOT NULL, NULL::text,
        CASE WHEN e.status = 'EXECUTED' AND e.completed = 0 AND e.attempted > 0 THEN EXISTS (
            SELECT FROM json_array_elements(e.trace -> 1) AS action WHERE action ->> 9 = ANY (%(limits)s::text[])
        ) ELSE false END
@@ -56,7 +58,8 @@ LIMIT %(limit)s;
 SELECT e.organization_id, e.id, e.rule_id, v.definition ->> 'name', e.revision, e.approval_id, e.mode, e.trigger_type,
        e.transfer_amount, e.status, e.created_at, e.finished_at, e.step_matched, e.conditions_not_met,
        e.attempted, e.completed, e.failed, e.pending, e.transfer_ids, e.error_message, e.next_attempt_at,
-       e.depth, e.origin_id, e.scheduled_for, e.due_at IS NOT NULL AND o.paused_at IS NOT NULL, NULL::text,
+       e.depth, e.origin_id, e.scheduled_for,
+       e.due_at IS NOT NULL AND coalesce(o.paused_at, o.held_since) IS NOT NULL, NULL::text,
        CASE WHEN e.status = 'EXECUTED' AND e.completed = 0 AND e.attempted > 0 THEN EXISTS (
            SELECT FROM json_array_elements(e.trace -> 1) AS action WHERE action ->> 9 = ANY (%(limits)s::text[])
        ) ELSE false END
@@ -111,7 +114,8 @@ SELECT (SELECT id FROM execution
 SELECT e.organization_id, e.id, e.rule_id, v.definition ->> 'name', e.revision, e.approval_id, e.mode, e.trigger_type,
        e.transfer_amount, e.status, e.created_at, e.finished_at, e.step_matched, e.conditions_not_met,
        e.attempted, e.completed, e.failed, e.pending, e.transfer_ids, e.error_message, e.next_attempt_at,
-       e.depth, e.origin_id, e.scheduled_for, e.due_at IS NOT NULL AND o.paused_at IS NOT NULL, NULL::text,
+       e.depth, e.origin_id, e.scheduled_for,
+       e.due_at IS NOT NULL AND coalesce(o.paused_at, o.held_since) IS NOT NULL, NULL::text,
        CASE WHEN e.status = 'EXECUTED' AND e.completed = 0 AND e.attempted > 0 THEN EXISTS (
            SELECT FROM json_array_elements(e.trace -> 1) AS action WHERE action ->> 9 = ANY (%(limits)s::text[])
        ) ELSE false END

@@ -1,7 +1,7 @@
 -- name: schedules_due
 -- Organizations with a schedule whose time has come. Paused automation fires nothing.
 SELECT o.id FROM organization o
-WHERE o.paused_at IS NULL AND EXISTS (
+WHERE o.paused_at IS NULL AND o.held_since IS NULL AND EXISTS (
     SELECT FROM rule r
     WHERE r.organization_id = o.id AND r.next_fire_at <= coalesce(o.frozen_at, %(now)s::timestamptz + o.clock_offset)
 );

@@ -65,7 +65,7 @@ ORDER BY approval_expires_at, id;
 -- name: approvals_to_expire
 -- Organizations in which a transfer has waited too long for a person.
 SELECT o.id FROM organization o
-WHERE EXISTS (
+WHERE o.held_since IS NULL AND EXISTS (
     SELECT FROM transfer t
     WHERE t.organization_id = o.id AND t.status = 'PENDING_APPROVAL'
         AND t.approval_expires_at <= coalesce(o.frozen_at, %(now)s::timestamptz + o.clock_offset)

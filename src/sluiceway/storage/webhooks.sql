@@ -52,12 +52,13 @@ WHERE organization_id = %(organization_id)s::uuid AND id = ANY (%(ids)s::uuid[])
 -- name: organizations_with_events
 -- Who has events to pass on.
 SELECT o.id FROM organization o
-WHERE EXISTS (SELECT FROM outbox e WHERE e.organization_id = o.id AND e.is_pending);
+WHERE o.held_since IS NULL
+    AND EXISTS (SELECT FROM outbox e WHERE e.organization_id = o.id AND e.is_pending);
 
 -- name: organizations_with_messages
 -- Who has an endpoint for which something is due and that nobody is at.
 SELECT o.id FROM organization o
-WHERE EXISTS (
+WHERE o.held_since IS NULL AND EXISTS (
     SELECT FROM webhook_endpoint w
     WHERE w.organization_id = o.id AND w.disabled_at IS NULL AND w.due_at <= %(now)s
         AND (w.leased_until IS NULL OR w.leased_until <= %(now)s)

@@ -22,6 +22,7 @@ from sluiceway.domain.access import Principal
 from sluiceway.domain.errors import InvalidParameters, Problem, Refusal
 from sluiceway.services.audit_log import Done
 from sluiceway.services.edge import Edge
+from sluiceway.services.holding import HELD, HeldAfterRestore
 from sluiceway.services.queues import Overloaded
 from sluiceway.storage.database import DatabaseUnavailable
 
@@ -177,6 +178,8 @@ def failure_of(generation: Generation, problem: Exception, path: str, words: Tab
         refusal = PathUnknown(path)
     elif isinstance(problem, HTTPException) and problem.status_code < 500:  # noqa: PLR2004 -- the caller's mistake
         refusal = InvalidParameters((Problem("", problem.detail),))
+    if isinstance(refusal, HeldAfterRestore):
+        return generation.unavailable._replace(message=HELD)
     if isinstance(refusal, DatabaseUnavailable | Overloaded):
         return generation.unavailable
     for table in (words, generation.refusals):

@@ -30,12 +30,16 @@ class SignedInPerson(Struct, rename="camel"):
 
 
 class OrganizationShown(Struct, rename="camel"):
-    """The organization that is looked at. `now`: by its clock. `pausedAt`: since when nothing runs by itself."""
+    """The organization that is looked at. `now`: by its clock. `pausedAt`: since when nothing runs by itself.
+
+    `heldSince`: since when nothing moves at all, because it was restored from a backup.
+    """
 
     id: str
     name: str
     is_sandbox: bool
     paused_at: Moment | None
+    held_since: Moment | None
     currency: str
     now: Moment
 
@@ -117,6 +121,7 @@ def show_signed_in(session: Session, organizations: Sequence[Organization], fact
                 name=organization.name,
                 is_sandbox=organization.is_sandbox,
                 paused_at=show_moment_or_none(organization.paused_at),
+                held_since=show_moment_or_none(organization.held_since),
                 currency=CURRENCY,
                 now=show_moment(organization.clock.read(now)),
             ),
