@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from sluiceway.domain.errors import Refusal
+from sluiceway.domain.ids import AccountId
 from sluiceway.domain.ledger import AccountKind
 from sluiceway.domain.money import Cents
 from sluiceway.domain.rules import PaymentSide
@@ -73,6 +74,7 @@ async def _town(engine: Engine, dice: random.Random) -> Town:
     await town.connect("salary", 500_000)
     await town.connect("broken", 5_000)
     await town.close("broken", BankAccountState.DISCONNECTED)
+    town.accounts["nobody's"] = AccountId(engine.new_id())
     await town.wait(days=1)
     await town.deposit("income", 50_000)
     await set_limit(
