@@ -1,13 +1,38 @@
 """`python -m tests.simulation --seeds 20000`: virtual months of the program, each with its own bad luck."""
 
 import argparse
+import json
 import os
+import subprocess
 import sys
 import time
+from typing import Any
 
-from tests.evidence import Evidence
+from tests.evidence import FOLDER, ROOT, Evidence
 from tests.simulation.campaign import Found, explore_in_pieces, live
 from tests.simulation.world import DAYS
+
+
+def earlier() -> tuple[Found, int] | None:
+    """Read what the newest evidence found, and its first seed; None: there is none, or what it speaks of has changed."""
+    files = sorted(FOLDER.glob("simulation-*.json"))
+    if not files:
+        return None
+    said: dict[str, Any] = json.loads(files[-1].read_text(encoding="utf-8"))
+    changed = ["git", "diff", "--quiet", said["commit"], "--", "src", "tests/simulation"]
+    if said["violations"] or said["is_dirty"] or subprocess.run(changed, cwd=ROOT, check=False).returncode:
+        return None
+    found = Found(
+        seeds=said["seeds"],
+        calm=said["without_faults"],
+        replayed=said["replayed_with_the_same_trace"],
+        same_on_postgresql=said["same_on_postgresql"],
+        commits=said["commits"],
+        calls=said["calls"],
+        virtual_days=said["virtual_days"],
+    )
+    found.reached.update(said["reached"])
+    return found, said["first_seed"]
 
 
 def main() -> int:
@@ -19,6 +44,7 @@ def main() -> int:
     parser.add_argument("--jobs", type=int, default=1, help="processes beside each other")
     parser.add_argument("--replay", type=int, metavar="SEED", help="live through this one alone, and say what is wrong")
     parser.add_argument("--fidelity", type=int, default=0, metavar="N", help="so many also on PostgreSQL")
+    parser.add_argument("--more", action="store_true", help="go on after the newest evidence, and add to it")
     parser.add_argument("--minutes", type=float, default=0, help="end after so long, with the seeds that were done")
     asked = parser.parse_args()
     if os.environ.get("PYTHONHASHSEED") != "0":
@@ -30,31 +56,30 @@ def main() -> int:
         print(f"seed {outcome.seed}: trace {outcome.trace}, {outcome.commits} commits", *outcome.violations, sep="\n")
         return 1 if outcome.violations else 0
     evidence = Evidence("simulation", ["python", "-m", "tests.simulation", *sys.argv[1:]])
-    found = Found()
+    found, first = (earlier() if asked.more else None) or (Found(), asked.first)
     began = time.monotonic()
-    for piece in explore_in_pieces(asked.first, asked.seeds, asked.days, asked.jobs):
+    for piece in explore_in_pieces(first + found.seeds, asked.seeds, asked.days, asked.jobs):
         found.add(piece)
         print(f"{found.seeds} seeds, {len(found.violations)} violations, {time.monotonic() - began:.0f} s", flush=True)
         for each in piece.violations:
             print(each, flush=True)
         if asked.minutes and time.monotonic() - began > asked.minutes * 60:
             break
-    same_on_postgresql = 0
     if asked.fidelity:
         from tests.simulation.fidelity import compare_on_postgresql
 
         differences = compare_on_postgresql(range(asked.first, asked.first + asked.fidelity))
         found.violations += differences
-        same_on_postgresql = asked.fidelity - len(differences)
+        found.same_on_postgresql = asked.fidelity - len(differences)
     evidence.violations += found.violations
     evidence.figures |= {
         "seeds": found.seeds,
-        "first_seed": asked.first,
+        "first_seed": first,
         "virtual_days": found.virtual_days,
         "virtual_years": round(found.virtual_days / 365, 1),
         "without_faults": found.calm,
         "replayed_with_the_same_trace": found.replayed,
-        "same_on_postgresql": same_on_postgresql,
+        "same_on_postgresql": found.same_on_postgresql,
         "calls": found.calls,
         "commits": found.commits,
         "reached": dict(sorted(found.reached.items())),

@@ -22,6 +22,7 @@ class Found:
     seeds: int = 0
     calm: int = 0
     replayed: int = 0
+    same_on_postgresql: int = 0
     commits: int = 0
     calls: int = 0
     virtual_days: int = 0
@@ -30,7 +31,7 @@ class Found:
 
     def add(self, other: "Found") -> None:
         """Count what another part has found, too."""
-        for name in ("seeds", "calm", "replayed", "commits", "calls", "virtual_days"):
+        for name in ("seeds", "calm", "replayed", "same_on_postgresql", "commits", "calls", "virtual_days"):
             setattr(self, name, getattr(self, name) + getattr(other, name))
         self.violations += other.violations
         self.reached += other.reached

@@ -80,9 +80,7 @@ class Connection:
             self.database.may_conflict(statement.writes)
             rows, count = await statement.run(transaction, params)
         except BaseException:
-            transaction.is_failed = True
-            if transaction is not self.transaction:
-                transaction.rollback()
+            transaction.abort()
             raise
         if transaction is not self.transaction:
             transaction.commit()

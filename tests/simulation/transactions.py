@@ -396,6 +396,11 @@ class Transaction:
         if not self.is_over:
             self._end()
 
+    def abort(self) -> None:
+        """Fail: everything is let go of at once, and nothing but its end is left."""
+        self.is_failed = True
+        self.rollback()
+
     def _end(self) -> None:
         self.is_over = True
         self.written = {}

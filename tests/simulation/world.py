@@ -15,6 +15,7 @@ from typing import Any, Final
 import structlog
 
 from sluiceway.domain.errors import Refusal
+from sluiceway.services.errands import ERRANDS
 from sluiceway.services.idempotency import Answer, KeyTaken
 from sluiceway.services.queues import Overloaded
 from sluiceway.storage.database import DatabaseUnavailable
@@ -31,7 +32,11 @@ OF_CLOCKS: Final = ("nothing moved before its approval or after it was revoked",
 DAYS: Final = 30
 DAY_S: Final = 86_400.0
 HOUR_S: Final = 3_600.0
-PACE: Final = {"BEAT_EVERY_S": 1e9, "POLL_S": 0.25}
+PACE: Final = {
+    "BEAT_EVERY_S": 1e9,
+    "POLL_S": 0.25,
+    "ERRANDS": [each._replace(poll_s=6 * 3600) if each.name == "forget" else each for each in ERRANDS],
+}
 """How often idle workers look, and say that they live: each look costs, and none finds more than another."""
 QUIET_S: Final = 0.27
 """After so long without a change, idle workers have all looked once, and found nothing: time may jump."""
