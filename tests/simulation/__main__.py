@@ -14,7 +14,7 @@ from tests.simulation.world import DAYS
 
 
 def earlier() -> tuple[Found, int] | None:
-    """Read what the newest evidence found, and its first seed; None: there is none, or what it speaks of has changed."""
+    """Read what the newest evidence found, and its first seed; None: none, or what it speaks of has changed."""
     files = sorted(FOLDER.glob("simulation-*.json"))
     if not files:
         return None

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Final
 
+from sluiceway.services.audit import run_audit
+from sluiceway.services.engine import Engine
 from tests.invariants import INVARIANTS
 from tests.simulation.tables import Row, Table
 from tests.simulation.transactions import Store, Transaction
@@ -54,6 +56,12 @@ def invariants(store: Store, skipped: Sequence[str] = ()) -> list[str]:
         rows = () if sentence in skipped else store.look(sql)
         found += [f"{sentence}: {row}" for row in rows[:3]]
     return found
+
+
+async def failures(engine: Engine) -> list[str]:
+    """Audit everything, as an operator would; say what it finds."""
+    results = await run_audit(engine)
+    return [f"audit: {each.promise}: {each.examples[:2]}" for each in results if each.violations]
 
 
 @dataclass(eq=False)

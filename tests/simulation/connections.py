@@ -6,7 +6,7 @@ from collections import Counter, deque
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, Self
 
 from psycopg import OperationalError, errors
 from psycopg_pool import PoolTimeout
@@ -43,6 +43,27 @@ class Answered:
 
     async def fetchall(self) -> list[Row]:
         return self.rows
+
+
+class Stream:
+    """What stands for a cursor that gives its rows a few at a time."""
+
+    def __init__(self, conn: "Connection") -> None:
+        self._conn = conn
+        self._rows: list[Row] = []
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Nothing is left to do."""
+
+    async def execute(self, query: str, params: Mapping[str, Any] | None = None) -> None:
+        self._rows = (await self._conn.execute(query, params)).rows
+
+    async def __aiter__(self) -> AsyncGenerator[Row]:
+        for row in self._rows:
+            yield row
 
 
 class Connection:
@@ -110,6 +131,9 @@ class Connection:
     @asynccontextmanager
     async def pipeline(self) -> AsyncGenerator["Connection"]:
         yield self
+
+    def cursor(self, _: str) -> Stream:
+        return Stream(self)
 
     async def sync(self) -> None:
         """There is nothing to wait for: each statement is answered at once."""

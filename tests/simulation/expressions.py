@@ -1,11 +1,14 @@
 """Turns SQL expressions into Python ones: `value` with NULL as None, `condition` for where only TRUE counts."""
 
+import re
 from typing import Any, Final
 
 from sqlglot import exp
 
 from tests.simulation.scopes import Function, NotKnown, Scope
 
+_INSTANT: Final = re.compile(r"\d{4}-\d\d-\d\dZ")
+"""A literal that stands for an instant: the schema has no text like it."""
 _COMPARED: Final[dict[type[exp.Expression], tuple[str, str]]] = {
     exp.EQ: ("eq", "=="),
     exp.NEQ: ("ne", "!="),
@@ -132,6 +135,8 @@ class Expressions:
             case exp.Literal():
                 if tree.is_string and tree.this in ("infinity", "-infinity"):
                     return "INFINITY" if tree.this == "infinity" else "MINUS_INFINITY"
+                if tree.is_string and _INSTANT.fullmatch(tree.this):
+                    return f"cast({tree.this!r}, 'TIMESTAMPTZ')"
                 if tree.is_string and tree.this == "{}":
                     return "[]"
                 return repr(tree.this) if tree.is_string else str(tree.this)
@@ -187,19 +192,24 @@ class Expressions:
             case exp.Extract():
                 return f"epoch({of(tree.expression)})"
             case exp.AtTimeZone():
-                return f"at_utc({of(tree.this)})"
+                return f"at_zone({of(tree.this)}, {of(tree.args['zone'])})"
             case exp.JSONExtractScalar():
                 return f"key_of({of(tree.this)}, {tree.expression.expressions[-1].this!r})"
             case exp.StringToArray():
                 return f"string_to_array({of(tree.this)}, {of(tree.expression)})"
             case exp.SHA2Digest():
                 return f"sha256({of(tree.this)})"
+            case exp.Replace():
+                parts = (tree.this, tree.expression, tree.args["replacement"])
+                return f"replaced({', '.join(of(each) for each in parts)})"
             case exp.Lower():
                 return f"lower({of(tree.this)})"
             case exp.Length():
                 return f"length({of(tree.this)})"
             case exp.Window() if tree.sql() in self.sums:
                 return self.sums[tree.sql()]
+            case exp.TimestampTrunc():
+                return f"truncated({of(tree.args['unit'])}, {of(tree.this)})"
             case exp.Format():
                 return f"format_text({', '.join(of(each) for each in [tree.this, *tree.expressions])})"
             case exp.ConcatWs():

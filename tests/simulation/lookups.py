@@ -2,13 +2,15 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from sqlglot import exp
 
 from tests.simulation.expressions import Expressions
 from tests.simulation.scopes import COLUMNS, Function, Scope, Source
 from tests.simulation.tables import Table
+
+_ELEMENTS: Final = ("json_array_elements", "jsonb_array_elements")
 
 
 @dataclass(eq=False)
@@ -21,6 +23,7 @@ class Item:
     needs: set[str]
     on: list[exp.Expression]
     is_left: bool
+    is_full: bool = False
 
 
 @dataclass(eq=False)
@@ -74,12 +77,13 @@ class Loops(Expressions):
             is_left = False
             inner = tree
             if isinstance(tree, exp.Join):
-                if tree.side == "FULL" or tree.args.get("using"):
+                if tree.args.get("using"):
                     raise self.no(tree)
                 inner, is_left = tree.this, tree.side == "LEFT"
                 on = conjuncts(tree.args.get("on"))
             found.append(self._item(inner, scope, function))
             found[-1].on, found[-1].is_left = on, is_left
+            found[-1].is_full = isinstance(tree, exp.Join) and tree.side == "FULL"
             for join in inner.args.get("joins") or []:
                 found += self.items([join], scope, function)
         for item in found:
@@ -117,7 +121,12 @@ class Loops(Expressions):
             )
         elif isinstance(tree, exp.Table) and not isinstance(tree.this, exp.Identifier):
             # A function that stands where a table could gives one row of one column, named as the function is here.
-            rows, columns, needs = f"(({self.value(tree.this, scope, function)},),)", [alias], scope.own(tree.this)
+            needs, columns = scope.own(tree.this), given or [alias]
+            if isinstance(tree.this, exp.Anonymous) and tree.this.name.lower() in _ELEMENTS:
+                [listed] = tree.this.expressions
+                rows = f"[(each,) for each in {self.value(listed, scope, function)} or ()]"
+            else:
+                rows = f"(({self.value(tree.this, scope, function)},),)"
         elif isinstance(tree, exp.Table) and tree.name in self.named:
             rows, columns = f"C[{tree.name!r}]", list(self.named[tree.name])
         elif isinstance(tree, exp.Table) and tree.name in self.tables:
@@ -141,12 +150,15 @@ class Loops(Expressions):
         can_pin: bool,
     ) -> None:
         """Open one loop for each item, cheapest look-up first; what follows stands inside all of them."""
-        pending = [*where]
+        pending, bound = [*where], set[str]()
+        if len(items) > 1 and items[1].is_full:
+            bound = self._full(items[0], items[1], scope, body)
+            items = items[2:]
+        assert not any(item.is_full for item in items), f"{self.name}: FULL JOIN after another join"
         for item in items:
             if not item.is_left:
                 pending += item.on
                 item.on = []
-        bound: set[str] = set()
         self._filters(pending, bound, scope, body)
         left = [*items]
         while left:
@@ -159,6 +171,27 @@ class Loops(Expressions):
             bound.add(chosen.source.name)
             self._filters(pending, bound, scope, body)
         assert not pending, pending
+
+    def _full(self, left: Item, right: Item, scope: Scope, body: Function) -> set[str]:
+        """Open a loop over pairs that agree, and over what has nobody on the other side."""
+        places: list[tuple[int, int]] = []
+        for each in right.on:
+            sides = {
+                found[0].name: found[1]
+                for column in (each.left, each.right)
+                if isinstance(each, exp.EQ) and (found := scope.find(column)) is not None
+            }
+            places.append((sides[left.source.name], sides[right.source.name]))
+        rows = [
+            item.rows or f"x.all({self.constant(self.tables[item.source.table or ''], 'T')})" for item in (left, right)
+        ]
+        widths = f"{len(left.source.columns)}, {len(right.source.columns)}"
+        body.emit(
+            f"for {left.source.variable}, {right.source.variable} in "
+            f"full_joined({rows[0]}, {rows[1]}, {places!r}, {widths}):"
+        )
+        body.depth += 1
+        return {left.source.name, right.source.name}
 
     def _filters(self, pending: list[exp.Expression], bound: set[str], scope: Scope, body: Function) -> None:
         for each in [each for each in pending if scope.own(each) <= bound]:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, date, datetime, timedelta
 from typing import Any, Final
+from zoneinfo import ZoneInfo
 
 INFINITY: Final = datetime.max.replace(tzinfo=UTC)
 MINUS_INFINITY: Final = datetime.min.replace(tzinfo=UTC)
@@ -136,12 +137,21 @@ def epoch(value: datetime | timedelta | None) -> float | None:
     return value.total_seconds() if isinstance(value, timedelta) else value.timestamp()
 
 
-def at_utc(value: datetime | None) -> datetime | None:
-    return None if value is None else value.astimezone(UTC).replace(tzinfo=None)
+def at_zone(value: datetime | None, zone: str | None) -> datetime | None:
+    """`value AT TIME ZONE zone`: wall time, of an instant."""
+    if value is None or zone is None:
+        return None
+    return value.astimezone(UTC if zone == "UTC" else ZoneInfo(zone)).replace(tzinfo=None)
+
+
+def replaced(value: str | None, was: str, becomes: str) -> str | None:
+    return None if value is None else value.replace(was, becomes)
 
 
 def part_of(value: Any, place: Any) -> Any:
     """`value -> place`."""
+    if isinstance(value, str):
+        value = json.loads(value)
     if isinstance(value, dict):
         return value.get(place)
     return value[place] if isinstance(value, list) and isinstance(place, int) and place < len(value) else None
@@ -167,6 +177,21 @@ def matches(value: str | None, pattern: str) -> bool | None:
     return None if value is None else re.search(pattern, value) is not None
 
 
+def truncated(unit: str | None, moment: datetime | None) -> datetime | None:
+    """`date_trunc`: the beginning of a week, a month or a year."""
+    if unit is None or moment is None:
+        return None
+    midnight = moment.replace(hour=0, minute=0, second=0, microsecond=0)
+    match unit.lower():
+        case "week":
+            return midnight - timedelta(days=midnight.weekday())
+        case "month":
+            return midnight.replace(day=1)
+        case _:
+            assert unit.lower() == "year", unit
+            return midnight.replace(month=1, day=1)
+
+
 def sha256(value: bytes | None) -> bytes | None:
     return None if value is None else hashlib.sha256(value).digest()
 
@@ -190,7 +215,10 @@ def string_to_array(value: str | None, separator: str) -> list[str] | None:
 
 def _to_time(value: Any) -> Any:
     if isinstance(value, str):
-        return _TIMES.get(value) or datetime.fromisoformat(value).astimezone(UTC)
+        if value in _TIMES:
+            return _TIMES[value]
+        read = datetime.fromisoformat(value.removesuffix("Z"))
+        return read.replace(tzinfo=UTC) if read.tzinfo is None else read.astimezone(UTC)
     if isinstance(value, datetime):
         return value.replace(tzinfo=UTC) if value.tzinfo is None else value
     return value
@@ -285,6 +313,27 @@ def hashed(rows: Iterable[tuple[Any, ...]], places: Sequence[int]) -> dict[tuple
         if None not in key:
             found.setdefault(key, []).append(row)
     return found
+
+
+def full_joined(
+    left: Sequence[tuple[Any, ...]],
+    right: Sequence[tuple[Any, ...]],
+    places: Sequence[tuple[int, int]],
+    left_width: int,
+    right_width: int,
+) -> list[tuple[tuple[Any, ...], tuple[Any, ...]]]:
+    """Pair rows whose values at these places agree; who finds nobody is paired with NULLs."""
+    by_key = hashed(right, [place for _, place in places])
+    pairs: list[tuple[tuple[Any, ...], tuple[Any, ...]]] = []
+    seen: set[tuple[Any, ...]] = set()
+    for row in left:
+        key = tuple([row[place] for place, _ in places])
+        seen.add(key)
+        pairs += [(row, other) for other in by_key.get(key, ())] or [(row, (None,) * right_width)]
+    for row in right:
+        if tuple([row[place] for _, place in places]) not in seen:
+            pairs.append(((None,) * left_width, row))
+    return pairs
 
 
 def running_sums(found: list[tuple[Any, Any]]) -> list[Any]:

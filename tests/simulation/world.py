@@ -21,7 +21,7 @@ from sluiceway.services.queues import Overloaded
 from sluiceway.storage.database import DatabaseUnavailable
 from sluiceway.worker import loop as worker_loop
 from tests.simulation.acts import Acts
-from tests.simulation.checks import Asked, due, effects, invariants, overdue, watch_commit
+from tests.simulation.checks import Asked, due, effects, failures, invariants, overdue, watch_commit
 from tests.simulation.eventloop import Loop
 from tests.simulation.homes import Home, new_home
 from tests.simulation.processes import INFRASTRUCTURE, START, Machine, Running
@@ -170,6 +170,9 @@ class Simulation:
         self._check()
         await asyncio.sleep(GRACE.total_seconds() + 120)
         self.violations += overdue(self.store, self.store.server_now(), GRACE)
+        auditor = self.machine.start("auditor", is_worker=False)
+        await asyncio.sleep(0)
+        self.violations += await failures(auditor.engine)
         for asked in self.journal:
             if self.is_calm and not asked.answers and not asked.is_refused:
                 self.violations.append(f"nobody answered {asked}, and nothing was wrong")
