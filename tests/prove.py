@@ -18,6 +18,8 @@ PARTS: Final[Mapping[str, str]] = {
     "concurrency": "tests.concurrency",
     "drills": "tests.drills",
     "upgrade": "tests.upgrade",
+    "audit": "tests.audit",
+    "corruption": "tests.corruption",
 }
 """What is run for each, after `python -m`."""
 

@@ -223,7 +223,9 @@ async def working_engine(
     """Build an engine that may also ask remote services, as far as the deployment lets it."""
     async with Outbound(read_policy(settings.remote_allow)) as outbound:
         lease = timedelta(seconds=settings.lease_s)
-        yield replace(engine_of(database, wake, outbound), lease=lease, retention=settings.retention)
+        yield replace(
+            engine_of(database, wake, outbound), lease=lease, retention=settings.retention, verifies=settings.audit
+        )
 
 
 @asynccontextmanager

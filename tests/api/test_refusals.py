@@ -27,6 +27,8 @@ from sluiceway.domain import errors as e
 from sluiceway.domain.access import Grant, Permission, TransferPair
 from sluiceway.domain.ids import IdKind
 from sluiceway.domain.money import Cents
+from sluiceway.services.audit import run_audit
+from sluiceway.services.verifying import stop_money
 from tests.api.client import Api, open_http
 from tests.api.golden.scenes import Busy, Refusing
 from tests.api.remote.client import new_secret, open_remote
@@ -251,6 +253,12 @@ async def over_already(call: Caller) -> httpx.Response:
     return await call("POST", f"/transfers/{made['id']}/cancel", {})
 
 
+async def while_money_is_stopped(call: Caller) -> httpx.Response:
+    world = call.api.world
+    await stop_money(world.engine, world.organization_id, (await run_audit(world.engine))[0])
+    return await call("POST", "/transfers", call.ends(call.api.account("savings"), call.api.account("income"), 100))
+
+
 async def back_in_time(call: Caller) -> httpx.Response:
     return await call("POST", "/clock/advance", {"to": "2000-01-01T00:00:00Z"})
 
@@ -297,6 +305,7 @@ MET: Final[dict[type[e.Refusal], dict[str, Meeting]]] = {
     e.RateLimited: dict.fromkeys(GENERATIONS, too_often),
     e.AccountNotEmpty: {"v1": not_empty},
     e.TransferNotCancellable: {"v1": over_already},
+    e.MoneyStopped: {"v1": while_money_is_stopped, "platform": while_money_is_stopped},
     e.ClockRefused: {"sandbox": back_in_time},
     e.BankRefused: {"sandbox": what_no_bank_does},
     e.CardRefused: {"sandbox": what_no_card_does},
@@ -326,6 +335,7 @@ UNMET: Final[dict[type[e.Refusal], dict[str, str]]] = {
     e.IdempotencyKeyMismatch: {"remote": BODY_IGNORED},
     e.AccountNotEmpty: {"platform": NOT_OFFERED, "remote": NOT_OFFERED, "sandbox": NOT_OFFERED},
     e.TransferNotCancellable: {"platform": NOT_OFFERED, "remote": NOT_OFFERED, "sandbox": NOT_OFFERED},
+    e.MoneyStopped: {"remote": NOT_OFFERED, "sandbox": NOT_OFFERED},
     e.ClockRefused: {"v1": NOT_OFFERED, "platform": NOT_OFFERED, "remote": NOT_OFFERED},
     e.BankRefused: {"v1": NOT_OFFERED, "platform": NOT_OFFERED, "remote": NOT_OFFERED},
     e.CardRefused: {"v1": NOT_OFFERED, "platform": NOT_OFFERED, "remote": NOT_OFFERED},

@@ -75,6 +75,7 @@ COMMANDS = (
     "organizations list",
     "organizations pause",
     "organizations resume",
+    "organizations release",
     "organizations limits",
     "organizations limits set",
     "organizations waits",

@@ -4,6 +4,7 @@ import psycopg
 import pytest
 
 from sluiceway.services.audit import run_audit
+from sluiceway.storage.audit_derived import DerivedCheck
 from sluiceway.storage.database import Database
 from tests.services.past import lived_in
 from tests.services.town import Town
@@ -167,4 +168,4 @@ async def test_every_lie_is_found_by_exactly_the_checks_that_look_there(
         changed = owner.execute(lie.encode()).rowcount
 
     assert changed > 0
-    assert await failures(town) == found_by
+    assert await failures(town) - {*DerivedCheck} == found_by

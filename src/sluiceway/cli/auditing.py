@@ -39,7 +39,10 @@ def audit(
     results = asyncio.run(_audit(existing(settings_of(data_dir, database_url)), known))
     failed = [result for result in results if result.violations]
     if as_json:
-        show_json({"passed": not failed, "checks": [_as_json(result) for result in results]})
+        from sluiceway.services.audit import digest_of
+
+        checks = [_as_json(result) for result in results]
+        show_json({"passed": not failed, "digest": digest_of(results), "checks": checks})
     else:
         _show(results)
     if failed:

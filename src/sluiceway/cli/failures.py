@@ -6,6 +6,7 @@ from typing import Final
 from sluiceway.domain.errors import (
     ClockRefused,
     InvalidParameters,
+    MoneyStopped,
     NotFound,
     PasswordRefused,
     PermissionDenied,
@@ -126,6 +127,11 @@ def _refusal(refusal: Refusal) -> str:
             return f"The clock stays where it is: {reason}."
         case RuleChanged():
             return "The rule was changed while you were looking at it. Look at it again, then enable it."
+        case MoneyStopped():
+            return (
+                "No money moves: the audit has found something wrong. Look: sluiceway audit. When all is right again:"
+                " sluiceway organizations release"
+            )
         case RuleDisabled():
             return "The rule is disabled. A person has to enable it first: sluiceway rules enable ID --as EMAIL"
         case RuleHasProblems(problems):

@@ -71,6 +71,9 @@ def list_(data_dir: DataDir = None, database_url: DatabaseUrl = None, as_json: A
         return
     rows = [(each.id, each.name, _mode(each), show_time(each.paused_at) or "") for each in found]
     show_table(("Id", "Name", "Mode", "Paused since"), rows)
+    for each in found:
+        if each.stopped_for is not None:
+            say(f"No money of {visible(each.name)} moves. {visible(each.stopped_for)}", style="bold red")
 
 
 @organizations.command()
@@ -107,6 +110,29 @@ def resume(data_dir: DataDir = None, database_url: DatabaseUrl = None, organizat
     chosen = ask(existing(settings_of(data_dir, database_url)), work)
     said = "was not paused" if chosen.paused_at is None else "goes on"
     say(f"Automation of {visible(chosen.name)} {said}.")
+
+
+@organizations.command()
+def release(
+    data_dir: DataDir = None, database_url: DatabaseUrl = None, organization: OrganizationOption = None
+) -> None:
+    """Let money move again that stands still because the audit has found a promise broken.
+
+    Look first: sluiceway audit. What is still wrong then is found again within a minute.
+    """
+
+    async def work(engine: "Engine") -> "tuple[Organization, str | None]":
+        from sluiceway.services.verifying import release as let_go
+
+        chosen = await choose_organization(engine, organization)
+        return chosen, await let_go(engine, chosen.id)
+
+    chosen, because = ask(existing(settings_of(data_dir, database_url)), work)
+    if because is None:
+        say(f"Money of {visible(chosen.name)} was not stopped.")
+        return
+    say(f"Money of {visible(chosen.name)} moves again. It stood still for this:")
+    say(f"  {visible(because)}")
 
 
 @organizations.command()

@@ -118,6 +118,11 @@ class TransferNotCancellable(Refusal):
 
 
 @dataclass(eq=False)
+class MoneyStopped(Refusal):
+    """The audit has found a promise broken: no money of the organization moves until an operator lets it go on."""
+
+
+@dataclass(eq=False)
 class ClockRefused(Refusal):
     """A sandbox clock never goes back, and never further ahead than the calendar's end."""
 

@@ -8,7 +8,7 @@ from typing import Final
 from sluiceway.domain.access import Principal, require_transfer
 from sluiceway.domain.advancing import LegCancelled
 from sluiceway.domain.audit import Act, persons_act
-from sluiceway.domain.errors import NotFound, Refusal, TransferChanged, TransferNotCancellable
+from sluiceway.domain.errors import MoneyStopped, NotFound, Refusal, TransferChanged, TransferNotCancellable
 from sluiceway.domain.ids import IdKind, OrganizationId, TransferId
 from sluiceway.domain.money import Cents
 from sluiceway.domain.rules import ErrorCode
@@ -73,6 +73,8 @@ async def approve(engine: Engine, person: Person, proof: Proof, transfer_id: Tra
 
     async def work(tx: WriteTx) -> None:
         organization = await lock_organization(tx, person.organization_id)
+        if organization.stopped_for is not None:
+            raise MoneyStopped
         shown = await stored.find_transfer(tx, organization.id, transfer_id)
         progress = await load_progress(engine, tx, organization, transfer_ids=[transfer_id])
         transfer = _waiting(progress, transfer_id)

@@ -51,7 +51,11 @@ async def what_needs_you(
     by_id = {record.id: record for record in rules}
     now = organization.clock.read(real_now)
     found: list[Need] = []
-    if organization.paused_at is not None:
+    if organization.stopped_for is not None:
+        title = "No money moves: the audit has found something wrong"
+        said = f"{organization.stopped_for} Reading goes on. Whoever runs the server has to look at it and release it."
+        found.append(Need(NeedKind.PAUSED, title, said, "Look at it", at=organization.paused_at))
+    elif organization.paused_at is not None:
         said = "No rule moves anything until you let them go on. What would have run waits."
         found.append(Need(NeedKind.PAUSED, "All rules are paused", said, "Resume", at=organization.paused_at))
     waiting, expires_at = await stored.count_to_approve(tx, organization.id, MOST_APPROVALS)

@@ -5,8 +5,9 @@ one after the other is checked, each on a snapshot of its own.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import astuple, dataclass, replace
 from datetime import datetime
+from hashlib import sha256
 from typing import Final, NamedTuple
 
 from sluiceway.domain.calendar import begins_at, first_between, names
@@ -16,15 +17,19 @@ from sluiceway.domain.rules import Scheduled, fingerprint, read_rule
 from sluiceway.domain.schedule import Schedule
 from sluiceway.services.audit_chain import KnownHead, check_chains, parts
 from sluiceway.services.engine import Engine
+from sluiceway.services.sealing import SealReport, check_seals
 from sluiceway.storage import audit as stored
-from sluiceway.storage.audit import Check, Examined, Ran
+from sluiceway.storage.audit import Check, Examined, Mismatch, Ran
+from sluiceway.storage.audit_derived import DerivedCheck, find_derived_mismatches
 from sluiceway.storage.bank import BankCheck, find_bank_mismatches
 from sluiceway.storage.database import LentTx, ReadTx
+from sluiceway.storage.organizations import list_organizations
 
 EXAMPLES: Final = 5
 DEFINITIONS: Final = "definitions_are_as_signed"
 OCCURRENCES: Final = "schedules_ran_when_due"
 LOG: Final = "the_log_is_whole"
+SEALS: Final = "seals_hold"
 _NOBODY: Final = OrganizationId("00000000-0000-0000-0000-000000000000")
 
 
@@ -53,7 +58,7 @@ class CheckResult:
 
 
 class _Promise(NamedTuple):
-    check: Check
+    check: Check | DerivedCheck | BankCheck
     promise: str
     unit: str
     """What there are so many of that were looked at: a field of `Examined`."""
@@ -77,22 +82,29 @@ _PROMISES: Final = (
     _Promise(Check.CAPS, "Limits count their transfers", "limits", "rule", IdKind.RULE),
     _Promise(Check.LEGS, "Legs fit their transfers", "legs", "transfer", IdKind.TRANSFER),
     _Promise(Check.BANK, "The bank's book equals ours", "legs", "leg", IdKind.TRANSFER),
+    _Promise(DerivedCheck.DAYS, "Days end with what was posted", "days", "account", IdKind.ACCOUNT),
+    _Promise(DerivedCheck.RULE_DAYS, "Days of rules count their transfers", "rule_days", "rule", IdKind.RULE),
+    _Promise(DerivedCheck.ACH, "Bank limits count their payments", "legs", "organization", None),
+    _Promise(DerivedCheck.CHAINS, "Chains of rules end", "executions", "execution", IdKind.EXECUTION),
+    _Promise(DerivedCheck.STATUSES, "Runs stand as they count", "executions", "execution", IdKind.EXECUTION),
+    _Promise(DerivedCheck.IN_FORCE, "Transfers fall under an approval", "transfers", "transfer", IdKind.TRANSFER),
+    _Promise(DerivedCheck.HISTORY, "No posting left less than a floor", "postings", "account", IdKind.ACCOUNT),
+    _Promise(DerivedCheck.ANSWERS, "One effect answers one key", "answers", "organization", None),
+    _Promise(DerivedCheck.EVENTS, "Events are told once", "events", "subject", None),
+    _Promise(DerivedCheck.DELIVERIES, "Messages fit their events", "deliveries", "delivery", IdKind.DELIVERY),
+    _Promise(DerivedCheck.APPLIED, "Reports are applied once", "reports", "organization", None),
+    _Promise(DerivedCheck.LEG_STATUSES, "Legs stand as they say", "legs", "transfer", IdKind.TRANSFER),
+    _Promise(DerivedCheck.ASKED, "Amounts were asked for", "executions", "execution", IdKind.EXECUTION),
+    _Promise(DerivedCheck.TIMES, "Nothing comes from the future", "transfers", "transfer", IdKind.TRANSFER),
+    _Promise(DerivedCheck.SESSIONS, "No transaction is left open", "accounts", "session", None),
+    _Promise(BankCheck.BALANCES, "Bank balances equal their entries", "entries", "bank account", None),
+    _Promise(BankCheck.ONCE, "The bank books payments once", "payments", "payment", None),
+    _Promise(BankCheck.REPORTS, "The bank tells how payments end", "payments", "payment", None),
+    _Promise(BankCheck.NUMBERS, "The bank's numbers have no gaps", "entries", "bank book", None),
 )
 
-
-class _BankPromise(NamedTuple):
-    check: BankCheck
-    promise: str
-    unit: str
-    what: str
-
-
-_BANK_PROMISES: Final = (
-    _BankPromise(BankCheck.BALANCES, "Bank balances equal their entries", "entries", "bank account"),
-    _BankPromise(BankCheck.ONCE, "The bank books payments once", "payments", "payment"),
-    _BankPromise(BankCheck.REPORTS, "The bank tells how payments end", "payments", "payment"),
-    _BankPromise(BankCheck.NUMBERS, "The bank's numbers have no gaps", "entries", "bank book"),
-)
+HARMLESS: Final = frozenset({DerivedCheck.TIMES, DerivedCheck.SESSIONS})
+"""What says that something is wrong with a clock or a program and not with money: nobody's money stops for it."""
 
 
 async def run_audit(engine: Engine, known: tuple[KnownHead, ...] = ()) -> list[CheckResult]:
@@ -109,19 +121,37 @@ async def run_audit(engine: Engine, known: tuple[KnownHead, ...] = ()) -> list[C
 
 
 async def _check_part(engine: Engine, only: OrganizationId | None, known: tuple[KnownHead, ...]) -> list[CheckResult]:
-    heads = tuple(head for head in known if only in {None, head.organization_id})
     async with engine.database.snapshot() as tx:
         await stored.take_room(tx)
-        examined = await stored.count_examined(tx, only)
-        results = [await _check(tx, only, promise, examined) for promise in _PROMISES]
-        bank = [await _check_bank(tx, only, promise, examined) for promise in _BANK_PROMISES]
-        return [
-            *results,
-            *bank,
-            await _check_occurrences(tx, only, examined),
-            await _check_definitions(tx, only, examined),
-            await _check_log(tx, only, heads, engine.now()),
-        ]
+        return await check_everything(tx, only, engine.now(), known)
+
+
+async def check_everything(
+    tx: LentTx,
+    only: OrganizationId | None,
+    now: datetime,
+    known: tuple[KnownHead, ...] = (),
+    *,
+    sealed: SealReport | None = None,
+) -> list[CheckResult]:
+    """Check every promise in one snapshot, of one organization or of all (None).
+
+    `sealed` is told what has become of seals.
+    """
+    heads = tuple(head for head in known if only in {None, head.organization_id})
+    examined = await stored.count_examined(tx, only)
+    return [
+        *[await _check(tx, only, promise, examined, now) for promise in _PROMISES],
+        await _check_occurrences(tx, only, examined),
+        await _check_definitions(tx, only, examined),
+        await _check_log(tx, only, heads, now),
+        await _check_sealed(tx, only, now, SealReport() if sealed is None else sealed),
+    ]
+
+
+def digest_of(results: Sequence[CheckResult]) -> str:
+    """Hash what an audit has found: a second one of the same database finds the same."""
+    return sha256(repr([astuple(result) for result in results]).encode()).hexdigest()
 
 
 def _together(results: Sequence[CheckResult]) -> CheckResult:
@@ -133,26 +163,30 @@ def _together(results: Sequence[CheckResult]) -> CheckResult:
     )
 
 
-async def _check(tx: ReadTx, only: OrganizationId | None, promise: _Promise, examined: Examined) -> CheckResult:
-    violations, mismatches = await stored.find_mismatches(tx, only, promise.check, EXAMPLES)
+async def _check(
+    tx: ReadTx, only: OrganizationId | None, promise: _Promise, examined: Examined, now: datetime
+) -> CheckResult:
+    violations, mismatches = await _find(tx, only, promise.check, now)
     examples = tuple(
         Violation(found.organization_id, promise.what, promise.kind, found.id, found.expected, found.found)
         for found in mismatches
     )
     count = examined._asdict()[promise.unit]
-    return CheckResult(promise.check, promise.promise, count, promise.unit, violations, examples)
+    unit = promise.unit.replace("_", " ")
+    return CheckResult(promise.check, promise.promise, count, unit, violations, examples)
 
 
-async def _check_bank(
-    tx: ReadTx, only: OrganizationId | None, promise: _BankPromise, examined: Examined
-) -> CheckResult:
-    violations, mismatches = await find_bank_mismatches(tx, only, promise.check, EXAMPLES)
-    examples = tuple(
-        Violation(found.organization_id, promise.what, None, found.id, found.expected, found.found)
-        for found in mismatches
-    )
-    count = examined._asdict()[promise.unit]
-    return CheckResult(promise.check, promise.promise, count, promise.unit, violations, examples)
+async def _find(
+    tx: ReadTx, only: OrganizationId | None, check: Check | DerivedCheck | BankCheck, now: datetime
+) -> tuple[int, list[Mismatch]]:
+    match check:
+        case Check():
+            return await stored.find_mismatches(tx, only, check, EXAMPLES)
+        case DerivedCheck():
+            return await find_derived_mismatches(tx, only, check, EXAMPLES, now)
+        case BankCheck():
+            violations, found = await find_bank_mismatches(tx, only, check, EXAMPLES)
+            return violations, [Mismatch(*each) for each in found]
 
 
 async def _check_occurrences(tx: ReadTx, only: OrganizationId | None, examined: Examined) -> CheckResult:
@@ -227,6 +261,26 @@ async def _check_log(
         for found in report.first
     )
     return CheckResult(LOG, "The audit log is whole", report.entries, "entries", report.breaks, examples)
+
+
+async def _check_sealed(tx: ReadTx, only: OrganizationId | None, now: datetime, report: SealReport) -> CheckResult:
+    """Hold what was sealed once against what there is."""
+    whole = [only] if only is not None else [each.id for each in await list_organizations(tx)]
+    for organization_id in whole:
+        found = await check_seals(tx, organization_id, now)
+        report.hashes += found.hashes
+        report.broken += found.broken
+        report.late += found.late
+    return sealed_result(report)
+
+
+def sealed_result(report: SealReport) -> CheckResult:
+    """Tell of seals as of any other check."""
+    examples = tuple(
+        Violation(each.organization_id, f"seal of {each.of}", None, str(each.number), each.expected, each.found)
+        for each in report.broken[:EXAMPLES]
+    )
+    return CheckResult(SEALS, "What was sealed is as it was", report.hashes, "hashes", len(report.broken), examples)
 
 
 def _fingerprint(definition: object) -> str:

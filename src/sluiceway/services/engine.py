@@ -112,6 +112,8 @@ class Engine:
     """How long whoever takes work that calls out is left alone with it. Then it counts as dead: others may take it."""
     retention: Retention = DEFAULT
     """How long is kept what need not be kept for ever."""
+    verifies: bool = False
+    """Whether workers go on verifying what was committed."""
     tally: Tally = field(default_factory=Tally)
     """What this process counts of what it does."""
     revisions: RevisionCache = field(default_factory=RevisionCache)

@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable
 from typing import Final, NamedTuple
 
 from sluiceway.domain.ids import OrganizationId
-from sluiceway.services import approvals, delivering, gathering, handover, refreshing, retention, schedules
+from sluiceway.services import approvals, delivering, gathering, handover, refreshing, retention, schedules, verifying
 from sluiceway.services.engine import Engine
 from sluiceway.services.settlement import settle
 from sluiceway.storage.organizations import find_organizations
@@ -35,6 +35,8 @@ ERRANDS: Final = (
     Errand("expire", approvals.expiring_organizations, approvals.expire),
     # While an endpoint hangs, its organization keeps its place, so there are many of them.
     Errand("tell", delivering.waiting_organizations, delivering.tell, is_on_clock=False, at_once=64),
+    # One after the other, and each rests after it: what it may cost is bounded.
+    Errand("verify", verifying.organizations_to_verify, verifying.verify, is_on_clock=False, at_once=1, poll_s=2),
     # One after the other: it takes its time, so that nobody else has to.
     Errand("forget", retention.forgetful_organizations, retention.forget, is_on_clock=False, at_once=1, poll_s=60),
 )

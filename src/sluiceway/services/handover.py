@@ -54,19 +54,25 @@ async def hand_over(engine: Engine, organization_id: OrganizationId) -> int:
 
     began = engine.now()
     organization, claimed = await engine.database.write(claim)
+    if organization.stopped_for is not None:
+        for leg in claimed:
+            await _let_go(engine, organization_id, leg)
+        return 0
     for leg in claimed:
         if engine.now() > began + engine.lease * (1 - LONGEST_CALL):
             break  # The lease would end during the call. Whoever comes next asks the bank first.
-        if leg.is_automatic and await _is_paused(engine, organization_id):
+        if await _is_held(engine, organization_id, leg):
             await _let_go(engine, organization_id, leg)
         else:
             await _hand_over(engine, organization, leg)
     return len(claimed)
 
 
-async def _is_paused(engine: Engine, organization_id: OrganizationId) -> bool:
+async def _is_held(engine: Engine, organization_id: OrganizationId, leg: ClaimedLeg) -> bool:
+    """Tell whether a leg has to wait: what rules made while automation is paused, everything while money is stopped."""
     async with engine.database.read() as tx:
-        return (await find_organizations(tx, [organization_id]))[organization_id].paused_at is not None
+        organization = (await find_organizations(tx, [organization_id]))[organization_id]
+    return organization.stopped_for is not None or (leg.is_automatic and organization.paused_at is not None)
 
 
 async def _let_go(engine: Engine, organization_id: OrganizationId, leg: ClaimedLeg) -> None:

@@ -26,6 +26,9 @@ GAUGES: Final[Mapping[str, Metric]] = {
     "transfers_to_approve": Metric("Transfers that wait for a person."),
     "events_pending": Metric("Events not yet passed on to webhooks."),
     "events_pending_age_seconds": Metric("How long the oldest of them waits."),
+    "verified_age_seconds": Metric("How long ago the organization whose turn is longest ago was verified up to."),
+    "violations": Metric("Promises that the audit which goes on has found broken at its last looks."),
+    "organizations_stopped": Metric("Organizations whose money stands still for such a promise."),
     "webhooks_late": Metric("Webhook endpoints that something is due for."),
     "webhooks_late_age_seconds": Metric("How long the one that waits longest has waited."),
 }

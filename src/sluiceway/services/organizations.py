@@ -4,6 +4,7 @@ from datetime import datetime, timedelta
 
 from sluiceway.domain.access import Role
 from sluiceway.domain.audit import Act, operators_act
+from sluiceway.domain.errors import MoneyStopped
 from sluiceway.domain.ids import OrganizationId, PersonId
 from sluiceway.services.audit_log import do
 from sluiceway.services.engine import Engine
@@ -42,10 +43,15 @@ async def pause(engine: Engine, organization_id: OrganizationId, *, act: Act | N
 
 
 async def resume(engine: Engine, organization_id: OrganizationId, *, act: Act | None = None) -> None:
-    """Let an organization's automation go on: what has waited runs, of each schedule the latest missed time."""
+    """Let an organization's automation go on: what has waited runs, of each schedule the latest missed time.
+
+    Raises MoneyStopped while the audit keeps its money still.
+    """
 
     async def work(tx: WriteTx) -> None:
         organization = await stored.lock_organization(tx, organization_id)
+        if organization.stopped_for is not None:
+            raise MoneyStopped
         if organization.paused_at is not None:
             await stored.set_paused(tx, organization_id, None)
             at = organization.clock.read(engine.now())

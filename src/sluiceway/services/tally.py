@@ -28,6 +28,8 @@ COUNTERS: Final[Mapping[str, Metric]] = {
     "refused": Metric("Requests refused because there was too much to do."),
     "executions": Metric("Executions planned, simulations too, by how they ended.", ("ending",)),
     "transfers": Metric("Transfers that came to a status.", ("status",)),
+    "verified_rows": Metric("Rows that workers have verified, all the time."),
+    "verified_seconds": Metric("How long they took for it, waiting for the database included."),
     "database_failures": Metric("What the database did not do, by kind.", ("kind",)),
 }
 DISTRIBUTIONS: Final[Mapping[str, Metric]] = {

@@ -9,6 +9,7 @@ from sluiceway.domain.access import Permission, Principal, require, require_tran
 from sluiceway.domain.audit import Act
 from sluiceway.domain.errors import (
     InvalidParameters,
+    MoneyStopped,
     NotFound,
     PermissionDenied,
     Problem,
@@ -67,8 +68,8 @@ class CreateTransfer:
 async def transfer(engine: Engine, commands: Sequence[CreateTransfer]) -> list[Answer | Refusal]:
     """Make a batch of transfers in one transaction; an answer or a refusal for each, in order.
 
-    Refusals: PermissionDenied, MaximumAmountExceeded, TransferAccountNotFound, InvalidParameters, and those of
-    idempotency. Lack of funds is not a refusal: the transfer is recorded as INCOMPLETE.
+    Refusals: PermissionDenied, MaximumAmountExceeded, TransferAccountNotFound, InvalidParameters, MoneyStopped, and
+    those of idempotency. Lack of funds is not a refusal: the transfer is recorded as INCOMPLETE.
     """
     refused: dict[int, Refusal] = {}
     for index, command in enumerate(commands):
@@ -91,6 +92,9 @@ async def _transfer(engine: Engine, tx: WriteTx, commands: Sequence[CreateTransf
     rooms = await load_rooms(tx, movements)
     answers: list[Answer | Refusal] = []
     for command in commands:
+        if movements.organizations[command.organization_id].stopped_for is not None:
+            answers.append(MoneyStopped())
+            continue
         book = movements.books.get(command.organization_id, NO_ACCOUNTS)
         checked = _check(command, book, movements.organizations[command.organization_id])
         answers.append(

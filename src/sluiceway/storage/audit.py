@@ -73,6 +73,12 @@ class Examined(NamedTuple):
     occurrences: int
     uses: int
     """Of cards."""
+    days: int
+    rule_days: int
+    answers: int
+    events: int
+    deliveries: int
+    reports: int
 
 
 class Mismatch(NamedTuple):

@@ -23,7 +23,13 @@ SELECT (SELECT count(*) FROM (SELECT DISTINCT organization_id, currency FROM acc
        (SELECT count(*) FROM execution
         WHERE nominal IS NOT NULL AND (%(only)s::uuid IS NULL OR organization_id = %(only)s)),
        (SELECT count(*) FROM card_transaction
-        WHERE (%(only)s::uuid IS NULL OR organization_id = %(only)s));
+        WHERE (%(only)s::uuid IS NULL OR organization_id = %(only)s)),
+       (SELECT count(*) FROM account_day WHERE (%(only)s::uuid IS NULL OR organization_id = %(only)s)),
+       (SELECT count(*) FROM rule_day WHERE (%(only)s::uuid IS NULL OR organization_id = %(only)s)),
+       (SELECT count(*) FROM idempotency WHERE (%(only)s::uuid IS NULL OR organization_id = %(only)s)),
+       (SELECT count(*) FROM outbox WHERE (%(only)s::uuid IS NULL OR organization_id = %(only)s)),
+       (SELECT count(*) FROM webhook_delivery WHERE (%(only)s::uuid IS NULL OR organization_id = %(only)s)),
+       (SELECT count(*) FROM rail_report WHERE (%(only)s::uuid IS NULL OR organization_id = %(only)s));
 
 -- name: sums_that_are_not_zero
 -- Every cent that is in an account came out of another one, the world included.
@@ -447,24 +453,21 @@ WITH capped AS (
             SELECT FROM transfer_leg l WHERE l.organization_id = t.organization_id AND l.transfer_id = t.id
                 AND (%(only)s::uuid IS NULL OR l.organization_id = %(only)s)
         ))
-        AND t.rule_id IN (
-            SELECT c.rule_id FROM cap_used c WHERE c.organization_id = t.organization_id
-                AND (%(only)s::uuid IS NULL OR c.organization_id = %(only)s)
-        )
+        AND v.definition::text LIKE '%%"period"%%'
 ), taken AS (
     SELECT organization_id, rule_id, step, group_index, period, starts_on, sum(amount) AS most,
            coalesce(sum(amount) FILTER (WHERE NOT has_failed), 0) AS least
     FROM capped GROUP BY 1, 2, 3, 4, 5, 6
 )
-SELECT c.organization_id, c.rule_id,
+SELECT coalesce(c.organization_id, t.organization_id), coalesce(c.rule_id, t.rule_id),
        format('%%s to %%s used %%s from %%s on, by step %%s, group %%s', coalesce(t.least, 0), coalesce(t.most, 0),
-              lower(replace(c.period, '_', ' ')), c.starts_on, c.step, c.group_index),
-       c.used::text, count(*) OVER ()
-FROM cap_used c
-LEFT JOIN taken t ON t.organization_id = c.organization_id AND t.rule_id = c.rule_id AND t.step = c.step
+              lower(replace(coalesce(c.period, t.period), '_', ' ')), coalesce(c.starts_on, t.starts_on),
+              coalesce(c.step, t.step), coalesce(c.group_index, t.group_index)),
+       coalesce(c.used, 0)::text, count(*) OVER ()
+FROM (SELECT * FROM cap_used WHERE (%(only)s::uuid IS NULL OR organization_id = %(only)s)) c
+FULL JOIN taken t ON t.organization_id = c.organization_id AND t.rule_id = c.rule_id AND t.step = c.step
     AND t.group_index = c.group_index AND t.period = c.period AND t.starts_on = c.starts_on
-WHERE (%(only)s::uuid IS NULL OR c.organization_id = %(only)s)
-    AND c.used NOT BETWEEN coalesce(t.least, 0) AND coalesce(t.most, 0)
+WHERE coalesce(c.used, 0) NOT BETWEEN coalesce(t.least, 0) AND coalesce(t.most, 0)
 ORDER BY 1, 2 LIMIT %(limit)s;
 
 -- name: revisions_after

@@ -51,7 +51,12 @@ async def measure(tx: ReadTx, now: datetime) -> dict[str, float | None]:
     [(to_approve,)] = await fetch_all(tx, QUERIES["transfers_to_approve"], {})
     [(events, event_age_s)] = await fetch_all(tx, QUERIES["events_pending"], at)
     [(late, late_age_s)] = await fetch_all(tx, QUERIES["webhooks_late"], at)
+    [(verified_age_s, violations)] = await fetch_all(tx, QUERIES["verified"], at)
+    [(stopped,)] = await fetch_all(tx, QUERIES["stopped"], {})
     return {
+        "verified_age_seconds": verified_age_s,
+        "violations": float(violations),
+        "organizations_stopped": stopped,
         "workers": workers,
         "worker_heartbeat_age_seconds": beat_age_s,
         "executions_due": due,

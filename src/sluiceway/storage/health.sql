@@ -63,3 +63,12 @@ FROM outbox WHERE is_pending;
 -- By the real time.
 SELECT count(*), extract(epoch FROM %(now)s::timestamptz - min(due_at))::float8 FROM webhook_endpoint
 WHERE disabled_at IS NULL AND due_at <= %(now)s;
+
+-- name: verified
+-- How far the audit that goes on has come, by the real time; where it has never looked, it says nothing.
+SELECT extract(epoch FROM %(now)s::timestamptz - min(verified_to))::float8, coalesce(sum(violations), 0)::float8
+FROM audit_look;
+
+-- name: stopped
+-- Whose money stands still for a broken promise.
+SELECT count(*) FROM organization WHERE stopped_at IS NOT NULL;

@@ -40,7 +40,7 @@ WHERE o.held_since IS NULL AND EXISTS (
     SELECT FROM transfer_leg l
     WHERE l.organization_id = o.id AND l.due_at <= coalesce(o.frozen_at, %(now)s::timestamptz + o.clock_offset)
         AND (l.leased_until IS NULL OR l.leased_until <= %(now)s)
-        AND (o.paused_at IS NULL OR NOT l.is_automatic)
+        AND (o.paused_at IS NULL OR NOT l.is_automatic) AND o.stopped_at IS NULL
 );
 
 -- name: claim_legs

@@ -35,6 +35,8 @@ class Organization:
     handover_delay: timedelta = timedelta(0)
     held_since: datetime | None = None
     restored_at: datetime | None = None
+    stopped_for: str | None = None
+    """Which broken promise all its money stands still for, in words; None: it moves."""
 
 
 async def insert_organization(
@@ -88,6 +90,14 @@ async def set_paused(tx: WriteTx, organization_id: OrganizationId, paused_at: da
     await execute(tx, QUERIES["set_paused"], {"id": organization_id, "paused_at": paused_at})
 
 
+async def set_stopped(
+    tx: WriteTx, organization_id: OrganizationId, stopped_at: datetime | None, stopped_for: str | None
+) -> None:
+    """Stop all money of an organization, or let it move again (None), inside its gate."""
+    row = {"id": organization_id, "stopped_at": stopped_at, "stopped_for": stopped_for}
+    await execute(tx, QUERIES["set_stopped"], row)
+
+
 async def set_waits(
     tx: WriteTx, organization_id: OrganizationId, *, approval_lasts: timedelta, handover_delay: timedelta
 ) -> None:
@@ -101,7 +111,7 @@ async def set_waits(
 
 def _read(row: tuple[Any, ...]) -> Organization:
     organization_id, name, mode, minimum, offset, frozen_at, paused_at, approval_lasts, handover_delay, *restored = row
-    held_since, restored_at = restored
+    held_since, restored_at, stopped_for = restored
     return Organization(
         id=OrganizationId(organization_id),
         name=name,
@@ -113,4 +123,5 @@ def _read(row: tuple[Any, ...]) -> Organization:
         handover_delay=handover_delay,
         held_since=held_since,
         restored_at=restored_at,
+        stopped_for=stopped_for,
     )

@@ -137,6 +137,11 @@ REFUSALS: Final[Table] = {
     e.TransferNotCancellable: lambda _: Failure(
         409, "TRANSFER_NOT_CANCELLABLE", "The transfer has ended, or the bank may have it already."
     ),
+    e.MoneyStopped: lambda _: Failure(
+        409,
+        "MONEY_STOPPED",
+        "No money moves: the audit has found something wrong, and whoever runs the server has to look at it first.",
+    ),
     e.ClockRefused: lambda refusal: Failure(409, "CLOCK_REFUSED", f"The clock stays where it is: {refusal.reason}."),
     e.BankRefused: lambda refusal: Failure(409, "BANK_REFUSED", f"The bank does not do that: {refusal.reason}."),
     e.CardRefused: lambda refusal: Failure(409, "CARD_REFUSED", f"The card does not do that: {refusal.reason}."),

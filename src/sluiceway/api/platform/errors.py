@@ -148,6 +148,11 @@ REFUSALS: Final[Table] = {
     e.TransferNotCancellable: lambda _: Failure(
         409, "TRANSFER_NOT_CANCELLABLE", "The transfer has ended, or the bank may have it already"
     ),
+    e.MoneyStopped: lambda _: Failure(
+        409,
+        "MONEY_STOPPED",
+        "No money moves: the audit has found something wrong, and whoever runs the server has to look at it first",
+    ),
     e.ClockRefused: lambda refusal: Failure(
         400, "INVALID_PARAMETERS", f"the clock cannot be moved so: {refusal.reason}"
     ),

@@ -81,6 +81,7 @@ REFUSALS: Final[Table] = {
     e.MaximumAmountExceeded: lambda _: NOT_OFFERED,
     e.TransferChanged: lambda _: NOT_OFFERED,
     e.TransferNotCancellable: lambda _: NOT_OFFERED,
+    e.MoneyStopped: lambda _: NOT_OFFERED,
     e.ClockRefused: lambda _: NOT_OFFERED,
     e.BankRefused: lambda _: NOT_OFFERED,
     e.AccountNotEmpty: lambda _: NOT_OFFERED,

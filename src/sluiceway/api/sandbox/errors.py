@@ -80,6 +80,11 @@ UNAUTHORIZED: Final = Failure(401, "unauthorized", "Missing or invalid API key."
 FORBIDDEN: Final = Failure(403, "forbidden", "This API key does not have the required permission.")
 SANDBOX_ONLY: Final = Failure(403, "sandbox_only", "A live organization refuses this operation.")
 RULE_REFUSED: Final = Failure(409, "rule_refused", "The rule is not as it would have to be.")
+STOPPED: Final = Failure(
+    409,
+    "money_stopped",
+    "No money moves: the audit has found something wrong, and whoever runs the server has to look at it first.",
+)
 TRANSFER_REFUSED: Final = Failure(409, "transfer_refused", "The transfer is not as it would have to be.")
 MISMATCH: Final = Failure(
     422, "idempotency_key_mismatch", "This idempotency key was used before with another request body."
@@ -116,6 +121,7 @@ REFUSALS: Final[Table] = {
     e.IdempotencyKeyInUse: lambda _: IN_USE,
     e.TransferChanged: lambda _: TRANSFER_REFUSED,
     e.TransferNotCancellable: lambda _: TRANSFER_REFUSED,
+    e.MoneyStopped: lambda _: STOPPED,
     e.ClockRefused: lambda refusal: Failure(
         400, "invalid_parameters", f"The clock cannot be moved so: {refusal.reason}."
     ),

@@ -104,6 +104,11 @@ NOT_SUPPORTED: Final = Failure(
 )
 CHANGED: Final = Failure(409, "rule_changed", "The rule has been changed since it was read.")
 TRANSFER_CHANGED: Final = Failure(409, "transfer_changed", "The transfer has changed since it was read.")
+STOPPED: Final = Failure(
+    409,
+    "money_stopped",
+    "No money moves: the audit has found something wrong, and whoever runs the server has to look at it first.",
+)
 NOT_CANCELLABLE: Final = Failure(
     409, "transfer_not_cancellable", "The transfer has ended, or the bank may have it already."
 )
@@ -145,6 +150,7 @@ REFUSALS: Final[Table] = {
     e.IdempotencyKeyInUse: lambda _: IN_USE,
     e.TransferChanged: lambda _: TRANSFER_CHANGED,
     e.TransferNotCancellable: lambda _: NOT_CANCELLABLE,
+    e.MoneyStopped: lambda _: STOPPED,
     e.ClockRefused: lambda refusal: Failure(
         400, "invalid_parameters", f"The clock cannot be moved so: {refusal.reason}."
     ),
