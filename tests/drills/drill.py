@@ -7,6 +7,7 @@ import asyncio
 import json
 import random
 import signal
+import stat
 import subprocess
 import sys
 import time
@@ -133,8 +134,8 @@ async def drill(folder: Path, cluster_url: str, seed: int) -> Outcome:
         async with _stage(cluster_url, name, bank_name) as stage:
             file = folder / f"drill-{seed}.zip"
             taken_at, done_at = await _until_destroyed(stage, name, file, dice, journal)
+            outcome.check("the file is for its owner alone", stat.S_IMODE(file.stat().st_mode) != 0o600)
             began = time.monotonic()
-            stage.ask("SELECT 1", url=cluster_url)
             restored = await asyncio.to_thread(run, "restore", str(file), "--json", "--database-url", stage.url(again))
             outcome.check("the restore ends well", restored.returncode and restored.stderr)
             if restored.returncode:

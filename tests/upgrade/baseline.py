@@ -16,6 +16,7 @@ from bench.founding import Town, enable, found, manual, share
 from sluiceway.domain.money import Cents
 from sluiceway.domain.rules import TriggerType
 from sluiceway.services.admission import TriggerRule, admit
+from sluiceway.services.engine import Engine
 from sluiceway.services.idempotency import Answer
 from sluiceway.services.settlement import settle_due
 from sluiceway.storage.database import Database
@@ -65,22 +66,27 @@ async def make_past(url: str, scratch_url: str, transfers: int) -> Town:
     """
     await migrate(scratch_url)
     async with Database(scratch_url) as database:
-        engine = engine_of(database)
-        town = await found(engine, "An old town", 4)
-        income = town.income
-        shares = [share(1, income, pod) for pod in town.pods[:2]]
-        rule_id = await enable(engine, town.person, manual(income), *shares)
-
-        def show(execution_id: str) -> Answer:
-            return Answer(200, execution_id.encode())
-
-        asked = TriggerRule(town.id, rule_id, str(rule_id), TriggerType.SEQUENCE_API, Cents(100_000), None, show)
-        await admit(engine, [asked])
-        while await settle_due(engine):
-            pass
+        town = await found_town(engine_of(database))
     await migrate(url, migrations()[:BASELINE])
     _copy(scratch_url, url)
     await asyncio.to_thread(fill, url, transfers)
+    return town
+
+
+async def found_town(engine: Engine) -> Town:
+    """Make an organization with a rule that has run once, which history can be made of."""
+    town = await found(engine, "An old town", 4)
+    shares = [share(1, town.income, pod) for pod in town.pods[:2]]
+    rule_id = await enable(engine, town.person, manual(town.income), *shares)
+
+    def show(execution_id: str) -> Answer:
+        return Answer(200, execution_id.encode())
+
+    await admit(
+        engine, [TriggerRule(town.id, rule_id, str(rule_id), TriggerType.SEQUENCE_API, Cents(100_000), None, show)]
+    )
+    while await settle_due(engine):
+        pass
     return town
 
 

@@ -8,9 +8,9 @@ from pathlib import Path
 
 from bench.founding import Town
 from sluiceway.services.audit import run_audit
-from sluiceway.storage.database import Database
+from sluiceway.storage.database import Database, DatabaseOptions
 from sluiceway.storage.migrate import migrate, migrations
-from sluiceway.wiring import engine_of
+from sluiceway.wiring import PATIENCE_S, engine_of
 from tests.evidence import ROOT
 from tests.upgrade.baseline import BASELINE
 from tests.upgrade.schema import columns_of, digest_of, schema_of
@@ -24,6 +24,7 @@ async def beside_the_release_before(url: str, release: Path, town: Town) -> tupl
     """Migrate while the release before serves; give what requests met, and what was found wrong."""
     with served_by(release, url) as address:
         waits = await migrate_under_load(url, address, town)
+    print(f"longest wait {waits.longest_s:.3f} s over {len(waits.during)} requests: {waits.took}", flush=True)
     wrong = [f"a request failed: {each}" for each in waits.wrong[:5]]
     if waits.longest_s > LONGEST_BLOCK_S:
         wrong.append(f"somebody waited {waits.longest_s:.2f} s")
@@ -32,7 +33,7 @@ async def beside_the_release_before(url: str, release: Path, town: Town) -> tupl
 
 async def audited(url: str) -> list[str]:
     """Audit a database; give the promises that are broken."""
-    async with Database(url) as database:
+    async with Database(url, DatabaseOptions(transaction_timeout_s=PATIENCE_S)) as database:
         results = await run_audit(engine_of(database))
     return [f"the audit says no: {result.promise}" for result in results if result.violations]
 

@@ -70,6 +70,11 @@ DANGERS: Final = (
 )
 
 
+_SMALL: Final = {"organization"}
+"""Tables of few rows, which every statement that is allowed one has done with at once."""
+_MATTERS_IF_SMALL: Final = {"type", "not-null-without-default", "dropped", "table-dropped", "renamed", "truncated"}
+
+
 def dangers_in(sql: str) -> list[str]:
     """List what is dangerous in a migration, each as `NAME: statement (what to do)`, without what it allows."""
     allowed = set(_ALLOWED.findall(sql))
@@ -79,7 +84,9 @@ def dangers_in(sql: str) -> list[str]:
         new.update(_CREATED.findall(statement))
         for danger in DANGERS:
             matched = danger.pattern.match(statement)
-            if matched is not None and matched[1] not in new and danger.name not in allowed:
+            if matched is None or matched[1] in new or danger.name in allowed:
+                continue
+            if matched[1] not in _SMALL or danger.name in _MATTERS_IF_SMALL:
                 found.append(f"{danger.name}: {statement[:80]} ({danger.instead})")
     return found
 

@@ -34,7 +34,8 @@ _ACCEPTED = (
     "ALTER TABLE transfer DROP CONSTRAINT small",
     "CREATE TABLE lid (id uuid NOT NULL PRIMARY KEY); CREATE INDEX lids ON lid (id); UPDATE lid SET id = id",
     "GRANT SELECT ON transfer TO sluiceway_app; INSERT INTO lid SELECT 1",
-    "-- allowed: rows, because there are few\nUPDATE organization SET name = name",
+    "-- allowed: rows, because there are few\nUPDATE transfer SET amount = amount",
+    "ALTER TABLE organization ADD CONSTRAINT named CHECK (name <> '')",
     "DO $$ BEGIN EXECUTE 'DROP TABLE transfer'; END $$; SELECT 'DROP TABLE transfer; x'",
 )
 
