@@ -2988,7 +2988,7 @@ export interface components {
         };
         /**
          * RuleShown
-         * @description A rule with its definition and its words.
+         * @description A rule with its definition and its words. What is set aside is no part of it.
          */
         RuleShown: {
             id: string;
@@ -3007,12 +3007,30 @@ export interface components {
             definition: {
                 [key: string]: unknown;
             };
+            setAside: components["schemas"]["SetAsideShown"][];
             fingerprint: string;
             lines: components["schemas"]["RuleLine"][];
             findings: components["schemas"]["FindingShown"][];
             oddities: components["schemas"]["OddityShown"][];
             /** Format: date-time */
             createdAt: string;
+        };
+        /**
+         * SetAsideShown
+         * @description The same in the words that the rule would have for it.
+         */
+        SetAsideShown: {
+            /** @enum {unknown} */
+            kind: "action" | "condition" | "step";
+            path: string;
+            /** @description A rule in the notation of rule files. */
+            part: {
+                [key: string]: unknown;
+            };
+            /** @default null */
+            note?: string | null;
+            /** @default  */
+            words?: string;
         };
         /**
          * RuleLine
@@ -3052,10 +3070,29 @@ export interface components {
             definition: {
                 [key: string]: unknown;
             };
+            /** @default [] */
+            setAside?: components["schemas"]["SetAside"][];
+        };
+        /**
+         * SetAside
+         * @description A part of a rule that does nothing until it is put back, and where it was taken from.
+         *
+         *         `part` is in the notation: a condition, an action or a step, filled in or not. `note` says why it is there.
+         */
+        SetAside: {
+            /** @enum {unknown} */
+            kind: "action" | "condition" | "step";
+            path: string;
+            /** @description A rule in the notation of rule files. */
+            part: {
+                [key: string]: unknown;
+            };
+            /** @default null */
+            note?: string | null;
         };
         /**
          * SaveRule
-         * @description What to replace a rule by. `revision`: the one that the edit began with.
+         * @description What to replace a rule by. `revision`: the one that the edit began with. Without `setAside`, that stays.
          */
         SaveRule: {
             /** @description A rule in the notation of rule files. */
@@ -3063,6 +3100,8 @@ export interface components {
                 [key: string]: unknown;
             };
             revision: number;
+            /** @default null */
+            setAside?: components["schemas"]["SetAside"][] | null;
         };
         /**
          * Page[VersionShown]
@@ -3224,7 +3263,9 @@ export interface components {
         };
         /**
          * CheckedShown
-         * @description A draft as far as it goes: without a sentence until all of it can be read. `changes`: from what is saved.
+         * @description A draft as far as it goes: without a sentence until all of it can be read.
+         *
+         *         `changes`: from what is saved. `setAside`: the words of what is, in its order.
          */
         CheckedShown: {
             canBeSaved: boolean;
@@ -3234,6 +3275,7 @@ export interface components {
             oddities: components["schemas"]["OddityShown"][];
             standings: components["schemas"]["StandingShown"][];
             changes: components["schemas"]["RuleChange"][];
+            setAside: string[];
         };
         /**
          * StandingShown
@@ -3255,6 +3297,8 @@ export interface components {
             };
             /** @default null */
             ruleId?: string | null;
+            /** @default [] */
+            setAside?: components["schemas"]["SetAside"][];
         };
         /**
          * TryDraft

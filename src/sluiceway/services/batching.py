@@ -89,7 +89,7 @@ class Batcher(Generic[Item, Result]):
     def _is_worth_a_batch(self) -> bool:
         """Tell whether what waits begins a batch beside those under way: fewer than those took wait for the next turn.
 
-        Each batch has a price, whatever its size. Where it takes few owners, what waits is for others, and so does begin.
+        Each batch has a price, whatever its size. Where one takes few owners, what waits is others', and does begin.
         """
         return not self._under_way or self._owners_at_once is not None or len(self._waiting) >= min(self._under_way)
 

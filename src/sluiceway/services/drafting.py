@@ -1,6 +1,6 @@
 """Drafts: what somebody is writing, looked at without saving it; and the rules that recipes make."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,6 +9,7 @@ from sluiceway.domain.ids import OrganizationId, RuleId
 from sluiceway.domain.money import Cents
 from sluiceway.domain.rules import (
     RECIPES_BY_KEY,
+    Aside,
     Change,
     Event,
     Finding,
@@ -19,6 +20,7 @@ from sluiceway.domain.rules import (
     Severity,
     Standing,
     TriggerType,
+    asides_in_words,
     check,
     diff,
     error,
@@ -43,7 +45,7 @@ from sluiceway.storage.rule_activity import latest_arrival
 class Checked:
     """A draft as far as it goes. `rule` is None while something of it cannot be read; then it has no sentence yet.
 
-    `changes` are those from what is saved of the rule that it is a draft of.
+    `changes` are those from what is saved of the rule that it is a draft of; `asides` say what is set aside.
     """
 
     rule: Rule | None
@@ -53,6 +55,7 @@ class Checked:
     oddities: list[Oddity]
     standings: list[Standing]
     changes: list[Change]
+    asides: list[str]
 
     @property
     def can_be_saved(self) -> bool:
@@ -61,7 +64,11 @@ class Checked:
 
 
 async def check_draft(
-    engine: Engine, organization_id: OrganizationId, definition: object, rule_id: RuleId | None = None
+    engine: Engine,
+    organization_id: OrganizationId,
+    definition: object,
+    rule_id: RuleId | None = None,
+    asides: Sequence[Aside] = (),
 ) -> Checked:
     """Look at a draft: its words, what is wrong with it, and how its conditions stand right now.
 
@@ -69,10 +76,17 @@ async def check_draft(
     """
     async with engine.database.read() as tx:
         at = await stand_in(tx, engine, organization_id)
-        return await checked(engine, tx, at, definition, rule_id)
+        return await checked(engine, tx, at, definition, rule_id, asides)
 
 
-async def checked(engine: Engine, tx: ReadTx, at: Standpoint, definition: object, rule_id: RuleId | None) -> Checked:
+async def checked(
+    engine: Engine,
+    tx: ReadTx,
+    at: Standpoint,
+    definition: object,
+    rule_id: RuleId | None,
+    asides: Sequence[Aside] = (),
+) -> Checked:
     """Look at a draft from where an organization stands."""
     draft = read_draft(definition)
     findings = [error(_code(each), each.path, each.message) for each in draft.problems]
@@ -94,6 +108,7 @@ async def checked(engine: Engine, tx: ReadTx, at: Standpoint, definition: object
         [] if rule is None else oddities(rule, at.names),
         stand(draft, event, at.snapshot(), at.names, at.currencies),
         [] if rule is None or saved is None else diff(saved, rule, at.names, at.currencies),
+        asides_in_words(asides, draft.trigger, at.names, at.currencies),
     )
 
 

@@ -8,10 +8,12 @@ from sluiceway.domain.errors import NotFound
 from sluiceway.domain.ids import IdKind, OrganizationId, RuleId
 from sluiceway.domain.revisions import RuleRecord
 from sluiceway.domain.rules import (
+    Aside,
     Change,
     Finding,
     Line,
     Oddity,
+    asides_in_words,
     ceilings_in_words,
     check,
     diff,
@@ -46,12 +48,13 @@ class RuleRow:
 
 @dataclass(frozen=True, slots=True)
 class RuleView:
-    """One rule: its row, its words line by line, and what is wrong or odd with it."""
+    """One rule: its row, its words line by line, what is wrong or odd with it, and what is set aside, also in words."""
 
     row: RuleRow
     lines: Sequence[Line]
     findings: Sequence[Finding]
     oddities: Sequence[Oddity]
+    asides: Sequence[tuple[Aside, str]]
     standpoint: Standpoint
 
 
@@ -148,11 +151,13 @@ async def list_versions(
 async def _view(tx: ReadTx, at: Standpoint, record: RuleRecord) -> RuleView:
     [row] = await _rows(tx, at, [record])
     rule = record.rule
+    asides = await stored.set_aside_of(tx, record.organization_id, record.id)
     return RuleView(
         row,
         outline(rule, at.names, at.currencies),
         check(rule, at.accounts, at.others(record.id), at.at),
         oddities(rule, at.names),
+        list(zip(asides, asides_in_words(asides, rule.trigger, at.names, at.currencies), strict=True)),
         at,
     )
 

@@ -19,7 +19,7 @@ from sluiceway.domain.errors import (
 from sluiceway.domain.ids import AccountId, ApprovalId, IdKind, OrganizationId, RuleId
 from sluiceway.domain.ledger import Account, AccountKind
 from sluiceway.domain.revisions import RuleRecord
-from sluiceway.domain.rules import Finding, RemoteAmount, Rule, Scheduled, Severity, check, needs
+from sluiceway.domain.rules import Aside, Finding, RemoteAmount, Rule, Scheduled, Severity, check, needs
 from sluiceway.domain.schedule import next_fire
 from sluiceway.outbound import OutboundRefused
 from sluiceway.services.audit_log import attempt, do, require_proof
@@ -55,6 +55,8 @@ class CreateRule:
     show: Callable[[RuleRecord, dict[AccountId, Account]], Answer]
     typed_accounts: Sequence[TypedAccount] = ()
     act: Act | None = None
+    asides: Sequence[Aside] = ()
+    """What somebody set aside while writing it."""
 
 
 async def create_rule(engine: Engine, command: CreateRule) -> Answer:
@@ -68,6 +70,8 @@ async def create_rule(engine: Engine, command: CreateRule) -> Answer:
         rule_id = RuleId(engine.new_id())
         secret = engine.new_secret(SECRET_LENGTH)
         await stored.insert_rule(tx, command.organization_id, rule_id, command.rule, secret, at)
+        if command.asides:
+            await stored.set_aside(tx, command.organization_id, rule_id, command.asides)
         return [command.show(await _get(tx, command.organization_id, rule_id, rule_id), accounts)]
 
     [answer] = await run_idempotently(engine, [command], effect)
@@ -86,6 +90,7 @@ async def revise_rule(
     *,
     based_on: int | None = None,
     act: Act | None = None,
+    asides: Sequence[Aside] | None = None,
 ) -> tuple[RuleRecord, dict[AccountId, Account]]:
     """Replace a rule by a new, disabled revision; give it with the organization's accounts.
 
@@ -97,7 +102,9 @@ async def revise_rule(
     def replace(_: Rule) -> tuple[Rule, Sequence[TypedAccount]]:
         return rule, typed_accounts
 
-    return await amend_rule(engine, organization_id, rule_id, spelling, replace, based_on=based_on, act=act)
+    return await amend_rule(
+        engine, organization_id, rule_id, spelling, replace, based_on=based_on, act=act, asides=asides
+    )
 
 
 async def amend_rule(
@@ -109,11 +116,13 @@ async def amend_rule(
     *,
     based_on: int | None = None,
     act: Act | None = None,
+    asides: Sequence[Aside] | None = None,
 ) -> tuple[RuleRecord, dict[AccountId, Account]]:
     """Make a new, disabled revision of what the rule says now; give it with the organization's accounts.
 
     `amend` is called inside the gate, so that nobody's change gets lost. What it raises is passed on and changes
-    nothing. Raises NotFound, InvalidParameters, and RuleChanged where the present revision is not `based_on`.
+    nothing. What is set aside becomes `asides`; None: it stays. Raises NotFound, InvalidParameters, and RuleChanged
+    where the present revision is not `based_on`.
     """
 
     async def work(tx: WriteTx) -> tuple[RuleRecord, dict[AccountId, Account]]:
@@ -126,6 +135,8 @@ async def amend_rule(
         if problems := problems_of(engine, rule, accounts, typed_accounts, at):
             raise InvalidParameters(problems)
         await stored.revise_rule(tx, organization_id, record.id, record.revision + 1, rule, at)
+        if asides is not None:
+            await stored.set_aside(tx, organization_id, record.id, asides)
         if record.is_enabled:
             await _tell(engine, tx, record, EventKind.RULE_DISABLED, at)
         return await _get(tx, organization_id, record.id, spelling), accounts

@@ -1,6 +1,7 @@
 """Owns the tables rule, rule_revision and approval. A rule is enabled exactly while it stands under an approval."""
 
-from collections.abc import Collection, Iterable
+import json
+from collections.abc import Collection, Iterable, Sequence
 from contextlib import suppress
 from datetime import datetime
 from typing import Any
@@ -8,7 +9,17 @@ from typing import Any
 from sluiceway.domain.errors import InvalidParameters
 from sluiceway.domain.ids import AccountId, ApprovalId, OrganizationId, PersonId, RuleId
 from sluiceway.domain.revisions import RevisionKey, RuleRecord, RuleState
-from sluiceway.domain.rules import OnFunds, Remote, Rule, Scheduled, canonical, fingerprint, read_rule
+from sluiceway.domain.rules import (
+    Aside,
+    AsideKind,
+    OnFunds,
+    Remote,
+    Rule,
+    Scheduled,
+    canonical,
+    fingerprint,
+    read_rule,
+)
 from sluiceway.domain.schedule import Occurrence
 from sluiceway.storage.database import ReadTx, WriteTx, execute, fetch_all, fetch_one
 from sluiceway.storage.queries import load, only
@@ -110,6 +121,20 @@ async def revise_rule(
     await execute(tx, QUERIES["insert_revision"], row)
     await execute(tx, QUERIES["revise_rule"], row)
     await execute(tx, QUERIES["revoke_approvals"], row)
+
+
+async def set_aside(tx: WriteTx, organization_id: OrganizationId, rule_id: RuleId, asides: Sequence[Aside]) -> None:
+    """Keep these parts beside a rule, and no others."""
+    parts = [{"kind": each.kind, "path": each.path, "part": each.part, "note": each.note} for each in asides]
+    row = {"organization_id": organization_id, "id": rule_id, "parts": json.dumps(parts) if parts else None}
+    await execute(tx, QUERIES["set_aside"], row)
+
+
+async def set_aside_of(tx: ReadTx, organization_id: OrganizationId, rule_id: RuleId) -> list[Aside]:
+    """Read what is kept beside a rule."""
+    found = await fetch_one(tx, QUERIES["set_aside_of"], {"organization_id": organization_id, "id": rule_id})
+    parts: list[dict[str, Any]] = [] if found is None or found[0] is None else found[0]
+    return [Aside(AsideKind(each["kind"]), each["path"], each["part"], each["note"]) for each in parts]
 
 
 async def enable_rule(

@@ -54,6 +54,15 @@ UPDATE rule SET revision = %(revision)s, fingerprint = %(fingerprint)s, approval
                 source_account_id = %(source_account_id)s::uuid, updated_at = %(at)s
 WHERE organization_id = %(organization_id)s::uuid AND id = %(id)s::uuid;
 
+-- name: set_aside
+-- What the editor keeps beside the rule. No revision has it.
+UPDATE rule SET set_aside = %(parts)s::jsonb
+WHERE organization_id = %(organization_id)s::uuid AND id = %(id)s::uuid;
+
+-- name: set_aside_of
+-- For the editor alone.
+SELECT set_aside FROM rule WHERE organization_id = %(organization_id)s::uuid AND id = %(id)s::uuid;
+
 -- name: insert_approval
 -- Who enabled which revision, and when.
 INSERT INTO approval (organization_id, id, rule_id, revision, fingerprint, person_id, approved_at)

@@ -172,6 +172,49 @@ async def test_a_draft_is_checked_as_far_as_it_goes(writer: Browser):
     ]
 
 
+async def test_what_is_set_aside_is_kept_beside_the_rule_and_is_no_part_of_it(admin: Browser):
+    low = {"condition": {"fact": "BALANCE", "operator": "LESS_THAN", "value": 1_000}}
+    aside = {"kind": "condition", "path": "steps/0/conditions", "part": low, "note": "back in June"}
+    empty = {"kind": "action", "path": "steps/0/actions/1", "part": {"type": "FIXED", "source": None}, "note": None}
+    plain = await created(admin)
+    answer = await admin.post("/rules", {"definition": saves(admin), "setAside": [aside, empty]})
+    rule = answer.json()["data"]
+    checked = await admin.post("/rule-drafts/check", {"definition": saves(admin), "setAside": [aside, empty]})
+    kept = await admin.put(f"/rules/{rule['id']}", {"definition": saves(admin, "30"), "revision": 1})
+    gone = await admin.put(f"/rules/{rule['id']}", {"definition": saves(admin, "30"), "revision": 2, "setAside": []})
+
+    said = ["if the balance of income is below $10.00", "a move that is not filled in"]
+    assert [{**each, "words": None} for each in rule["setAside"]] == [
+        {**each, "words": None} for each in (aside, empty)
+    ]
+    assert [each["words"] for each in rule["setAside"]] == said
+    assert checked.json()["data"]["setAside"] == said
+    assert (rule["fingerprint"], rule["sentence"]) == (plain["fingerprint"], plain["sentence"])
+    assert kept.json()["data"]["setAside"] == rule["setAside"]
+    assert gone.json()["data"]["setAside"] == []
+
+
+async def test_a_part_that_is_set_aside_names_accounts_as_the_app_does(admin: Browser):
+    step = saves(admin)["steps"][0]
+    aside = {"kind": "step", "path": "steps/1", "part": step, "note": None}
+    rule = (await admin.post("/rules", {"definition": saves(admin), "setAside": [aside]})).json()["data"]
+
+    assert rule["setAside"][0]["part"] == step
+    assert rule["setAside"][0]["words"] == "move 20 % of the incoming amount from income to savings"
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"kind": "trigger"}, {"path": "trigger"}, {"path": "steps/../x"}, {"part": []}, {"note": "n" * 501}, {"more": 1}],
+)
+async def test_nothing_else_is_set_aside(writer: Browser, wrong: dict[str, Any]):
+    aside = {"kind": "action", "path": "steps/0/actions/0", "part": {}, "note": None, **wrong}
+
+    assert_refused(
+        await writer.post("/rules", {"definition": saves(writer), "setAside": [aside]}), 400, "INVALID_PARAMETERS"
+    )
+
+
 async def test_a_draft_is_tried_without_moving_anything(writer: Browser):
     tried = await writer.post("/rule-drafts/try", {"definition": saves(writer), "amountInCents": 50_000})
     without = await writer.post("/rule-drafts/try", {"definition": saves(writer)})

@@ -403,6 +403,36 @@ def test_conditions_are_built_wrapped_moved_and_taken_back_by_keys(page: Page, p
     expect(page.get_by_text("and (the day of the month is below 15 and the balance")).to_be_visible()
 
 
+def test_a_part_that_is_set_aside_is_kept_with_the_rule_and_put_back_where_it_was(page: Page, pair: tuple[str, str]):
+    income, savings = pair
+    page.goto("/rules/new")
+    settled(page)
+    draw_up(page, income, savings, "12")
+    page.get_by_label("More for move 1 of step 1").click()
+    page.get_by_role("button", name="Duplicate").click()
+    page.get_by_label("More for move 2 of step 1").click()
+    page.get_by_role("button", name="Set aside").click()
+    said = f"move 12 % of the incoming amount from {income} to {savings}"
+    aside = page.get_by_role("group", name="move 1 that is set aside")
+    expect(aside).to_be_focused()
+    expect(aside.get_by_text(said)).to_be_visible()
+    aside.get_by_label("Why").fill("Until the holidays")
+    expect(page.get_by_text(f"arrives in {income}, {said}.")).to_be_visible()
+    assert faults(page) == []
+    page.get_by_role("button", name="Save and review").first.click()
+    expect(page.get_by_role("heading", name="Review")).to_be_visible()
+    expect(page.get_by_text("Until the holidays")).to_have_count(0)
+
+    page.goto(page.url.removesuffix("/review"))
+    expect(page.get_by_text("Until the holidays")).to_be_visible()
+    page.get_by_role("link", name="Edit").click()
+    settled(page)
+    page.get_by_role("button", name="Put back").click()
+    expect(page.get_by_role("group", name="move 2 of step 1")).to_be_focused()
+    expect(page.get_by_text(f"{said} and {said}.")).to_be_visible()
+    expect(page.get_by_role("heading", name="Set aside")).to_have_count(0)
+
+
 def test_parts_of_rules_are_copied_from_rule_to_rule_and_from_elsewhere_as_json(page: Page, pair: tuple[str, str]):
     income, savings = pair
     page.goto("/rules/new")

@@ -97,6 +97,21 @@ function Shown({ rule }: { rule: Rule }) {
       <Card title="Step by step">
         <Outline lines={rule.lines} findings={rule.findings} />
       </Card>
+      {rule.setAside.length > 0 && (
+        <Card title="Set aside">
+          <p className="soft small">
+            Kept with the rule, and no part of it: this does nothing until somebody puts it back.
+          </p>
+          <ul className="stack tight">
+            {rule.setAside.map(({ path, words, note }) => (
+              <li key={path + words}>
+                {words}
+                {note && <span className="soft"> · {note}</span>}
+              </li>
+            ))}
+          </ul>
+        </Card>
+      )}
       {can.includes("delete") && (
         <div className="row end">
           <Delete rule={rule} />

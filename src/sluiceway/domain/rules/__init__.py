@@ -6,6 +6,7 @@ holds. `read_rule` and `write_rule` translate the canonical written form; `finge
 run did what it did. `VOCABULARY` is what an editor offers, `read_draft` and `stand` what it shows meanwhile.
 """
 
+from sluiceway.domain.rules.asides import Aside, AsideKind, asides_in_words
 from sluiceway.domain.rules.ceilings import ceilings_in_words
 from sluiceway.domain.rules.checking import check
 from sluiceway.domain.rules.conditions import local_date
@@ -85,6 +86,8 @@ __all__ = [
     "AllOf",
     "Amount",
     "AnyOf",
+    "Aside",
+    "AsideKind",
     "Cap",
     "CapKey",
     "CapPeriod",
@@ -152,6 +155,7 @@ __all__ = [
     "Vocabulary",
     "Way",
     "Why",
+    "asides_in_words",
     "canonical",
     "ceilings_in_words",
     "check",

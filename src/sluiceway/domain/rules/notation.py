@@ -47,9 +47,7 @@ def read_rule(value: object) -> m.Rule:
         name=fields.text_or_none("name", MAX_NAME),
         description=fields.text_or_none("description", MAX_TEXT),
         trigger=read_trigger(fields.raw("trigger"), "trigger"),
-        steps=tuple(
-            _read_step(step, f"steps/{index}") for index, step in enumerate(fields.rows("steps", 1, MAX_STEPS))
-        ),
+        steps=tuple(read_step(step, f"steps/{index}") for index, step in enumerate(fields.rows("steps", 1, MAX_STEPS))),
         approval_above=fields.cents_or_none("approval_above_in_cents", low=0),
         max_balance_age=_read_age(fields),
     )
@@ -145,7 +143,8 @@ def _write_trigger(trigger: m.Trigger) -> dict[str, Any]:
             assert_never(trigger)
 
 
-def _read_step(value: object, path: str) -> m.Step:
+def read_step(value: object, path: str) -> m.Step:
+    """Read one step."""
     fields = Fields.of(value, path)
     tree = fields.raw("conditions", None)
     step = m.Step(

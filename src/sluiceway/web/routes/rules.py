@@ -67,14 +67,17 @@ async def list_rules(call: AppCall) -> Reply:
 )
 async def create_rule(call: AppCall) -> Reply:
     """Save a new rule. It is disabled until somebody has reviewed and enabled it."""
-    rule = read_rule(read_definition(read_body(call.body, wire.NewRule).definition))
+    body = read_body(call.body, wire.NewRule)
+    rule = read_rule(read_definition(body.definition))
     made: list[RuleRecord] = []
 
     def show_made(record: RuleRecord, _: object) -> Answer:
         made.append(record)
         return Answer(201, to_base32(record.id).encode())
 
-    command = CreateRule(call.principal.organization_id, rule, None, show_made, act=call.act)
+    command = CreateRule(
+        call.principal.organization_id, rule, None, show_made, act=call.act, asides=wire.read_asides(body.set_aside)
+    )
     await services.create_rule(call.edge.engine, command)
     return await _shown(call, made[-1].id, status=201)
 
@@ -115,6 +118,7 @@ async def save_rule(call: AppCall) -> Reply:
         rule,
         based_on=body.revision,
         act=call.act,
+        asides=None if body.set_aside is None else wire.read_asides(body.set_aside),
     )
     return await _shown(call, record.id)
 
@@ -289,6 +293,7 @@ async def check_rule_draft(call: AppCall) -> Reply:
         call.principal.organization_id,
         read_definition(body.definition),
         wire.read_rule_id(body.rule_id),
+        wire.read_asides(body.set_aside),
     )
     return call.reply(show(wire.show_checked(found)))
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, cast
 
-from sluiceway.domain.ids import IdKind, format_id, parse_id
+from sluiceway.domain.ids import IdKind, canonical_uuid, format_id, parse_id
 from sluiceway.domain.rules import VOCABULARY, Field, FieldKind, Rule, write_rule
 
 Definition = dict[str, Any]
@@ -29,6 +29,13 @@ ACCOUNT_KEYS: Final = frozenset({"account_id", "value_account_id"}).union(
 def show_definition(rule: Rule) -> Definition:
     """Write a rule in the notation."""
     return cast("Definition", _walk(write_rule(rule), lambda text: format_id(IdKind.ACCOUNT, text)))
+
+
+def show_part(part: Mapping[str, Any]) -> Definition:
+    """Write a part of a rule that is in the notation."""
+    return cast(
+        "Definition", _walk(part, lambda text: format_id(IdKind.ACCOUNT, text) if canonical_uuid(text) else text)
+    )
 
 
 def read_definition(written: object) -> Any:  # noqa: ANN401 -- JSON that has not been read yet

@@ -1,7 +1,7 @@
 """Rules as the app's pages see them: in words line by line, with what a person may do."""
 
 from collections.abc import Iterable, Sequence
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Literal
 
 from msgspec import Meta, Struct
 
@@ -10,6 +10,8 @@ from sluiceway.domain.errors import InvalidParameters, Problem
 from sluiceway.domain.ids import AccountId, ExecutionId, IdKind, RuleId, format_id, parse_id, to_base32
 from sluiceway.domain.ledger import Account
 from sluiceway.domain.rules import (
+    Aside,
+    AsideKind,
     Change,
     Finding,
     Line,
@@ -24,7 +26,7 @@ from sluiceway.services.reviewing import RuleReview, RuleRow, RuleView, Version
 from sluiceway.services.runs import RunSummary
 from sluiceway.services.scenarios import ScenarioResult
 from sluiceway.storage.rule_activity import Signature
-from sluiceway.web.wire.definitions import show_definition
+from sluiceway.web.wire.definitions import read_definition, show_definition, show_part
 from sluiceway.web.wire.shapes import Cents, Moment, show, show_moment, show_moment_or_none, show_page
 
 _ANYTHING: Final = {"additionalProperties": True}
@@ -102,11 +104,30 @@ class RuleListed(Struct, rename="camel"):
     can: list[str]
 
 
+class SetAside(Struct, rename="camel", forbid_unknown_fields=True):
+    """A part of a rule that does nothing until it is put back, and where it was taken from.
+
+    `part` is in the notation: a condition, an action or a step, filled in or not. `note` says why it is there.
+    """
+
+    kind: Literal["condition", "action", "step"]
+    path: Annotated[str, Meta(max_length=200, pattern=r"^steps/[0-9]{1,3}(/(conditions|all|any|actions|[0-9]{1,3}))*$")]
+    part: Written
+    note: Annotated[str, Meta(max_length=500)] | None = None
+
+
+class SetAsideShown(SetAside):
+    """The same in the words that the rule would have for it."""
+
+    words: str = ""
+
+
 class RuleShown(RuleListed):
-    """A rule with its definition and its words."""
+    """A rule with its definition and its words. What is set aside is no part of it."""
 
     description: str | None
     definition: Written
+    set_aside: list[SetAsideShown]
     fingerprint: str
     lines: list[RuleLine]
     findings: list[FindingShown]
@@ -202,7 +223,10 @@ class StandingShown(Struct, rename="camel"):
 
 
 class CheckedShown(Struct, rename="camel"):
-    """A draft as far as it goes: without a sentence until all of it can be read. `changes`: from what is saved."""
+    """A draft as far as it goes: without a sentence until all of it can be read.
+
+    `changes`: from what is saved. `setAside`: the words of what is, in its order.
+    """
 
     can_be_saved: bool
     sentence: str | None
@@ -211,19 +235,25 @@ class CheckedShown(Struct, rename="camel"):
     oddities: list[OddityShown]
     standings: list[StandingShown]
     changes: list[RuleChange]
+    set_aside: list[str]
+
+
+Asides = Annotated[list[SetAside], Meta(max_length=50)]
 
 
 class NewRule(Struct, rename="camel", forbid_unknown_fields=True):
     """A rule to save."""
 
     definition: Written
+    set_aside: Asides = []
 
 
 class SaveRule(Struct, rename="camel", forbid_unknown_fields=True):
-    """What to replace a rule by. `revision`: the one that the edit began with."""
+    """What to replace a rule by. `revision`: the one that the edit began with. Without `setAside`, that stays."""
 
     definition: Written
     revision: int
+    set_aside: Asides | None = None
 
 
 class CheckDraft(Struct, rename="camel", forbid_unknown_fields=True):
@@ -231,6 +261,7 @@ class CheckDraft(Struct, rename="camel", forbid_unknown_fields=True):
 
     definition: Written
     rule_id: str | None = None
+    set_aside: Asides = []
 
 
 class TryDraft(Struct, rename="camel", forbid_unknown_fields=True):
@@ -267,6 +298,11 @@ def read_rule_id(text: str | None) -> RuleId | None:
     if found is None:
         raise InvalidParameters((Problem("ruleId", "names no rule"),))
     return RuleId(found)
+
+
+def read_asides(asides: Sequence[SetAside]) -> list[Aside]:
+    """Read what is set aside."""
+    return [Aside(AsideKind(each.kind), each.path, read_definition(each.part), each.note) for each in asides]
 
 
 def read_fingerprint(text: str) -> bytes:
@@ -328,6 +364,7 @@ def show_checked(checked: Checked) -> CheckedShown:
         _oddities(checked.oddities),
         [StandingShown(each.path, each.state, each.words) for each in checked.standings],
         _changes(checked.changes),
+        checked.asides,
     )
 
 
@@ -365,6 +402,10 @@ def _rule(view: RuleView, role: Role) -> RuleShown:
         **_facts(row, role, is_fit=is_fit),
         description=rule.description,
         definition=show_definition(rule),
+        set_aside=[
+            SetAsideShown(aside.kind.value, aside.path, show_part(aside.part), aside.note, words)
+            for aside, words in view.asides
+        ],
         fingerprint=row.record.fingerprint.hex(),
         lines=_lines(view.lines),
         findings=_findings(view.findings),

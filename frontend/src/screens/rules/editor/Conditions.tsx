@@ -5,10 +5,10 @@ import { State, type Tone } from "@/parts/State";
 import type { Definition, Vocabulary } from "../api";
 import styles from "../rules.module.css";
 import { Says } from "../Told";
-import { get, type Path, put, splice, swap } from "./draft";
+import { get, type Path, put, setAside, splice, swap, without } from "./draft";
 import { AccountField, NumberField } from "./FormFields";
 import { type Deed, NodeMenu } from "./NodeMenu";
-import { copy, findingsAt, nodeId, pasted, problemAt, standingAt, useWorkbench } from "./workbench";
+import { asideAt, copy, findingsAt, nodeId, pasted, problemAt, standingAt, useWorkbench } from "./workbench";
 
 type Leaf = {
   fact: string;
@@ -161,13 +161,8 @@ function useDeeds(path: Path, key: string | undefined, depth: number): Deed[] {
   const beside = (by: number) => [...path.slice(0, -1), (place as number) + by].join("/");
   const first = words.groups[0]?.key ?? "all";
   const children = key ? (get(definition, [...path, key]) as unknown[]) : [];
-  function remove() {
-    if (!siblings) return put_(put(definition, path, null), path.slice(0, 2).join("/"));
-    const group = path.slice(0, -2);
-    // A group without anything in it is nothing.
-    if (siblings.length === 1) return put_(without(definition, group), group.slice(0, 2).join("/"));
-    return put_(splice(definition, path, 1), group.join("/"));
-  }
+  const isAlone = !siblings || siblings.length === 1;
+  const remove = () => put_(without(definition, path), (isAlone ? path.slice(0, 2) : path.slice(0, -2)).join("/"));
   return [
     ["Put into a group", depth < words.maxDepth && (() => put_(put(definition, path, { [first]: [value] })))],
     [
@@ -184,6 +179,7 @@ function useDeeds(path: Path, key: string | undefined, depth: number): Deed[] {
         ? () => put_(splice(definition, beside_(path, 1), 0, value), beside(1))
         : () => put_(put(definition, path, { [first]: [value, value] })),
     ],
+    ["Set aside", () => put_(setAside(definition, "condition", path), asideAt(definition))],
     ["Copy", () => copy({ kind: "condition", value })],
     [
       "Cut",
@@ -197,14 +193,6 @@ function useDeeds(path: Path, key: string | undefined, depth: number): Deed[] {
 }
 
 const beside_ = (path: Path, by: number): Path => [...path.slice(0, -1), (path.at(-1) as number) + by];
-
-/** Take a node away, and with it the group that would be left empty. */
-function without(definition: Definition, path: Path): unknown {
-  const place = path.at(-1);
-  if (typeof place !== "number") return put(definition, path, null);
-  const siblings = get(definition, path.slice(0, -1)) as unknown[];
-  return siblings.length === 1 ? without(definition, path.slice(0, -2)) : splice(definition, path, 1);
-}
 
 /** One comparison: a fact, how it is compared, and with what. */
 function Comparison({ path }: { path: Path }) {

@@ -22,7 +22,8 @@ import {
 } from "../api";
 import styles from "../rules.module.css";
 import { Changes, Notice, Oddities, Rehearsal, Says } from "../Told";
-import { begin, blank, get, put, step } from "./draft";
+import { Asides } from "./Asides";
+import { begin, blank, get, parted, put, step } from "./draft";
 import { FormFields, type Place } from "./FormFields";
 import { newAction, Steps } from "./Steps";
 import { nodeId, problemAt, takeText, useWorkbench, type Workbench, WorkbenchProvider } from "./workbench";
@@ -50,7 +51,12 @@ function newRule(words: Vocabulary): Definition {
     description: null,
     trigger: { type: trigger?.type, ...blank(trigger?.fields ?? []) },
     steps: [{ conditions: null, actions: [newAction(words.actions[0])] }],
+    set_aside: [],
   };
+}
+
+function withAsides({ definition, setAside }: Rule): Definition {
+  return { ...definition, set_aside: setAside.map(({ words: _, ...aside }) => aside) };
 }
 
 /** A draft stays in this browser until it is saved or thrown away. */
@@ -76,7 +82,7 @@ function useChecked(definition: Definition, ruleId: string | undefined) {
   const query = useQuery({
     queryKey: ["draft", ruleId, settled],
     queryFn: async () =>
-      (await ask(api.POST("/app/rule-drafts/check", { body: { definition: settled, ruleId: ruleId ?? null } }))).data,
+      (await ask(api.POST("/app/rule-drafts/check", { body: { ...parted(settled), ruleId: ruleId ?? null } }))).data,
     placeholderData: keepPreviousData,
     gcTime: 10_000,
   });
@@ -88,7 +94,7 @@ function Editor({ words, saved }: { words: Vocabulary; saved?: Rule }) {
   const key = `sluiceway-draft-${saved?.id ?? organizationId}`;
   // What the edit began with; a save by somebody else meanwhile does not change what is written here.
   const [original] = useState(() => ({
-    definition: saved?.definition ?? newRule(words),
+    definition: saved ? withAsides(saved) : newRule(words),
     revision: saved?.revision ?? 0,
   }));
   const [found] = useState(() => read(key));
@@ -116,10 +122,10 @@ function Editor({ words, saved }: { words: Vocabulary; saved?: Rule }) {
 
   const save = useMutation<Rule, Refused>({
     mutationFn: async () => {
-      const definition = state.now;
+      const body = parted(state.now);
       const answer = saved
-        ? await ask(api.PUT("/app/rules/{id}", { ...at(saved.id), body: { definition, revision: revision.current } }))
-        : await ask(api.POST("/app/rules", { body: { definition } }));
+        ? await ask(api.PUT("/app/rules/{id}", { ...at(saved.id), body: { ...body, revision: revision.current } }))
+        : await ask(api.POST("/app/rules", { body }));
       return answer.data;
     },
     onSuccess: async (rule) => {
@@ -136,7 +142,7 @@ function Editor({ words, saved }: { words: Vocabulary; saved?: Rule }) {
       (
         await ask(
           api.POST("/app/rule-drafts/try", {
-            body: { definition: state.now, ruleId: saved?.id ?? null, amountInCents },
+            body: { definition: parted(state.now).definition, ruleId: saved?.id ?? null, amountInCents },
           }),
         )
       ).data,
@@ -226,6 +232,7 @@ function Editor({ words, saved }: { words: Vocabulary; saved?: Rule }) {
               <Trigger />
             </Card>
             <Steps />
+            <Asides />
             <Card title="Name and safeguards">
               <div className="fields">
                 <Settings />

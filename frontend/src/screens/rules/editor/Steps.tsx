@@ -6,10 +6,10 @@ import type { Definition, Form } from "../api";
 import styles from "../rules.module.css";
 import { Says } from "../Told";
 import { Conditions } from "./Conditions";
-import { blank, get, keysOf, type Path, put, splice, swap } from "./draft";
+import { blank, get, keysOf, type Path, put, setAside, splice, swap } from "./draft";
 import { FormFields, type Place } from "./FormFields";
 import { NodeMenu } from "./NodeMenu";
-import { copy, findingsAt, nodeId, pasted, problemAt, useWorkbench } from "./workbench";
+import { asideAt, copy, findingsAt, nodeId, pasted, problemAt, useWorkbench } from "./workbench";
 
 export function newAction(form: Form | undefined): Definition {
   return form ? { type: form.type, ...blank(form.fields) } : {};
@@ -76,6 +76,7 @@ function Step({ index, count }: { index: number; count: number }) {
               ["Move up", index > 0 && (() => shape(swap(definition, path, -1), `steps/${index - 1}`))],
               ["Move down", index < count - 1 && (() => shape(swap(definition, path, 1), `steps/${index + 1}`))],
               ["Duplicate", () => shape(splice(definition, path, 0, value), `steps/${index + 1}`)],
+              ["Set aside", count > 1 && (() => shape(setAside(definition, "step", path), asideAt(definition)))],
               ["Copy", () => copy({ kind: "step", value })],
               ["Delete", count > 1 && (() => shape(splice(definition, path, 1), `steps/${Math.max(0, index - 1)}`))],
             ]}
@@ -140,6 +141,7 @@ function Action({ path, count }: { path: Path; count: number }) {
             ["Move up", place > 0 && (() => shape(swap(definition, path, -1), beside(-1).join("/")))],
             ["Move down", place < count - 1 && (() => shape(swap(definition, path, 1), beside(1).join("/")))],
             ["Duplicate", () => shape(splice(definition, beside(1), 0, value), beside(1).join("/"))],
+            ["Set aside", count > 1 && (() => shape(setAside(definition, "action", path), asideAt(definition)))],
             ["Copy", () => copy({ kind: "action", value })],
             [
               "Cut",

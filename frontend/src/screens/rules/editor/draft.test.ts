@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { begin, blank, get, put, splice, step, swap } from "./draft";
+import { begin, blank, get, parted, put, putBack, setAside, splice, step, swap } from "./draft";
 
 const rule = { steps: [{ conditions: null, actions: [{ type: "A" }, { type: "B" }] }] };
 
@@ -41,4 +41,34 @@ test("a form begins with its defaults", () => {
       { ...field, key: "period", kind: "choice", isRequired: true, default: "PER_WEEK" },
     ]),
   ).toEqual({ amount: null, limit: null, debts: [{ amount: null }], period: "PER_WEEK" });
+});
+
+test("what is set aside is put back where it was, or as near as there is a place", () => {
+  const leaf = (value: number) => ({ condition: { value } });
+  const made = {
+    steps: [
+      { conditions: { any: [leaf(1), leaf(2)] }, actions: [{ type: "A" }, { type: "B" }] },
+      { conditions: null, actions: [{ type: "C" }] },
+    ],
+  };
+  const cases = [
+    ["condition", ["steps", 0, "conditions", "any", 0]],
+    ["condition", ["steps", 0, "conditions"]],
+    ["action", ["steps", 0, "actions", 1]],
+    ["step", ["steps", 1]],
+  ] as const;
+  for (const [kind, path] of cases) {
+    const aside = setAside(made, kind, path);
+    expect(parted(aside).setAside).toEqual([{ kind, path: path.join("/"), part: get(made, path), note: null }]);
+    expect(putBack(aside, 0)).toEqual([{ ...made, set_aside: [] }, path.join("/")]);
+  }
+  expect(parted(made)).toEqual({ definition: made, setAside: [] });
+
+  const first = setAside(made, "condition", ["steps", 0, "conditions", "any", 0]);
+  const both = setAside(first, "condition", ["steps", 0, "conditions", "any", 0]);
+  expect(get(both, ["steps", 0, "conditions"])).toBe(null);
+  const [one] = putBack(both, 1);
+  expect(get(putBack(one, 0)[0], ["steps", 0, "conditions"])).toEqual({ all: [leaf(2), leaf(1)] });
+  const moved = setAside(splice(made, ["steps", 1], 1), "action", ["steps", 0, "actions", 1]);
+  expect(get(putBack(splice(moved, ["steps", 0], 0, made.steps[1]), 0)[0], ["steps", 0, "actions"])).toHaveLength(2);
 });

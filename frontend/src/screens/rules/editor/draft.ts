@@ -77,6 +77,53 @@ export function swap(from: Definition, path: Path, by: 1 | -1): Definition {
   return splice(without, [...path.slice(0, -1), place + by], 0, moved);
 }
 
+/** A part that does nothing until it is put back, and where it was. It travels with the draft, and beside the rule. */
+export type Aside = { kind: "condition" | "action" | "step"; path: string; part: Definition; note: string | null };
+
+export const asidesOf = (from: Definition) => (from.set_aside ?? []) as Aside[];
+
+/** A draft as the server takes it: the rule, and what is set aside. */
+export function parted(from: Definition) {
+  const { set_aside: _, ...definition } = from;
+  return { definition, setAside: asidesOf(from) };
+}
+
+/** Take a node away, and with it the group that would be left empty. */
+export function without(from: Definition, path: Path): Definition {
+  if (typeof path.at(-1) !== "number") return put(from, path, null) as Definition;
+  const siblings = get(from, path.slice(0, -1)) as unknown[];
+  const isInGroup = path.includes("conditions");
+  return siblings.length === 1 && isInGroup ? without(from, path.slice(0, -2)) : splice(from, path, 1);
+}
+
+export function setAside(from: Definition, kind: Aside["kind"], path: Path): Definition {
+  const aside = { kind, path: path.join("/"), part: get(from, path) as Definition, note: null };
+  return { ...without(from, path), set_aside: [...asidesOf(from), aside] };
+}
+
+/** Put a part back where it was, or as near as there is a place now. Gives the draft and where the part is. */
+export function putBack(from: Definition, index: number): [now: Definition, at: string] {
+  const { kind, path: was, part } = asidesOf(from)[index] as Aside;
+  const rest = { ...from, set_aside: asidesOf(from).filter((_, place) => place !== index) };
+  const path = was.split("/").map((key) => (/^\d+$/.test(key) ? Number(key) : key));
+  const steps = get(rest, ["steps"]) as unknown[];
+  const step = Math.min(Number(path[1]), steps.length - (kind === "step" ? 0 : 1));
+  const near = (list: Path, place: unknown): [Definition, string] => {
+    const at = [...list, Math.min(Number(place), (get(rest, list) as unknown[]).length)];
+    return [splice(rest, at, 0, part), at.join("/")];
+  };
+  if (kind === "step") return near(["steps"], step);
+  if (kind === "action") return near(["steps", step, "actions"], path.at(-1));
+  const root: Path = ["steps", step, "conditions"];
+  const tree = get(rest, root);
+  if (!tree) return [put(rest, root, part) as Definition, root.join("/")];
+  const group = path.slice(0, -1);
+  if (group[1] === step && Array.isArray(get(rest, group))) return near(group, path.at(-1));
+  const key = ["all", "any"].find((each) => each in (tree as Definition));
+  if (key) return near([...root, key], Number.POSITIVE_INFINITY);
+  return [put(rest, root, { all: [tree, part] }) as Definition, [...root, "all", 1].join("/")];
+}
+
 /** What a form begins with, before anybody has filled it in. */
 export function blank(fields: readonly Field[]): Definition {
   const made: Definition = {};

@@ -1,7 +1,7 @@
 /** What every part of the editor has at hand. */
 import { createContext, useContext } from "react";
 import type { Checked, Definition, Finding, Standing, Vocabulary } from "../api";
-import type { Path } from "./draft";
+import { asidesOf, type Path } from "./draft";
 
 export type Workbench = {
   words: Vocabulary;
@@ -42,6 +42,9 @@ export function standingAt({ checked }: Workbench, path: string): Standing | und
 }
 
 export const nodeId = (path: string) => `node-${path.replaceAll("/", "-")}`;
+
+/** Where the next part that is set aside will be. */
+export const asideAt = (definition: Definition) => `set_aside/${asidesOf(definition).length}`;
 
 /** What was cut or copied last, in this browser: conditions and actions can be taken from rule to rule. */
 const KEY = "sluiceway-clipboard";
