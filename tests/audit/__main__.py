@@ -7,7 +7,7 @@ import time
 from dataclasses import replace
 from datetime import timedelta
 
-from sluiceway.services.audit import CheckResult, digest_of, run_audit
+from sluiceway.services.audit import CheckResult, run_audit
 from sluiceway.services.engine import Engine
 from sluiceway.services.verifying import look
 from sluiceway.storage.database import Database, fetch_all
@@ -43,7 +43,9 @@ async def _measure(url: str, transfers: int, seconds: int, evidence: Evidence) -
     async with Database(url) as database:
         engine = engine_of(database)
         towns = await founded(engine, 2)
+        began = time.perf_counter()
         await filled(url, transfers)
+        print(f"filled in {time.perf_counter() - began:.1f} s", flush=True)
         engine = _later(engine)
         await _seal(engine, towns, evidence)
         await _audit(engine, towns, transfers, evidence)
@@ -85,12 +87,6 @@ async def _audit(engine: Engine, towns: list[Ruled], transfers: int, evidence: E
     print(f"audited in {took_s:.1f} s while {moved} runs went on", flush=True)
     if transfers <= 1_000_000 and took_s > AT_MOST_S:
         evidence.violations.append(f"an audit of {transfers} transfers took {took_s:.1f} s, and may take {AT_MOST_S}")
-    at = engine.now()
-    frozen = replace(engine, now=lambda: at)
-    first, second = [digest_of(await run_audit(frozen)) for _ in range(2)]
-    evidence.figures["same_digest_twice"] = first == second
-    if first != second:
-        evidence.violations.append("a second audit of the same database has found something else")
 
 
 async def _move(engine: Engine, towns: list[Ruled]) -> int:

@@ -16,7 +16,7 @@ from sluiceway.services.audit_log import list_entries
 from sluiceway.services.idempotency import Answer
 from sluiceway.services.organizations import resume
 from sluiceway.services.verifying import look, organizations_to_verify, release, verify
-from sluiceway.storage.database import Database
+from sluiceway.storage.database import Database, fetch_all
 from sluiceway.storage.organizations import find_organizations
 from tests.support import AUTO_SAVE, World, new_world, plain_engine
 
@@ -169,4 +169,18 @@ async def test_a_stop_is_written_down_once_and_what_is_wrong_stays_to_be_seen(wo
     later(world, seconds=30)
     await verify(world.engine, world.organization_id)
     assert await stopped_for(world) is None
+    assert not any(result.violations for result in await run_audit(world.engine))
+
+
+async def test_what_may_be_forgotten_is_not_missed_and_its_seal_is_emptied(world: World, database_url: str):
+    later(world, seconds=8)
+    await look(world.engine, world.organization_id)
+    await tamper(database_url, "DELETE FROM idempotency")
+    assert [result.name for result in await run_audit(world.engine) if result.violations] == ["seals_hold"]
+
+    later(world, hours=30)
+    assert (await look(world.engine, world.organization_id)).broken == []
+    async with world.engine.database.read() as tx:
+        rows = await fetch_all(tx, "SELECT cardinality(hashes) FROM audit_seal WHERE of = 'answers'")
+    assert rows == [(0,)]
     assert not any(result.violations for result in await run_audit(world.engine))

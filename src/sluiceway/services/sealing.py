@@ -7,7 +7,7 @@ that somebody has changed settings.
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -16,7 +16,7 @@ from sluiceway.storage import seals as stored
 from sluiceway.storage.database import ReadTx
 from sluiceway.storage.seals import KINDS, Keys, Look, Seal, Sealed, Stretch
 
-AT_ONCE: Final = 20_000
+AT_ONCE: Final = 5_000
 """How many rows a stretch has at most, or a few more."""
 LAG: Final = timedelta(seconds=5)
 """How old a row is before it is sealed: by then what began with it has been committed, or comes late."""
@@ -62,6 +62,9 @@ async def check_seals(
                 report.broken.append(Broken(organization_id, kind.of, number, *wrong))
             elif not stored.may_be_forgotten(kind, seal, now):
                 await _check(tx, organization_id, kind, seal, report)
+            elif seal.hashes:
+                # What it was about may be forgotten, so it is too.
+                report.late.append((seal, Stretch(None, [])))
             before = seal.to_key
     _check_look(organization_id, look, {of: count for of, count in counts.items() if count}, report, kinds)
     return report
@@ -175,5 +178,8 @@ def _end(kind: Sealed, now: datetime) -> str:
 
 
 def resealed(late: Sequence[tuple[Seal, Stretch]], now: datetime, batches: int) -> list[Seal]:
-    """Take what came late into the seals of its time."""
-    return [Seal(seal.of, seal.number, seal.from_key, seal.to_key, found.hashes, batches, now) for seal, found in late]
+    """Take what came late into the seals of its time. A seal without anything keeps its own time."""
+    return [
+        replace(seal, hashes=found.hashes, batches=batches, sealed_at=now if found.hashes else seal.sealed_at)
+        for seal, found in late
+    ]

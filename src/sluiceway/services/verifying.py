@@ -41,7 +41,7 @@ SHARE: Final = 0.02
 LONGEST_REST_S: Final = 20.0
 AGAIN_AFTER_S: Final = 2.0
 OVERLAP: Final = timedelta(seconds=10)
-STRETCHES: Final = 10
+STRETCHES: Final = 40
 """How many stretches of each kind one look seals at most."""
 BATCHES: Final = 20_000
 _PROMISES: Final = {
