@@ -1,4 +1,4 @@
-"""What `python -m tests.audit` measures of a million transfers, of some thousands: nothing wrong, and twice the same."""
+"""What `python -m tests.audit` measures of a million transfers, of some thousands: nothing wrong, twice the same."""
 
 from dataclasses import replace
 from datetime import timedelta
