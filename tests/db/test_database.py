@@ -1,5 +1,6 @@
 """What callers may rely on when they read and write, also when the database does not play along."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from typing import LiteralString
@@ -10,6 +11,8 @@ import pytest
 from sluiceway.storage.database import (
     ConstraintViolated,
     Database,
+    DatabaseOptions,
+    DatabaseUnavailable,
     WriteTx,
     count,
     execute,
@@ -187,3 +190,13 @@ async def test_the_application_works_under_the_role_that_cannot_rewrite_postings
     for statement in ("UPDATE posting SET amount = 1", "DELETE FROM posting", "TRUNCATE posting", "DROP TABLE posting"):
         with pytest.raises(psycopg.errors.InsufficientPrivilege):
             await database.write(lambda tx, statement=statement: execute(tx, statement))
+
+
+async def test_a_state_of_everything_may_be_read_for_longer_than_a_request_may_take(database_url: str):
+    async with Database(database_url, DatabaseOptions(transaction_timeout_s=0.05)) as database:
+        async with database.snapshot(patience_s=5) as tx:
+            await asyncio.sleep(0.1)
+            assert await fetch_all(tx, "SELECT 1") == [(1,)]
+        with pytest.raises(DatabaseUnavailable):
+            async with database.snapshot() as tx:
+                await asyncio.sleep(0.1)

@@ -26,6 +26,8 @@ from sluiceway.storage.database import LentTx, ReadTx
 from sluiceway.storage.organizations import list_organizations
 
 EXAMPLES: Final = 5
+PATIENCE_S: Final = 3600.0
+"""How long one state of everything may be read."""
 DEFINITIONS: Final = "definitions_are_as_signed"
 OCCURRENCES: Final = "schedules_ran_when_due"
 LOG: Final = "the_log_is_whole"
@@ -94,6 +96,7 @@ _PROMISES: Final = (
     _Promise(DerivedCheck.DELIVERIES, "Messages fit their events", "deliveries", "delivery", IdKind.DELIVERY),
     _Promise(DerivedCheck.APPLIED, "Reports are applied once", "reports", "organization", None),
     _Promise(DerivedCheck.LEG_STATUSES, "Legs stand as they say", "legs", "transfer", IdKind.TRANSFER),
+    _Promise(DerivedCheck.MARKS, "Transfers are marked for a reason", "transfers", "transfer", IdKind.TRANSFER),
     _Promise(DerivedCheck.ASKED, "Amounts were asked for", "executions", "execution", IdKind.EXECUTION),
     _Promise(DerivedCheck.TIMES, "Nothing comes from the future", "transfers", "transfer", IdKind.TRANSFER),
     _Promise(DerivedCheck.SESSIONS, "No transaction is left open", "accounts", "session", None),
@@ -121,7 +124,7 @@ async def run_audit(engine: Engine, known: tuple[KnownHead, ...] = ()) -> list[C
 
 
 async def _check_part(engine: Engine, only: OrganizationId | None, known: tuple[KnownHead, ...]) -> list[CheckResult]:
-    async with engine.database.snapshot() as tx:
+    async with engine.database.snapshot(PATIENCE_S) as tx:
         await stored.take_room(tx)
         return await check_everything(tx, only, engine.now(), known)
 

@@ -16,7 +16,16 @@ import structlog
 
 from sluiceway.domain.audit import first_link, next_link, operators_act
 from sluiceway.domain.ids import OrganizationId, least_id
-from sluiceway.services.audit import EXAMPLES, HARMLESS, LOG, CheckResult, Violation, check_everything, sealed_result
+from sluiceway.services.audit import (
+    EXAMPLES,
+    HARMLESS,
+    LOG,
+    PATIENCE_S,
+    CheckResult,
+    Violation,
+    check_everything,
+    sealed_result,
+)
 from sluiceway.services.audit_log import do
 from sluiceway.services.engine import Engine
 from sluiceway.services.sealing import LAG, SealReport, check_seals, resealed, seal_on
@@ -100,7 +109,7 @@ async def look(
     `is_everything`: seal up to the very end, though something that began earlier may still be committed.
     """
     now = engine.now()
-    async with engine.database.snapshot() as tx:
+    async with engine.database.snapshot(PATIENCE_S) as tx:
         before = await stored.find_look(tx, organization_id)
         if is_full is None:
             is_full = before is not None and (now - before.full_at >= FULL_EVERY or now - before.verified_to >= REACH)

@@ -137,8 +137,8 @@ SELECT a.organization_id, a.id, format('at least %%s, or below by returns of %%s
 FROM account a
 LEFT JOIN returned r ON r.organization_id = a.organization_id AND r.account_id = a.id
 WHERE (%(only)s::uuid IS NULL OR a.organization_id = %(only)s)
-    AND a.kind NOT IN ('EXTERNAL_ACCOUNT', 'WORLD')
-    AND (a.overdrawn <> greatest(0, a.floor - a.posted + a.held_out) OR a.overdrawn > coalesce(r.amount, 0))
+    AND CASE WHEN a.kind IN ('EXTERNAL_ACCOUNT', 'WORLD') THEN a.overdrawn <> 0
+             ELSE a.overdrawn <> greatest(0, a.floor - a.posted + a.held_out) OR a.overdrawn > coalesce(r.amount, 0) END
 ORDER BY a.organization_id, a.id LIMIT %(limit)s;
 
 -- name: transfers_unlike_their_postings

@@ -300,6 +300,20 @@ WHERE (%(only)s::uuid IS NULL OR organization_id = %(only)s) AND (
     OR (status = 'PENDING' AND submitted_at IS NULL) OR (status = 'PROCESSING' AND submitted_at IS NOT NULL))
 ORDER BY 1, 2 LIMIT %(limit)s;
 
+-- name: transfers_marked_wrongly
+-- What came back was taken back by a bank; who decided did so at some time.
+SELECT t.organization_id, t.id, 'a return of a leg, and a time for who decided',
+       format('%%s, returned %%s with %%s, decided by %%s at %%s', t.status, t.returned_at, t.return_code, t.decided_by,
+              t.decided_at),
+       count(*) OVER ()
+FROM transfer t
+WHERE (%(only)s::uuid IS NULL OR t.organization_id = %(only)s) AND (
+    (t.decided_by IS NOT NULL AND t.decided_at IS NULL) OR (t.decided_at IS NOT NULL AND t.approval_expires_at IS NULL)
+    OR ((t.returned_at IS NOT NULL OR t.return_code IS NOT NULL) AND NOT EXISTS (
+        SELECT FROM transfer_leg l WHERE l.organization_id = t.organization_id AND l.transfer_id = t.id
+            AND l.status = 'RETURNED' AND (%(only)s::uuid IS NULL OR l.organization_id = %(only)s))))
+ORDER BY 1, 2 LIMIT %(limit)s;
+
 -- name: amounts_nobody_asked_for
 -- I10: a remote service was asked only for what an action of the run's rule can ask.
 SELECT r.organization_id, r.execution_id, 'an answer for an action of the rule',

@@ -216,13 +216,13 @@ class Database:
                     yield
 
     @asynccontextmanager
-    async def snapshot(self) -> AsyncGenerator[LentTx]:
+    async def snapshot(self, patience_s: float | None = None) -> AsyncGenerator[LentTx]:
         """Lend a connection whose statements all see one state of the database, and which cannot write.
 
-        Raises DatabaseUnavailable.
+        `patience_s`: for how long at most, where that is longer than any request may take. Raises DatabaseUnavailable.
         """
         with _translated(self.failures):
-            async with self._connection() as conn:
+            async with self._connection(patience_s) as conn:
                 await conn.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
                 await conn.execute(_READS_MUCH)
                 try:
@@ -273,9 +273,10 @@ class Database:
             return result
 
     @asynccontextmanager
-    async def _connection(self) -> AsyncGenerator[AsyncConnection[TupleRow]]:
+    async def _connection(self, patience_s: float | None = None) -> AsyncGenerator[AsyncConnection[TupleRow]]:
         conn = await self._pool.getconn()
-        limit = asyncio.timeout(self.options.transaction_timeout_s)
+        patience_s = max(self.options.transaction_timeout_s, patience_s or 0)
+        limit = asyncio.timeout(patience_s)
         try:
             async with limit:
                 yield conn
@@ -284,7 +285,7 @@ class Database:
             # read it as its own. The pool replaces a closed connection.
             await conn.close()
             if limit.expired():
-                reason = f"the database took longer than {self.options.transaction_timeout_s} s"
+                reason = f"the database took longer than {patience_s} s"
                 raise DatabaseUnavailable(reason) from failure
             raise
         finally:

@@ -296,14 +296,18 @@ FROM bank_account t
 WHERE t.organization_id = %(organization_id)s::uuid AND %(from_key)s::text < %(to_key)s::text AND %(limit)s::bigint > 0;
 
 -- name: days_of_banks
--- How days of external accounts ended, but for the last one: it may still go on.
-SELECT NULL::text, coalesce(array_agg(hash_record_extended(ROW(t.account_id, t.day, t.balance), 0)), '{}')
+-- Which days of external accounts there are, and how they ended, but for the last one: it may still go on.
+SELECT NULL::text, coalesce(array_agg(h.h) FILTER (WHERE h.h IS NOT NULL), '{}')
 FROM account_day t
+CROSS JOIN LATERAL unnest(ARRAY[
+    hash_record_extended(ROW(1, t.account_id, t.day), 0),
+    CASE WHEN EXISTS (SELECT FROM account_day l WHERE l.organization_id = %(organization_id)s::uuid
+                          AND l.account_id = t.account_id AND l.day > t.day)
+         THEN hash_record_extended(ROW(2, t.account_id, t.day, t.balance), 0) END
+]) AS h (h)
 WHERE t.organization_id = %(organization_id)s::uuid AND %(from_key)s::text < %(to_key)s::text AND %(limit)s::bigint > 0
     AND t.account_id IN (SELECT id FROM account
-                         WHERE organization_id = %(organization_id)s::uuid AND kind = 'EXTERNAL_ACCOUNT')
-    AND EXISTS (SELECT FROM account_day l WHERE l.organization_id = %(organization_id)s::uuid
-                    AND l.account_id = t.account_id AND l.day > t.day);
+                         WHERE organization_id = %(organization_id)s::uuid AND kind = 'EXTERNAL_ACCOUNT');
 
 -- name: organizations
 -- Who they are, and what is set for all of their money. Sandboxes' clocks are set all the time.
