@@ -34,6 +34,7 @@ HARMLESS_COLUMNS: Final[Mapping[str, str]] = {
     "transfer_leg.attempts": "counts tries; the bank is asked before it is told again",
     "transfer_leg.failures": "counts tries",
     "transfer_leg.expected_at": "when the bank expects to settle: a forecast",
+    "rule.set_aside": "parts of a rule kept beside it in the editor: in no revision, and nothing runs them",
     "rule.next_fire_at": "when a schedule is looked at next; which time runs is decided by the calendar, and checked",
     "rule.next_nominal": "likewise",
     "webhook_endpoint.due_at": "when somebody is told next",
