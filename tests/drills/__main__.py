@@ -8,9 +8,12 @@ import sys
 import tempfile
 from pathlib import Path
 
-from tests.drills.drill import Outcome, cluster, drill
+from tests.drills.drill import Outcome, drill
 from tests.drills.large import large
+from tests.drills.stage import cluster
 from tests.evidence import Evidence
+
+LARGE = "large"
 
 
 def main() -> int:
@@ -22,32 +25,38 @@ def main() -> int:
     parser.add_argument("--record", type=Path, help="write each drill here too, and do none that is here already")
     given = parser.parse_args()
     evidence = Evidence("drills", ["python", "-m", "tests.drills", *sys.argv[1:]])
-    outcomes = _recorded(given.record)
+    known = _recorded(given.record)
+    seeds = range(given.first, given.first + given.drills)
     with tempfile.TemporaryDirectory(prefix="sluiceway-drills-") as folder:
         Path(folder).chmod(0o711)
         with cluster(Path(folder)) as url:
-            for seed in range(given.first, given.first + given.drills):
-                if seed in outcomes:
-                    continue
-                outcomes[seed] = outcome = asyncio.run(drill(Path(folder), url, seed))
-                print(seed, outcome.figures, *outcome.violations, flush=True)
-                if given.record is not None:
-                    with given.record.open("a") as file:
-                        file.write(json.dumps([seed, outcome.figures, outcome.violations]) + "\n")
-            if given.large:
-                evidence.figures["large"] = asyncio.run(large(Path(folder), url, given.large))
-                print(evidence.figures["large"], flush=True)
-    wanted = {seed: outcomes[seed] for seed in range(given.first, given.first + given.drills)}
-    _tell(evidence, wanted)
+            for seed in seeds:
+                if str(seed) not in known:
+                    outcome = asyncio.run(drill(Path(folder), url, seed))
+                    _keep(given.record, known, str(seed), outcome)
+            if given.large and LARGE not in known:
+                figures = asyncio.run(large(Path(folder), url, given.large))
+                _keep(given.record, known, LARGE, Outcome([], figures))
+    _tell(evidence, {seed: known[str(seed)] for seed in seeds})
+    if LARGE in known:
+        evidence.figures[LARGE] = known[LARGE].figures
     print(evidence.write())
     return 1 if evidence.violations else 0
 
 
-def _recorded(file: Path | None) -> dict[int, Outcome]:
+def _recorded(file: Path | None) -> dict[str, Outcome]:
     if file is None or not file.exists():
         return {}
     lines = [json.loads(line) for line in file.read_text().splitlines()]
-    return {seed: Outcome(violations, figures) for seed, figures, violations in lines}
+    return {name: Outcome(violations, figures) for name, figures, violations in lines}
+
+
+def _keep(file: Path | None, known: dict[str, Outcome], name: str, outcome: Outcome) -> None:
+    known[name] = outcome
+    print(name, outcome.figures, *outcome.violations, flush=True)
+    if file is not None:
+        with file.open("a") as lines:
+            lines.write(json.dumps([name, outcome.figures, outcome.violations]) + "\n")
 
 
 def _tell(evidence: Evidence, outcomes: dict[int, Outcome]) -> None:

@@ -7,7 +7,8 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from tests.drills.drill import cluster, drill
+from tests.drills.drill import drill
+from tests.drills.stage import cluster
 from tests.e2e.processes import run
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]

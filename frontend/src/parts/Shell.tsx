@@ -110,8 +110,9 @@ function Banners({ isLive }: { isLive: boolean }) {
         <p className={styles.paused}>
           <Icon name="warning" />
           <span>
-            <strong>Restored from a backup, and held</strong> since <When at={heldSince} />. Nothing moves until whoever runs
-            this server has compared it with the bank: <code>sluiceway restore status</code>, then <code>release</code>.
+            <strong>Restored from a backup, and held</strong> since <When at={heldSince} />. Nothing moves until whoever
+            runs this server has compared it with the bank: <code>sluiceway restore status</code>, then{" "}
+            <code>release</code>.
           </span>
         </p>
       )}
