@@ -70,8 +70,8 @@ DANGERS: Final = (
 )
 
 
-_SMALL: Final = {"organization"}
-"""Tables of few rows, which every statement that is allowed one has done with at once."""
+_SMALL: Final = {"organization", "person", "api_key", "rule"}
+"""Tables of what people make by hand: of few rows, with which a statement has done at once."""
 _MATTERS_IF_SMALL: Final = {"type", "not-null-without-default", "dropped", "table-dropped", "renamed", "truncated"}
 
 
