@@ -6,8 +6,9 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from sluiceway.services.audit import run_audit
+from sluiceway.services import audit
 from sluiceway.services.engine import Engine
+from sluiceway.storage import audit as stored_audit
 from tests.invariants import INVARIANTS
 from tests.simulation.tables import Row, Table
 from tests.simulation.transactions import Store, Transaction
@@ -58,9 +59,23 @@ def invariants(store: Store, skipped: Sequence[str] = ()) -> list[str]:
     return found
 
 
+NOT_SIMULATED: Final = frozenset({"no_transaction_is_left_open", "what_was_sealed_is_as_it_was"})
+"""Of the audit's promises those that are about the server itself, or about hashes that only it can make."""
+
+
 async def failures(engine: Engine) -> list[str]:
     """Audit everything, as an operator would; say what it finds."""
-    results = await run_audit(engine)
+    async with engine.database.snapshot() as tx:
+        examined = await stored_audit.count_examined(tx, None)
+        now = engine.now()
+        results = [
+            await audit._check(tx, None, promise, examined, now)
+            for promise in audit._PROMISES
+            if promise.check not in NOT_SIMULATED
+        ]
+        results.append(await audit._check_occurrences(tx, None, examined))
+        results.append(await audit._check_definitions(tx, None, examined))
+        results.append(await audit._check_log(tx, None, (), now))
     return [f"audit: {each.promise}: {each.examples[:2]}" for each in results if each.violations]
 
 

@@ -30,6 +30,8 @@ _CALLS: Final = {
     "uuid_send": "uuid_send",
     "num_nonnulls": "num_nonnulls",
     "cardinality": "length",
+    "octet_length": "length",
+    "jsonb_typeof": "type_of",
     "now": "x.server_now",
     "clock_timestamp": "x.server_now",
     "statement_timestamp": "x.server_now",
@@ -210,6 +212,12 @@ class Expressions:
                 return self.sums[tree.sql()]
             case exp.TimestampTrunc():
                 return f"truncated({of(tree.args['unit'])}, {of(tree.this)})"
+            case exp.MD5():
+                return f"md5({of(tree.this)})"
+            case exp.Like():
+                return f"like({of(tree.this)}, {of(tree.expression)})"
+            case exp.Var():
+                return repr(tree.name)
             case exp.Format():
                 return f"format_text({', '.join(of(each) for each in [tree.this, *tree.expressions])})"
             case exp.ConcatWs():

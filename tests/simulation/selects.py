@@ -76,7 +76,7 @@ class Selects(Loops):
         ordered = tree.args["order"].expressions if tree.args.get("order") else []
         aliases = {each.alias: each.this for each in shown if isinstance(each, exp.Alias)}
         keys = [self._meant(each.this, shown, aliases, scope, outputs_first=True) for each in ordered]
-        running = [each for one in shown for each in one.find_all(exp.Window) if each.args.get("order")]
+        running = [each for one in shown for each in one.find_all(exp.Window) if _is_of_some(each)]
         windows = [n for n, each in enumerate(shown) if isinstance(each.unalias(), exp.Window) and not running]
         if running:
             self._running_sums(running, items, scope, body)
@@ -151,12 +151,18 @@ class Selects(Loops):
         body.lines.insert(0, "found = []")
         names: list[str] = []
         for window in windows:
-            [ordered] = window.args["order"].expressions
-            if not isinstance(window.this, exp.Sum) or window.args.get("partition_by") or ordered.args.get("desc"):
+            parts = [self.value(each, scope, body) for each in window.args.get("partition_by") or []]
+            ordered = window.args["order"].expressions if window.args.get("order") else []
+            if not isinstance(window.this, exp.Sum | exp.Count) or any(each.args.get("desc") for each in ordered):
                 raise self.no(window)
+            over = window.this.this
+            cells = [
+                "(" + "".join(part + ", " for part in parts) + ")",
+                "(" + "".join(self.value(each.this, scope, body) + ", " for each in ordered) + ")",
+                "1" if isinstance(over, exp.Star) else self.value(over, scope, body),
+            ]
             names.append(self.fresh("w"))
-            key, value = (self.value(each, scope, body) for each in (ordered.this, window.this.this))
-            body.emit(f"{names[-1]}s = running_sums([({key}, {value}) for {variables} in found])")
+            body.emit(f"{names[-1]}s = running_sums([({', '.join(cells)}) for {variables} in found])")
             self.sums[window.sql()] = names[-1]
         body.emit(f"for {variables}, {', '.join(names)} in zip(found, {', '.join(f'{name}s' for name in names)}):")
         body.depth = 1
@@ -251,3 +257,8 @@ class Selects(Loops):
         body.emit("return out")
         outer.hoisted += body.written()
         return Selected(name, left.columns, [])
+
+
+def _is_of_some(window: exp.Window) -> bool:
+    """Tell whether a window is of some of the rows, and not of all of them."""
+    return bool(window.args.get("order") or window.args.get("partition_by"))

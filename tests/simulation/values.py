@@ -58,11 +58,17 @@ def add(a: Any, b: Any) -> Any:
         return None
     if a is INFINITY or a is MINUS_INFINITY:
         return a
+    if isinstance(b, int) and isinstance(a, date):
+        return a + timedelta(days=b)
     return b + a if isinstance(a, timedelta) else a + b
 
 
 def sub(a: Any, b: Any) -> Any:
-    return None if a is None or b is None else a - b
+    if a is None or b is None:
+        return None
+    if isinstance(a, date) and not isinstance(a, datetime):
+        return a - timedelta(days=b) if isinstance(b, int) else (a - b).days
+    return a - b
 
 
 def mul(a: Any, b: Any) -> Any:
@@ -157,6 +163,14 @@ def part_of(value: Any, place: Any) -> Any:
     return value[place] if isinstance(value, list) and isinstance(place, int) and place < len(value) else None
 
 
+def type_of(value: Any) -> str | None:
+    """`jsonb_typeof`, of what is not JSON's null."""
+    if value is None:
+        return None
+    kinds = ((dict, "object"), (list, "array"), (str, "string"), (bool, "boolean"), (int | float, "number"))
+    return next(name for kind, name in kinds if isinstance(value, kind))
+
+
 def format_text(pattern: str, *values: Any) -> str:
     return pattern.replace("%%s", "%s") % tuple("" if value is None else text(value) for value in values)
 
@@ -173,6 +187,13 @@ def num_nonnulls(*values: Any) -> int:
     return counted(list(values))
 
 
+def like(value: str | None, pattern: str) -> bool | None:
+    """`LIKE`, as far as it is used: a beginning, a middle or an end."""
+    if value is None:
+        return None
+    return re.fullmatch(re.escape(pattern.replace("%%", "%")).replace("%", ".*"), value, re.DOTALL) is not None
+
+
 def matches(value: str | None, pattern: str) -> bool | None:
     return None if value is None else re.search(pattern, value) is not None
 
@@ -181,7 +202,7 @@ def truncated(unit: str | None, moment: datetime | None) -> datetime | None:
     """`date_trunc`: the beginning of a week, a month or a year."""
     if unit is None or moment is None:
         return None
-    midnight = moment.replace(hour=0, minute=0, second=0, microsecond=0)
+    midnight = datetime(moment.year, moment.month, moment.day, tzinfo=getattr(moment, "tzinfo", None))
     match unit.lower():
         case "week":
             return midnight - timedelta(days=midnight.weekday())
@@ -194,6 +215,10 @@ def truncated(unit: str | None, moment: datetime | None) -> datetime | None:
 
 def sha256(value: bytes | None) -> bytes | None:
     return None if value is None else hashlib.sha256(value).digest()
+
+
+def md5(value: Any) -> str | None:
+    return None if value is None else hashlib.md5(value if isinstance(value, bytes) else value.encode()).hexdigest()  # noqa: S324 -- as the server does
 
 
 def uuid_send(value: str) -> bytes:
@@ -336,9 +361,19 @@ def full_joined(
     return pairs
 
 
-def running_sums(found: list[tuple[Any, Any]]) -> list[Any]:
-    """`sum(value) OVER (ORDER BY key)`: rows with the same key count together."""
-    return [sum(value for key, value in found if key <= own) for own, _ in found]
+def running_sums(found: list[tuple[Any, Any, Any]]) -> list[Any]:
+    """`sum(value) OVER (PARTITION BY part ORDER BY key)`: rows with the same key count together."""
+    sums: dict[tuple[Any, Any], Any] = {}
+    groups: dict[Any, list[tuple[Any, Any]]] = {}
+    for part, key, value in found:
+        groups.setdefault(part, []).append((key, 0 if value is None else value))
+    for part, members in groups.items():
+        members.sort(key=lambda member: member[0])
+        so_far = 0
+        for key, value in members:
+            so_far += value
+            sums[part, key] = so_far
+    return [sums[part, key] for part, key, _ in found]
 
 
 def sort_rows(rows: list[Any], ways: Sequence[tuple[bool, bool]], at: int) -> None:

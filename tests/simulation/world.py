@@ -254,7 +254,7 @@ class Simulation:
                 self.loop.resume(running.process)
             case _:
                 self.reached["a clock is wrong"] += 1
-                running.process.skew_s = draw.uniform(-60, 60)
+                running.process.skew_s = draw.uniform(-25, 25)
 
     # Organizations
 

@@ -145,7 +145,8 @@ WHERE depth > 16 OR of_origin > 64 OR (cause_transfer_id IS NOT NULL AND (
 ORDER BY 1, 2 LIMIT %(limit)s;
 
 -- name: executions_unlike_their_counts
--- How a run stands follows from its counts, and when it ended from how it stands.
+-- How a run stands follows from its counts, and when it ended from how it stands. What began and what ended it may have
+-- been machines whose clocks differ: a minute is no violation.
 SELECT organization_id, id,
        CASE WHEN pending > 0 OR due_at IS NOT NULL THEN 'IN_PROGRESS' WHEN failed = 0 THEN 'EXECUTED'
             WHEN completed > 0 THEN 'PARTIAL' ELSE 'FAILED' END || ', ended not before it began',
@@ -157,11 +158,13 @@ WHERE (%(only)s::uuid IS NULL OR organization_id = %(only)s) AND (
     (status <> CASE WHEN pending > 0 OR due_at IS NOT NULL THEN 'IN_PROGRESS' WHEN failed = 0 THEN 'EXECUTED'
                     WHEN completed > 0 THEN 'PARTIAL' ELSE 'FAILED' END
         AND error_message IS NULL)
-    OR (status = 'IN_PROGRESS') <> (finished_at IS NULL) OR finished_at < created_at)
+    OR (status = 'IN_PROGRESS') <> (finished_at IS NULL) 
+        OR finished_at < created_at - interval '1 minute')
 ORDER BY 1, 2 LIMIT %(limit)s;
 
 -- name: transfers_outside_their_approval
--- I9: a rule has moved nothing before a person had signed it, and nothing after that was revoked.
+-- I9: a rule has moved nothing before a person had signed it, and nothing after that was revoked, but for a minute, by
+-- which clocks of machines may differ.
 SELECT t.organization_id, t.id,
        format('made from %%s on, until %%s', a.approved_at, coalesce(a.revoked_at::text, 'now')),
        t.created_at::text, count(*) OVER ()
@@ -171,7 +174,8 @@ JOIN execution e ON e.organization_id = t.organization_id AND e.id = t.execution
 JOIN approval a ON a.organization_id = e.organization_id AND a.id = e.approval_id
     AND (%(only)s::uuid IS NULL OR a.organization_id = %(only)s)
 WHERE t.mode = 'LIVE' AND (%(only)s::uuid IS NULL OR t.organization_id = %(only)s)
-    AND (t.created_at < a.approved_at OR t.created_at > a.revoked_at OR t.rule_id IS DISTINCT FROM e.rule_id)
+    AND (t.created_at < a.approved_at - interval '1 minute' OR t.created_at > a.revoked_at + interval '1 minute'
+        OR t.rule_id IS DISTINCT FROM e.rule_id)
 ORDER BY 1, 2 LIMIT %(limit)s;
 
 -- name: postings_below_floor

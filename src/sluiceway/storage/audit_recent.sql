@@ -44,7 +44,8 @@ FROM (SELECT 1) AS always LEFT JOIN wrong w ON true
 ORDER BY w.id LIMIT %(limit)s;
 
 -- name: runs_made
--- Each ran what a person had signed before, and made what it says that it made.
+-- Each ran what a person had signed before (but for a minute, by which clocks of machines may differ), and made what it
+-- says that it made.
 WITH made AS (
     SELECT e.id, e.rule_id, e.revision, e.fingerprint, e.approval_id, e.mode, e.created_at, e.due_at, e.transfer_ids,
            e.completed, e.failed, e.pending, e.status, e.depth, e.finished_at
@@ -63,7 +64,7 @@ WITH made AS (
     LEFT JOIN counted c ON c.execution_id = m.id
     LEFT JOIN approval a ON a.organization_id = %(organization_id)s::uuid AND a.id = m.approval_id
         AND a.rule_id = m.rule_id AND a.revision = m.revision AND a.fingerprint = m.fingerprint
-        AND a.approved_at <= m.created_at
+        AND a.approved_at <= m.created_at + interval '1 minute'
     WHERE (m.mode = 'LIVE' AND a.id IS NULL) OR m.depth > 16
         OR cardinality(m.transfer_ids) <> coalesce(c.transfers, 0) OR m.completed <> coalesce(c.completed, 0)
         OR (m.status = 'IN_PROGRESS') <> (m.finished_at IS NULL)
