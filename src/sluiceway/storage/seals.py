@@ -1,6 +1,7 @@
 """Owns audit_seal and audit_look: hashes of what was committed, and how far each organization has been looked at."""
 
 import json
+from array import array
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -152,7 +153,7 @@ class Seal:
         """Hash the seal itself."""
         told = (organization_id, self.of, self.number, self.from_key, self.to_key, self.batches)
         hashed = sha256(json.dumps((*told, self.sealed_at.timestamp())).encode())
-        hashed.update(b"".join(one.to_bytes(8, "big", signed=True) for one in self.hashes))
+        hashed.update(array("q", self.hashes).tobytes())
         return hashed.digest()
 
 

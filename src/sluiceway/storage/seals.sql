@@ -4,23 +4,24 @@
 -- hash_record_extended is what hash partitions are made with, so it stays the same from version to version.
 
 -- name: executions
--- Live runs: who asked and for what, from the beginning; what was planned, once it is; how it ended, once it has. A
--- bank can take back what a run sent, which changes its counts.
+-- Live runs: who asked, for what, and what was planned, once it is; how it ended, once it has. A bank can take back
+-- what a run sent, which changes its counts.
 SELECT max(r.key)::text, coalesce(array_agg(h.h) FILTER (WHERE h.h IS NOT NULL), '{}')
 FROM (
     SELECT t.id::text AS key,
-           ARRAY[hash_record_extended(ROW(1, t.id, t.rule_id, t.revision, t.fingerprint, t.approval_id, t.mode, t.trigger_type,
+           ARRAY[CASE WHEN t.due_at IS NULL
+                      THEN hash_record_extended(ROW(1, t.id, t.rule_id, t.revision, t.fingerprint, t.approval_id, t.mode, t.trigger_type,
                      t.transfer_amount, t.stands_in, t.cause_transfer_id, t.origin_id, t.depth, t.created_at, t.scheduled_for,
-                     t.nominal, t.awaited, t.approval_above), 0),
-                 CASE WHEN t.due_at IS NULL
-                      THEN hash_record_extended(ROW(2, t.id, t.step_matched, t.conditions_not_met, t.attempted, t.transfer_ids, t.stage,
+                     t.nominal, t.awaited, t.approval_above,
+                     t.step_matched, t.conditions_not_met, t.attempted, t.transfer_ids, t.stage,
                      t.gather_step, t.is_refresh_due, t.attempts, t.fence, t.leased_until, t.next_attempt_at, t.trace::text), 0) END,
-                 CASE WHEN t.finished_at IS NOT NULL
-                      THEN hash_record_extended(ROW(3, t.id, t.finished_at), 0) END,
-                 CASE WHEN t.finished_at IS NOT NULL AND NOT EXISTS (
-                     SELECT FROM transfer_leg l WHERE l.organization_id = %(organization_id)s::uuid
-                         AND l.transfer_id = ANY (t.transfer_ids))
-                      THEN hash_record_extended(ROW(4, t.id, t.status, t.completed, t.failed, t.pending, t.error_message), 0) END] AS hashes
+                 CASE WHEN t.finished_at IS NULL THEN NULL WHEN NOT EXISTS (
+                     SELECT FROM unnest(t.transfer_ids) AS m (id) WHERE m.id IN (
+                     SELECT l.transfer_id FROM transfer_leg l WHERE l.organization_id = %(organization_id)s::uuid
+                         AND l.transfer_id >= %(from_key)s::uuid
+                         AND l.transfer_id <= (left(%(to_key)s::text, 13) || '-ffff-ffff-ffffffffffff')::uuid))
+                      THEN hash_record_extended(ROW(2, t.id, t.status, t.completed, t.failed, t.pending, t.error_message, t.finished_at), 0)
+                      ELSE hash_record_extended(ROW(3, t.id, t.finished_at), 0) END] AS hashes
     FROM execution t
     WHERE t.organization_id = %(organization_id)s::uuid AND t.id > %(from_key)s::uuid
         AND t.id <= %(to_key)s::uuid
@@ -34,11 +35,11 @@ CROSS JOIN LATERAL unnest(r.hashes) AS h (h);
 SELECT max(r.key)::text, coalesce(array_agg(h.h) FILTER (WHERE h.h IS NOT NULL), '{}')
 FROM (
     SELECT t.id::text AS key,
-           ARRAY[hash_record_extended(ROW(1, t.id, t.rule_id, t.revision, t.fingerprint, t.approval_id, t.mode, t.trigger_type,
+           ARRAY[CASE WHEN t.due_at IS NULL
+                      THEN hash_record_extended(ROW(1, t.id, t.rule_id, t.revision, t.fingerprint, t.approval_id, t.mode, t.trigger_type,
                      t.transfer_amount, t.stands_in, t.cause_transfer_id, t.origin_id, t.depth, t.created_at, t.scheduled_for,
-                     t.nominal, t.awaited, t.approval_above), 0),
-                 CASE WHEN t.due_at IS NULL
-                      THEN hash_record_extended(ROW(2, t.id, t.step_matched, t.conditions_not_met, t.attempted, t.transfer_ids, t.stage,
+                     t.nominal, t.awaited, t.approval_above,
+                     t.step_matched, t.conditions_not_met, t.attempted, t.transfer_ids, t.stage,
                      t.gather_step, t.is_refresh_due, t.attempts, t.fence, t.leased_until, t.next_attempt_at, t.trace::text, t.status, t.completed, t.failed,
                      t.pending, t.error_message, t.finished_at), 0) END] AS hashes
     FROM execution t
@@ -57,18 +58,20 @@ FROM (
            ARRAY[hash_record_extended(ROW(1, t.id, t.execution_id, t.rule_id, t.step, t.action, t.part, t.source_account_id,
                      t.destination_account_id, t.staged_account_id, t.amount, t.direction, t.origin, t.mode, t.description,
                      t.key_id, t.created_at, t.is_direct_deposit, t.approval_expires_at), 0),
-                 CASE WHEN t.decided_at IS NOT NULL
-                      THEN hash_record_extended(ROW(2, t.id, t.decided_by, t.decided_at), 0) END,
-                 CASE WHEN t.completed_at IS NOT NULL
-                      THEN hash_record_extended(ROW(3, t.id, t.completed_at), 0) END,
-                 CASE WHEN t.returned_at IS NOT NULL OR t.status IN ('ERROR', 'INCOMPLETE', 'CANCELLED')
-                      THEN hash_record_extended(ROW(4, t.id, t.status, t.error_code, t.status_reason, t.decided_by, t.decided_at, t.completed_at,
+                 CASE WHEN t.status IN ('PENDING_APPROVAL', 'PROCESSING', 'PENDING') THEN NULL
+                      WHEN t.status <> 'COMPLETE' OR t.id NOT IN (
+                     SELECT l.transfer_id FROM transfer_leg l WHERE l.organization_id = %(organization_id)s::uuid
+                         AND l.transfer_id >= %(from_key)s::uuid
+                         AND l.transfer_id <= (left(%(to_key)s::text, 13) || '-ffff-ffff-ffffffffffff')::uuid)
+                      THEN hash_record_extended(ROW(2, t.id, t.status, t.error_code, t.status_reason, t.decided_by, t.decided_at, t.completed_at,
                      t.returned_at, t.return_code), 0) END,
-                 CASE WHEN t.status = 'COMPLETE' AND NOT EXISTS (
-                     SELECT FROM transfer_leg l WHERE l.organization_id = %(organization_id)s::uuid
-                         AND l.transfer_id = t.id)
-                      THEN hash_record_extended(ROW(5, t.id, t.status, t.error_code, t.status_reason, t.decided_by, t.decided_at, t.completed_at,
-                     t.returned_at, t.return_code), 0) END] AS hashes
+                 CASE WHEN t.decided_at IS NOT NULL
+                      THEN hash_record_extended(ROW(3, t.id, t.decided_by, t.decided_at), 0) END,
+                 CASE WHEN t.completed_at IS NOT NULL AND NOT (t.id NOT IN (
+                     SELECT l.transfer_id FROM transfer_leg l WHERE l.organization_id = %(organization_id)s::uuid
+                         AND l.transfer_id >= %(from_key)s::uuid
+                         AND l.transfer_id <= (left(%(to_key)s::text, 13) || '-ffff-ffff-ffffffffffff')::uuid))
+                      THEN hash_record_extended(ROW(4, t.id, t.completed_at), 0) END] AS hashes
     FROM transfer t
     WHERE t.organization_id = %(organization_id)s::uuid AND t.id > %(from_key)s::uuid
         AND t.id <= %(to_key)s::uuid
