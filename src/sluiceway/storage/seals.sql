@@ -6,29 +6,32 @@
 -- name: executions
 -- Live runs: who asked, for what, and what was planned, once it is; how it ended, once it has. A bank can take back
 -- what a run sent, which changes its counts.
-SELECT max(r.key)::text, coalesce(array_agg(h.h) FILTER (WHERE h.h IS NOT NULL), '{}')
+SELECT max(t.id::text), coalesce(array_agg(h.h) FILTER (WHERE h.h IS NOT NULL), '{}')
 FROM (
-    SELECT t.id::text AS key,
-           ARRAY[CASE WHEN t.due_at IS NULL
+    SELECT * FROM execution t
+    WHERE t.organization_id = %(organization_id)s::uuid AND t.id > %(from_key)s::uuid AND t.id <= %(to_key)s::uuid
+        AND t.mode = 'LIVE'
+    ORDER BY t.id FETCH FIRST %(limit)s ROWS WITH TIES
+) AS t
+LEFT JOIN (
+    SELECT DISTINCT m.execution_id
+    FROM transfer_leg l
+    JOIN transfer m ON m.organization_id = %(organization_id)s::uuid AND m.id = l.transfer_id
+    WHERE l.organization_id = %(organization_id)s::uuid
+        AND l.transfer_id >= %(from_key)s::uuid
+        AND l.transfer_id <= (left(%(to_key)s::text, 13) || '-ffff-ffff-ffffffffffff')::uuid
+) AS c ON c.execution_id = t.id
+CROSS JOIN LATERAL unnest(ARRAY[
+    CASE WHEN t.due_at IS NULL
                       THEN hash_record_extended(ROW(1, t.id, t.rule_id, t.revision, t.fingerprint, t.approval_id, t.mode, t.trigger_type,
                      t.transfer_amount, t.stands_in, t.cause_transfer_id, t.origin_id, t.depth, t.created_at, t.scheduled_for,
                      t.nominal, t.awaited, t.approval_above,
                      t.step_matched, t.conditions_not_met, t.attempted, t.transfer_ids, t.stage,
                      t.gather_step, t.is_refresh_due, t.attempts, t.fence, t.leased_until, t.next_attempt_at, t.trace::text), 0) END,
-                 CASE WHEN t.finished_at IS NULL THEN NULL WHEN NOT EXISTS (
-                     SELECT FROM unnest(t.transfer_ids) AS m (id) WHERE m.id IN (
-                     SELECT l.transfer_id FROM transfer_leg l WHERE l.organization_id = %(organization_id)s::uuid
-                         AND l.transfer_id >= %(from_key)s::uuid
-                         AND l.transfer_id <= (left(%(to_key)s::text, 13) || '-ffff-ffff-ffffffffffff')::uuid))
+    CASE WHEN t.finished_at IS NULL THEN NULL WHEN c.execution_id IS NULL
                       THEN hash_record_extended(ROW(2, t.id, t.status, t.completed, t.failed, t.pending, t.error_message, t.finished_at), 0)
-                      ELSE hash_record_extended(ROW(3, t.id, t.finished_at), 0) END] AS hashes
-    FROM execution t
-    WHERE t.organization_id = %(organization_id)s::uuid AND t.id > %(from_key)s::uuid
-        AND t.id <= %(to_key)s::uuid
-        AND t.mode = 'LIVE'
-    ORDER BY t.id FETCH FIRST %(limit)s ROWS WITH TIES
-) AS r
-CROSS JOIN LATERAL unnest(r.hashes) AS h (h);
+                      ELSE hash_record_extended(ROW(3, t.id, t.finished_at), 0) END
+]) AS h (h);
 
 -- name: simulated_executions
 -- As long as nothing of them may be forgotten.
@@ -52,33 +55,32 @@ CROSS JOIN LATERAL unnest(r.hashes) AS h (h);
 
 -- name: transfers
 -- What was to be moved, from the beginning; how it ended, once it has. What a bank carries can still come back.
-SELECT max(r.key)::text, coalesce(array_agg(h.h) FILTER (WHERE h.h IS NOT NULL), '{}')
+SELECT max(t.id::text), coalesce(array_agg(h.h) FILTER (WHERE h.h IS NOT NULL), '{}')
 FROM (
-    SELECT t.id::text AS key,
-           ARRAY[hash_record_extended(ROW(1, t.id, t.execution_id, t.rule_id, t.step, t.action, t.part, t.source_account_id,
-                     t.destination_account_id, t.staged_account_id, t.amount, t.direction, t.origin, t.mode, t.description,
-                     t.key_id, t.created_at, t.is_direct_deposit, t.approval_expires_at), 0),
-                 CASE WHEN t.status IN ('PENDING_APPROVAL', 'PROCESSING', 'PENDING') THEN NULL
-                      WHEN t.status <> 'COMPLETE' OR t.id NOT IN (
-                     SELECT l.transfer_id FROM transfer_leg l WHERE l.organization_id = %(organization_id)s::uuid
-                         AND l.transfer_id >= %(from_key)s::uuid
-                         AND l.transfer_id <= (left(%(to_key)s::text, 13) || '-ffff-ffff-ffffffffffff')::uuid)
-                      THEN hash_record_extended(ROW(2, t.id, t.status, t.error_code, t.status_reason, t.decided_by, t.decided_at, t.completed_at,
-                     t.returned_at, t.return_code), 0) END,
-                 CASE WHEN t.decided_at IS NOT NULL
-                      THEN hash_record_extended(ROW(3, t.id, t.decided_by, t.decided_at), 0) END,
-                 CASE WHEN t.completed_at IS NOT NULL AND NOT (t.id NOT IN (
-                     SELECT l.transfer_id FROM transfer_leg l WHERE l.organization_id = %(organization_id)s::uuid
-                         AND l.transfer_id >= %(from_key)s::uuid
-                         AND l.transfer_id <= (left(%(to_key)s::text, 13) || '-ffff-ffff-ffffffffffff')::uuid))
-                      THEN hash_record_extended(ROW(4, t.id, t.completed_at), 0) END] AS hashes
-    FROM transfer t
-    WHERE t.organization_id = %(organization_id)s::uuid AND t.id > %(from_key)s::uuid
-        AND t.id <= %(to_key)s::uuid
+    SELECT * FROM transfer t
+    WHERE t.organization_id = %(organization_id)s::uuid AND t.id > %(from_key)s::uuid AND t.id <= %(to_key)s::uuid
         AND t.mode = 'LIVE'
     ORDER BY t.id FETCH FIRST %(limit)s ROWS WITH TIES
-) AS r
-CROSS JOIN LATERAL unnest(r.hashes) AS h (h);
+) AS t
+LEFT JOIN (
+    SELECT DISTINCT l.transfer_id FROM transfer_leg l
+    WHERE l.organization_id = %(organization_id)s::uuid
+        AND l.transfer_id >= %(from_key)s::uuid
+        AND l.transfer_id <= (left(%(to_key)s::text, 13) || '-ffff-ffff-ffffffffffff')::uuid
+) AS c ON c.transfer_id = t.id
+CROSS JOIN LATERAL unnest(ARRAY[
+    hash_record_extended(ROW(1, t.id, t.execution_id, t.rule_id, t.step, t.action, t.part, t.source_account_id,
+                     t.destination_account_id, t.staged_account_id, t.amount, t.direction, t.origin, t.mode, t.description,
+                     t.key_id, t.created_at, t.is_direct_deposit, t.approval_expires_at), 0),
+    CASE WHEN t.status IN ('PENDING_APPROVAL', 'PROCESSING', 'PENDING') THEN NULL
+                      WHEN t.status <> 'COMPLETE' OR c.transfer_id IS NULL
+                      THEN hash_record_extended(ROW(2, t.id, t.status, t.error_code, t.status_reason, t.decided_by, t.decided_at, t.completed_at,
+                     t.returned_at, t.return_code), 0) END,
+    CASE WHEN t.decided_at IS NOT NULL
+                      THEN hash_record_extended(ROW(3, t.id, t.decided_by, t.decided_at), 0) END,
+    CASE WHEN t.completed_at IS NOT NULL AND NOT (c.transfer_id IS NULL)
+                      THEN hash_record_extended(ROW(4, t.id, t.completed_at), 0) END
+]) AS h (h);
 
 -- name: simulated_transfers
 -- As long as nothing of them may be forgotten.
