@@ -63,8 +63,8 @@ class Settings:
     """From which level on something is logged; debug has a line for each request and each execution."""
     base_path: str = ""
     """Under which path a proxy serves the app, such as `/money`; without it, X-Forwarded-Prefix may say so."""
-    audit: bool = True
-    """Whether workers verify what was committed, all the time (docs/reference/audit.md)."""
+    audit: str = "on"
+    """Whether workers verify what was committed, all the time: on, prompt or off (docs/reference/audit.md)."""
     retention: Retention = DEFAULT
     """How long is kept what need not be kept for ever (docs/reference/retention.md)."""
 
@@ -90,7 +90,7 @@ def read_settings(environment: Mapping[str, str] | None = None) -> Settings:
         log_format=_one_of(given, "LOG_FORMAT", ("json", "console"), None),
         log_level=_one_of(given, "LOG_LEVEL", ("debug", "info", "warning", "error"), None) or defaults.log_level,
         base_path=_base_path(given),
-        audit=_one_of(given, "AUDIT", ("on", "off"), None) != "off",
+        audit=_one_of(given, "AUDIT", ("on", "prompt", "off"), None) or defaults.audit,
         retention=_retention(given, defaults.retention),
     )
 
@@ -115,7 +115,7 @@ def shown(settings: Settings) -> dict[str, str]:
         "LOG_FORMAT": settings.log_format or "console at a terminal, else json",
         "LOG_LEVEL": settings.log_level,
         "BASE_PATH": settings.base_path or "none",
-        "AUDIT": "on" if settings.audit else "off",
+        "AUDIT": settings.audit,
         "ANSWERS_KEPT_HOURS": str(kept.answers // timedelta(hours=1)),
         "SIMULATIONS_KEPT_DAYS": str(kept.simulations // timedelta(days=1)),
         "READS_KEPT_DAYS": str(kept.reads // timedelta(days=1)),

@@ -25,6 +25,7 @@ from sluiceway.services.doctor import Finding, Verdict, judge_disk
 from sluiceway.services.edge import Edge
 from sluiceway.services.engine import Engine
 from sluiceway.services.tally import WAITING, Copied, Tally
+from sluiceway.services.verifying import SHARES
 from sluiceway.settings import Settings
 from sluiceway.storage.archive import Archive
 from sluiceway.storage.backup import restore
@@ -224,7 +225,10 @@ async def working_engine(
     async with Outbound(read_policy(settings.remote_allow)) as outbound:
         lease = timedelta(seconds=settings.lease_s)
         yield replace(
-            engine_of(database, wake, outbound), lease=lease, retention=settings.retention, verifies=settings.audit
+            engine_of(database, wake, outbound),
+            lease=lease,
+            retention=settings.retention,
+            audit_share=SHARES[settings.audit],
         )
 
 

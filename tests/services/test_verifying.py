@@ -25,7 +25,7 @@ from tests.support import AUTO_SAVE, World, new_world, plain_engine
 async def world(database: Database, monkeypatch: pytest.MonkeyPatch) -> World:
     monkeypatch.setattr(verifying, "LONGEST_REST_S", 0.0)
     monkeypatch.setattr(verifying, "AGAIN_AFTER_S", 0.0)
-    world = await new_world(replace(plain_engine(database), verifies=True))
+    world = await new_world(replace(plain_engine(database), audit_share=1.0))
     await world.account("income", AccountKind.INCOME_SOURCE)
     for name in ("savings", "emergency", "tax"):
         await world.account(name)
@@ -77,7 +77,7 @@ async def test_it_is_due_every_twenty_seconds_and_can_be_switched_off(world: Wor
     assert await organizations_to_verify(world.engine) == []
     later(world, seconds=21)
     assert await organizations_to_verify(world.engine) == [world.organization_id]
-    assert await organizations_to_verify(replace(world.engine, verifies=False)) == []
+    assert await organizations_to_verify(replace(world.engine, audit_share=0.0)) == []
 
 
 @pytest.mark.parametrize(

@@ -87,6 +87,13 @@ class PrincipalCache:
         return found
 
 
+@dataclass(slots=True)
+class Rest:
+    """Until when this process rests from verifying, by a clock that nobody sets."""
+
+    until_s: float = 0.0
+
+
 @dataclass(frozen=True, slots=True)
 class Engine:
     """The parts that services work with. `wake` tells this process's worker that something is due: only a hint."""
@@ -112,9 +119,10 @@ class Engine:
     """How long whoever takes work that calls out is left alone with it. Then it counts as dead: others may take it."""
     retention: Retention = DEFAULT
     """How long is kept what need not be kept for ever."""
-    verifies: bool = False
-    """Whether workers go on verifying what was committed."""
+    audit_share: float = 0.0
+    """Which part of its time a worker may spend on verifying what was committed; 0: it does not."""
     tally: Tally = field(default_factory=Tally)
     """What this process counts of what it does."""
+    audit_rest: Rest = field(default_factory=Rest)
     revisions: RevisionCache = field(default_factory=RevisionCache)
     principals: PrincipalCache = field(default_factory=PrincipalCache)

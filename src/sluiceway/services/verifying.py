@@ -45,9 +45,9 @@ QUIET_EVERY: Final = timedelta(minutes=10)
 FULL_EVERY: Final = timedelta(days=1)
 REACH: Final = timedelta(hours=1)
 """How far back a look reaches. After a longer absence of all workers everything is looked at."""
-SHARE: Final = 0.02
-"""Of the time that may go into looking: whoever has looked rests for the rest of it."""
-LONGEST_REST_S: Final = 20.0
+SHARES: Final = {"on": 0.02, "prompt": 0.25, "off": 0.0}
+"""Which part of a worker's time may go into looking: whoever has looked rests for the rest of it."""
+LONGEST_REST_S: Final = 300.0
 AGAIN_AFTER_S: Final = 2.0
 OVERLAP: Final = timedelta(seconds=10)
 STRETCHES: Final = 40
@@ -77,15 +77,15 @@ class Looked:
 
 
 async def organizations_to_verify(engine: Engine) -> list[OrganizationId]:
-    """Find those whose turn it is; none where the audit does not go on by itself."""
-    if not engine.verifies:
+    """Find those whose turn it is; none while this process rests, or where the audit does not go on by itself."""
+    if not engine.audit_share or time.monotonic() < engine.audit_rest.until_s:
         return []
     async with engine.database.read() as tx:
         return await stored.looks_due(tx, engine.now() - EVERY, engine.now() - QUIET_EVERY)
 
 
 async def verify(engine: Engine, organization_id: OrganizationId) -> int:
-    """Look at one organization, and stop its money where a promise is broken twice; then rest. Returns 1."""
+    """Look at one organization, and stop its money where a promise is broken twice. Returns 1."""
     began = time.monotonic()
     looked = await look(engine, organization_id)
     if looked.broken:
@@ -97,7 +97,8 @@ async def verify(engine: Engine, organization_id: OrganizationId) -> int:
     took_s = time.monotonic() - began
     engine.tally.add("verified_rows", by=looked.rows)
     engine.tally.add("verified_seconds", by=took_s)
-    await asyncio.sleep(min(took_s * (1 / SHARE - 1), LONGEST_REST_S))
+    # Not a sleep: nobody who stops a worker waits for it.
+    engine.audit_rest.until_s = time.monotonic() + min(took_s * (1 / engine.audit_share - 1), LONGEST_REST_S)
     return 1
 
 
