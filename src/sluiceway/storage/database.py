@@ -156,6 +156,7 @@ class Database:
             check=_check_still_open,
         )
         self._shared = SharedReads(self._connection)
+        self._giving_back: set[asyncio.Future[None]] = set()
         self.failures: Counter[str] = Counter()
         """How often it did not do what it was asked: unavailable, no_connection, locked, constraint, repeated."""
 
@@ -289,7 +290,12 @@ class Database:
                 raise DatabaseUnavailable(reason) from failure
             raise
         finally:
-            await self._pool.putconn(conn)
+            # A borrower that is cancelled while the pool is busy would take the connection along for ever: the pool
+            # counts it as borrowed, and in the end has none left.
+            giving_back = asyncio.ensure_future(self._pool.putconn(conn))
+            self._giving_back.add(giving_back)
+            giving_back.add_done_callback(self._giving_back.discard)
+            await asyncio.shield(giving_back)
 
 
 @dataclass(slots=True)
