@@ -68,7 +68,7 @@ async def new_home(draw: random.Random, running: Running, *, email: str = "perso
     await world.account("income", AccountKind.INCOME_SOURCE)
     for number in range(draw.choice((1, 2, 3))):
         await world.account(f"pod {number}")
-    if draw.random() < 0.5:
+    if draw.random() < 0.4:
         await _connect(home, "checking", ExternalKind.DEPOSITORY, 300_000)
         if draw.random() < 0.4:
             await _connect(home, "card", ExternalKind.LIABILITY, 30_000)
@@ -77,7 +77,7 @@ async def new_home(draw: random.Random, running: Running, *, email: str = "perso
                 await world.account("card pod", linked_account_id=world.accounts["card"])
                 home.pods[world.accounts["card"]] = world.accounts["card pod"]
     await world.deposit("income", 60_000)
-    for _ in range(draw.randrange(4, 9)):
+    for _ in range(draw.randrange(4, 8)):
         await add_rule(draw, home, world)
     return home
 

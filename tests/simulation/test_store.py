@@ -5,6 +5,7 @@ import random
 import uuid
 from collections.abc import AsyncGenerator
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -12,6 +13,8 @@ import pytest
 import pytest_asyncio
 from psycopg import errors
 
+from sluiceway import storage
+from sluiceway.storage.queries import parse
 from tests.simulation.connections import Connection, SimulatedDatabase
 from tests.simulation.scopes import NotKnown
 from tests.simulation.transactions import Store
@@ -225,3 +228,14 @@ async def test_who_dies_has_written_nothing(sessions: list[Any]):
 def test_what_the_simulation_cannot_run_it_refuses_by_name():
     with pytest.raises(NotKnown, match="how_old: Anonymous: AGE"):
         Store(lambda: datetime.now(UTC)).statement("/* how_old */ SELECT age(created_at) FROM organization")
+
+
+@pytest.mark.parametrize("owner", ["accounts", "ach", "audit_log", "bank", "caps", "days", "executions", "feeds",
+                                   "idempotency", "legs", "organizations", "outbox", "rate_limits", "remote_amounts",
+                                   "retention", "rules", "schedules", "transfers"])  # fmt: skip
+def test_everything_on_the_path_of_money_is_simulated(owner: str):
+    store = Store(lambda: datetime.now(UTC))
+    file = Path(storage.__file__).with_name(f"{owner}.sql")
+
+    for statement in parse(file.read_text(encoding="utf-8"), file.name).values():
+        store.statement(statement)

@@ -158,7 +158,7 @@ class Simulation:
         await asyncio.sleep(0)
         watch_commit(self.store, self.violations)
         await self._build()
-        bursts = sorted(self.draw.uniform(60, self.days * DAY_S) for _ in range(self.draw.choice((8, 12, 16))))
+        bursts = sorted(self.draw.uniform(60, self.days * DAY_S) for _ in range(self.draw.choice((5, 8, 12))))
         acts = Acts(self)
         if not self.is_calm:
             self._begin_faults()
@@ -260,7 +260,7 @@ class Simulation:
 
     async def _build(self) -> None:
         running = self.machine.running[APIS[0]]
-        for _ in range(self.draw.choice((2, 2, 3, 4))):
+        for _ in range(self.draw.choice((2, 2, 2, 3, 4))):
             self.homes.append(await self.ask(running, partial(new_home, self.draw, running)))
 
     # Calls
