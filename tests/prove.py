@@ -14,6 +14,7 @@ from typing import Final
 from tests.evidence import ROOT
 
 PARTS: Final[Mapping[str, str]] = {
+    "cut-commits": "tests.cuts",
     "simulation": "tests.simulation --seeds 20000 --fidelity 200",
     "concurrency": "tests.concurrency",
     "drills": "tests.drills",

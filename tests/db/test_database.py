@@ -89,7 +89,7 @@ async def test_every_connection_has_its_limits_and_plans_look_ups(jars: Database
 
     assert dict(rows) == {
         "lock_timeout": "2s",
-        "statement_timeout": "15s",
+        "statement_timeout": "10s",
         "idle_in_transaction_session_timeout": "10s",
         "default_transaction_isolation": "read committed",
         "TimeZone": "UTC",

@@ -21,7 +21,7 @@ from sluiceway.storage.database import (
     fetch_all,
     fetch_one,
 )
-from tests.db.relay import Relay
+from tests.db.relay import Cut, Relay, cut_always
 
 
 async def _add(tx: WriteTx, jar: int, cents: int) -> None:
@@ -108,7 +108,7 @@ async def test_a_write_whose_connection_is_lost_during_the_commit_is_not_repeate
         await _add(tx, 1, 5)
 
     async with Relay.between(jars_url) as relay, Database(relay.url) as database:
-        relay.cut_after = b"COMMIT"
+        relay.judge = cut_always(Cut.AFTER)
         with pytest.raises(DatabaseUnavailable):
             await database.write(work)
 

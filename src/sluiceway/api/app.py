@@ -8,6 +8,7 @@ import msgspec
 import structlog
 
 from sluiceway.api.http import (
+    RETRY_AFTER_S,
     UNWELCOME,
     App,
     Door,
@@ -115,7 +116,8 @@ async def _readiness(edge: Edge, scope: Scope) -> Reply:
     reasons = await edge.readiness.reasons()
     if not reasons:
         return Reply(200, READY_AND_HELD if edge.readiness.is_held else READY, request_id)
-    return Reply(503, msgspec.json.encode({"status": "not_ready", "reasons": reasons}), request_id)
+    after = (b"retry-after", str(RETRY_AFTER_S).encode())
+    return Reply(503, msgspec.json.encode({"status": "not_ready", "reasons": reasons}), request_id, (after,))
 
 
 def counted(app: App, tally: Tally, base_path: str = "") -> App:

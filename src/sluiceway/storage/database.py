@@ -2,7 +2,6 @@
 
 import asyncio
 import re
-import select
 from collections import Counter
 from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
 from contextlib import asynccontextmanager, contextmanager, suppress
@@ -11,15 +10,12 @@ from types import TracebackType
 from typing import Final, LiteralString, Self, TypeVar
 
 import psycopg
-from psycopg import AsyncConnection, errors
-from psycopg.adapt import AdaptersMap
-from psycopg.conninfo import conninfo_to_dict, make_conninfo
+from psycopg import errors
 from psycopg.rows import TupleRow
-from psycopg.types.numeric import Int8Dumper
-from psycopg.types.string import TextLoader
-from psycopg_pool import AsyncConnectionPool, PoolClosed, PoolTimeout, TooManyRequests
+from psycopg_pool import PoolClosed, PoolTimeout, TooManyRequests
 
-from sluiceway.storage.arrays import ArrayDumper
+from sluiceway.storage.line import Connection
+from sluiceway.storage.pool import APPLICATION_ROLE, SESSION, DatabaseOptions, Pool
 from sluiceway.storage.transactions import COMMIT, LentTx, Params, ReadTx, SharedReads, WriteTx
 
 __all__ = [
@@ -40,47 +36,17 @@ __all__ = [
     "fetch_one",
 ]
 
-APPLICATION_ROLE: Final = "sluiceway_app"
 RETRY_DELAYS_S: Final = (0.005, 0.01, 0.02, 0.04, 0.08)
 
 T = TypeVar("T")
 
-# The first execution of a statement on a connection is parsed, from the second on it is prepared.
-_PREPARE_THRESHOLD: Final = 1
-# More than there are queries in this package, so that no prepared statement pushes out another.
-_PREPARED_MAX: Final = 1000
-_CONNECT_TIMEOUT_S: Final = 5
-_MAX_IDLE_S: Final = 300.0
-# The pool doubles the pause between attempts for as long as this, so left at minutes it would sleep on for minutes when
-# the database is back. Having given up it starts anew with the next caller.
-_RECONNECT_FOR_S: Final = 2.0
-# The time zone is set here and not when connecting, where the environment's PGTZ would win.
-# Our statements are sets of look-ups by key. A young table has no statistics, and a batch always counts as ten rows, so
-# the planner may prefer to read all rows of an organization, once or, kept aside, for each of the batch. With the other
-# ways of scanning and joining off, and pages as cheap as they are in memory, it takes what is right at any size.
-# What no index gives then counts as ten billion to it, and a server with a compiler for queries would compile each of
-# these small ones: measured, 270 ms for one of 0.2.
-# One plan for any values, and not one for each: of an organization that is newer than the statistics, the planner takes
-# it that there is hardly a row, and reads all of it, until others' history has grown by a tenth. (Citus needs the
-# values, to know where to send a statement.)
-# Citus (pg_dist_partition is its catalogue) connects to its nodes as the role that asks, and ours cannot log in: there
-# we stay who we are.
-SESSION: Final[LiteralString] = """
-    SELECT set_config('TimeZone', 'UTC', false), set_config('role', rolname, false),
-           set_config('enable_seqscan', 'off', false), set_config('enable_bitmapscan', 'off', false),
-           set_config('enable_hashjoin', 'off', false), set_config('enable_mergejoin', 'off', false),
-           set_config('enable_material', 'off', false), set_config('jit', 'off', false),
-           set_config('seq_page_cost', '0.1', false), set_config('random_page_cost', '0.1', false),
-           set_config('plan_cache_mode', CASE WHEN to_regclass('pg_dist_partition') IS NULL
-                      THEN 'force_generic_plan' ELSE 'auto' END, false)
-    FROM (VALUES (1)) AS always LEFT JOIN pg_roles ON rolname = %(role)s AND to_regclass('pg_dist_partition') IS NULL
-"""
 # A snapshot is for reading much, as the audit does: there the planner chooses.
 _READS_MUCH: Final[LiteralString] = """
     SELECT set_config('enable_seqscan', 'on', true), set_config('enable_bitmapscan', 'on', true),
            set_config('enable_hashjoin', 'on', true), set_config('enable_mergejoin', 'on', true),
            set_config('enable_material', 'on', true), set_config('plan_cache_mode', 'auto', true)
 """
+_HEAR_FOR_S: Final = 3.0
 _INTERRUPTIONS: Final = (asyncio.CancelledError, GeneratorExit, KeyboardInterrupt, SystemExit)
 _OF_A_SHARD: Final = re.compile(r'constraint "(\w+)_\d+"')
 _IDLE_SESSION_KILLED: Final = ("25P03", "25P04")
@@ -118,55 +84,21 @@ class ConstraintViolated(Exception):
         return f"{self.constraint}: {self.detail}"
 
 
-@dataclass(frozen=True, slots=True)
-class DatabaseOptions:
-    """What a deployment may choose about its connections."""
-
-    application_name: str = "sluiceway"
-    min_connections: int = 2
-    max_connections: int = 10
-    organizations_at_once: int | None = None
-    """How many organizations one transaction may lock or change: any number, but one where they are spread by Citus."""
-    wait_for_connection_s: float = 5.0
-    lock_timeout_s: float = 2.0
-    statement_timeout_s: float = 15.0
-    idle_in_transaction_timeout_s: float = 10.0
-    # The server's own limits do not help when the server itself stands still; this one is kept by us.
-    transaction_timeout_s: float = 30.0
-
-
 class Database:
     """A pool of connections to one PostgreSQL database."""
 
     def __init__(self, url: str, options: DatabaseOptions | None = None) -> None:
         """Describe the pool; nothing is connected before `open`."""
         self.options = options or DatabaseOptions()
-        self._conninfo = _conninfo(url, self.options)
-        self._pool = AsyncConnectionPool[AsyncConnection[TupleRow]](
-            self._conninfo,
-            connection_class=AsyncConnection[TupleRow],
-            kwargs={"autocommit": True, "prepare_threshold": _PREPARE_THRESHOLD, "context": _adapters()},
-            open=False,
-            min_size=self.options.min_connections,
-            max_size=self.options.max_connections,
-            timeout=self.options.wait_for_connection_s,
-            max_idle=_MAX_IDLE_S,
-            reconnect_timeout=_RECONNECT_FOR_S,
-            configure=_configure,
-            check=_check_still_open,
-        )
+        self._pool = Pool(url, self.options)
         self._shared = SharedReads(self._connection)
-        self._giving_back: set[asyncio.Future[None]] = set()
         self.failures: Counter[str] = Counter()
         """How often it did not do what it was asked: unavailable, no_connection, locked, constraint, repeated."""
 
     async def open(self) -> None:
         """Connect, so that a wrong address or password is known now. Raises DatabaseUnavailable."""
-        # The pool would retry in the background and could only report a timeout, so one connection is tried by hand.
         try:
-            async with await AsyncConnection[TupleRow].connect(self._conninfo, autocommit=True) as conn:
-                await _configure(conn)
-            await self._pool.open(wait=True, timeout=self.options.wait_for_connection_s)
+            await self._pool.open()
         except psycopg.Error as failure:
             raise DatabaseUnavailable(str(failure)) from failure
 
@@ -211,10 +143,13 @@ class Database:
         Raises DatabaseUnavailable when nothing can be heard any more.
         """
         with _translated(self.failures):
-            async with await AsyncConnection[TupleRow].connect(self._conninfo, autocommit=True) as conn:
+            async with await self._pool.connect() as conn:
                 await conn.execute("LISTEN sluiceway_due")
-                async for _ in conn.notifies():
-                    yield
+                while True:
+                    async for _ in conn.notifies(timeout=_HEAR_FOR_S):
+                        yield
+                    # Who only listens never finds out that nobody is there any more.
+                    await conn.execute("SELECT")
 
     @asynccontextmanager
     async def snapshot(self, patience_s: float | None = None) -> AsyncGenerator[LentTx]:
@@ -226,9 +161,11 @@ class Database:
             async with self._connection(patience_s) as conn:
                 await conn.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
                 await conn.execute(_READS_MUCH)
+                conn.may_wait = True
                 try:
                     yield LentTx(conn)
                 finally:
+                    conn.may_wait = False
                     with suppress(psycopg.Error):
                         await conn.rollback()
 
@@ -274,8 +211,8 @@ class Database:
             return result
 
     @asynccontextmanager
-    async def _connection(self, patience_s: float | None = None) -> AsyncGenerator[AsyncConnection[TupleRow]]:
-        conn = await self._pool.getconn()
+    async def _connection(self, patience_s: float | None = None) -> AsyncGenerator[Connection]:
+        conn = await self._pool.borrow()
         patience_s = max(self.options.transaction_timeout_s, patience_s or 0)
         limit = asyncio.timeout(patience_s)
         try:
@@ -290,12 +227,7 @@ class Database:
                 raise DatabaseUnavailable(reason) from failure
             raise
         finally:
-            # A borrower that is cancelled while the pool is busy would take the connection along for ever: the pool
-            # counts it as borrowed, and in the end has none left.
-            giving_back = asyncio.ensure_future(self._pool.putconn(conn))
-            self._giving_back.add(giving_back)
-            giving_back.add_done_callback(self._giving_back.discard)
-            await asyncio.shield(giving_back)
+            await self._pool.give_back(conn)
 
 
 @dataclass(slots=True)
@@ -303,7 +235,7 @@ class _Attempt:
     """How far one run of a write came, which decides whether it may be repeated."""
 
     longest_s: float
-    conn: AsyncConnection[TupleRow] | None = None
+    conn: Connection | None = None
     began: float = 0.0
     is_committing: bool = False
 
@@ -372,53 +304,3 @@ def _constraint(failure: psycopg.IntegrityError) -> str:
     of_a_shard = _OF_A_SHARD.search(failure.diag.message_primary or "")
     said = of_a_shard and of_a_shard[1]
     return failure.diag.constraint_name or said or failure.diag.column_name or str(failure.sqlstate)
-
-
-def _conninfo(url: str, options: DatabaseOptions) -> str:
-    given = conninfo_to_dict(url)
-    session = {
-        "lock_timeout": str(round(options.lock_timeout_s * 1000)),
-        "statement_timeout": str(round(options.statement_timeout_s * 1000)),
-        "idle_in_transaction_session_timeout": str(round(options.idle_in_transaction_timeout_s * 1000)),
-        "default_transaction_isolation": r"read\ committed",
-    }
-    settings = [str(given.get("options") or ""), *(f"-c {name}={value}" for name, value in session.items())]
-    defaults: dict[str, str | int] = {
-        "application_name": options.application_name,
-        "connect_timeout": _CONNECT_TIMEOUT_S,
-        # A peer that vanished without a word is noticed in 15 s, idle (5 + 2 * 5) or waiting for its answer.
-        "keepalives_idle": 5,
-        "keepalives_interval": 5,
-        "keepalives_count": 2,
-        "tcp_user_timeout": 15_000,
-    }
-    return make_conninfo("", **{**defaults, **given, "client_encoding": "utf8", "options": " ".join(settings)})
-
-
-def _adapters() -> AdaptersMap:
-    """Load uuid as canonical text, and send every int as bigint.
-
-    Left alone, psycopg sends an int in the smallest type that holds it, so that one statement would be prepared
-    again for every mix of sizes.
-    """
-    adapters = AdaptersMap(psycopg.adapters)
-    adapters.register_loader("uuid", TextLoader)
-    adapters.register_dumper(int, Int8Dumper)
-    adapters.register_dumper(list, ArrayDumper)
-    return adapters
-
-
-async def _configure(conn: AsyncConnection[TupleRow]) -> None:
-    """Become the application's role, where the migration has made it, so that postings are append-only for us."""
-    conn.prepared_max = _PREPARED_MAX
-    await conn.execute(SESSION, {"role": APPLICATION_ROLE}, prepare=False)
-
-
-async def _check_still_open(conn: AsyncConnection[TupleRow]) -> None:
-    """Find out without a round trip whether the server has hung up while the connection lay in the pool."""
-    # An idle connection has nothing to say. If there is something to read, it is the end of the connection or a
-    # notice, and only then does asking the server cost a round trip.
-    poll = select.poll()
-    poll.register(conn.pgconn.socket, select.POLLIN)
-    if poll.poll(0):
-        await AsyncConnectionPool.check_connection(conn)
