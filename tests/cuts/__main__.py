@@ -21,11 +21,13 @@ from sluiceway.storage.migrate import migrate
 from tests.cuts.campaign import run_campaign, shown, told
 from tests.cuts.outages import AWAY, HALF_OPEN, lives_through, notices, scene
 from tests.cuts.reading import read_over
+from tests.cuts.small_pools import tell
 from tests.db.relay import Cut
 from tests.evidence import FOLDER, Evidence, Figure, where
 
 PART: Final = "cut-commits"
-PIECES: Final = ("cuts", "few", "reads", "outages")
+PIECES: Final = ("cuts", "few", "stories", "reads", "outages")
+STORIES: Final = ("tests/api/stories", "tests/api/test_story.py", "tests/api/test_real_server.py")
 AT_ONCE: Final = 250
 """Cuts on each side before everything is looked at: how much is read then grows with what was done."""
 
@@ -69,6 +71,7 @@ async def _run(given: argparse.Namespace, url: str, evidence: Evidence, before: 
             "reads_of_single_bytes": 0,
             "outages": {},
             "with_few_connections": {},
+            "stories_with_few_connections": {},
             "seeds": [],
             "commands": [],
         }.items()
@@ -81,6 +84,11 @@ async def _run(given: argparse.Namespace, url: str, evidence: Evidence, before: 
         await _outages(url, figures, evidence)
     if "reads" in pieces:
         await _reads(given, url, figures, evidence)
+    if "stories" in pieces:
+        for connections in (1, 2):
+            passed, failed = tell(STORIES, connections)
+            figures["stories_with_few_connections"][str(connections)] = passed
+            evidence.violations += [failed] * bool(failed)
     if "few" in pieces:
         for connections in (1, 2):
             await _cuts(url, given.few, given.seed, figures, evidence, connections)
@@ -111,6 +119,8 @@ async def _cuts(
         figures["told_to_come_again"] += found.refused
         figures["webhooks_arrived"] += found.webhooks
         left, seed = left - count, seed + 1
+        # What was found is there even if the rest is not waited for.
+        evidence.write()
 
 
 async def _reads(given: argparse.Namespace, url: str, figures: dict[str, Any], evidence: Evidence) -> None:

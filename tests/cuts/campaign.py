@@ -179,7 +179,8 @@ async def served(database_url: str, receiver: Server | None = None, **environmen
     """Run a real server, with a worker beside it, over a line to a database."""
     allowed = {} if receiver is None else {"REMOTE_ALLOW": f"http://127.0.0.1:{receiver.port}"}
     with tempfile.TemporaryDirectory(prefix="sluiceway-cuts-") as folder:
-        given = {"ALLOW_UNSAFE_POSTGRES": "1", **allowed, **environment}
+        # What was cut off is begun again once its lease is over, and here nobody waits for half a minute.
+        given = {"ALLOW_UNSAFE_POSTGRES": "1", "LEASE_S": "2", **allowed, **environment}
         server = Serving("serve", Path(folder) / "data", free_port(), "--database-url", database_url, **given)
         try:
             # The line that it needs is ours to carry meanwhile.

@@ -133,8 +133,12 @@ async def _asks(stage: Stage, http: httpx.AsyncClient, token: str) -> list[Ask]:
     cookie = {"Cookie": "; ".join(f"{name}={value}" for name, value in signed_in.cookies.items())}
     http.cookies.clear()
     names = stage.names
-    money = {"source_account_id": names["savings"], "destination_account_id": names["emergency"], "amount_in_cents": 1}
-    camel = {"sourceAccountId": names["savings"], "destinationAccountId": names["emergency"], "amountInCents": 1}
+    money = {
+        "source_account_id": names["savings"],
+        "destination_account_id": names["emergency"],
+        "amount_in_cents": 100,
+    }
+    camel = {"sourceAccountId": names["savings"], "destinationAccountId": names["emergency"], "amountInCents": 100}
     return [
         Ask("GET", "/readyz", None, {}, 200),
         Ask("GET", "/api/v1/accounts", None, key, 200),

@@ -24,9 +24,9 @@ _KINDS: Final = {
     "key": {"claim"},
     "audit_log": {"insert_entries"},
 }
-_CHANCES: Final = {"money": 0.3, "trigger": 0.3, "audit_log": 0.03, "other": 0.1}
-"""How likely a cut is: less where there is much of a kind, or little at stake."""
-_ELSE: Final = 0.5
+_CHANCES: Final = {"audit_log": 0.05, "other": 0.2}
+"""How likely a cut is: less where there is little at stake."""
+_ELSE: Final = 0.6
 
 
 def kind_of(statements: Sequence[str]) -> str:

@@ -173,7 +173,7 @@ class Pool:
         self._lent: set[Connection] = set()
         self._waiting: deque[asyncio.Future[None]] = deque()
 
-    async def getconn(self) -> Connection:
+    async def borrow(self) -> Connection:
         if self._database.chance("no_connection"):
             raise PoolTimeout("couldn't get a connection")
         while len(self._lent) >= self._size:
@@ -188,7 +188,7 @@ class Pool:
         self._lent.add(made)
         return made
 
-    async def putconn(self, conn: Connection) -> None:
+    async def give_back(self, conn: Connection) -> None:
         conn.forget()
         self._lent.discard(conn)
         while self._waiting:
