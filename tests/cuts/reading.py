@@ -33,7 +33,7 @@ async def read_over(database_url: str, seed: int, *, broken: int = 0, splitting:
     reads, dice = Reads(), random.Random(seed)
     async with AsyncExitStack() as stack:
         database = await stack.enter_async_context(Database(database_url))
-        [household, *_] = await move_in(engine_of(database), "https://nobody.example/hook")
+        [household, *_] = await move_in(engine_of(database), None)
         relay = await stack.enter_async_context(Relay.between(database_url, seed))
         server = await stack.enter_async_context(served(relay.url))
         http = await stack.enter_async_context(httpx.AsyncClient(base_url=server.url, timeout=60))
