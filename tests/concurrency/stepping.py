@@ -20,6 +20,7 @@ from psycopg.rows import TupleRow
 
 from sluiceway.services.engine import Engine
 from sluiceway.storage.database import SESSION, Database, DatabaseOptions
+from sluiceway.storage.line import Connection
 from tests.concurrency.locking import LockWatch, name_of
 from tests.support import plain_engine
 
@@ -127,7 +128,7 @@ class Stepper:
         options = DatabaseOptions(min_connections=3, max_connections=3)
         for index in range(self._count):
             database = Database(self._url, options)
-            database._pool.connection_class = self._connections_of(index)
+            database._pool._pool.connection_class = self._connections_of(index)
             await self._stack.enter_async_context(database)
             self.callers.append(Caller(database, plain_engine(database)))
         return self
@@ -137,10 +138,10 @@ class Stepper:
     ) -> None:
         await self._stack.aclose()
 
-    def _connections_of(self, index: int) -> type[AsyncConnection[TupleRow]]:
+    def _connections_of(self, index: int) -> type[Connection]:
         stepper = self
 
-        class Stepped(AsyncConnection[TupleRow]):
+        class Stepped(Connection):
             """A connection whose statements wait at the gate."""
 
             async def execute(self, query: Any, params: Any = None, **more: Any) -> Any:
