@@ -128,7 +128,7 @@ class Stepper:
         options = DatabaseOptions(min_connections=3, max_connections=3)
         for index in range(self._count):
             database = Database(self._url, options)
-            database._pool._pool.connection_class = self._connections_of(index)
+            database._pool.connections.connection_class = self._connections_of(index)
             await self._stack.enter_async_context(database)
             self.callers.append(Caller(database, plain_engine(database)))
         return self

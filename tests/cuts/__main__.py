@@ -31,6 +31,13 @@ STORIES: Final = ("tests/api/stories", "tests/api/test_story.py", "tests/api/tes
 AT_ONCE: Final = 250
 """Cuts on each side before everything is looked at: how much is read then grows with what was done."""
 
+_COUNTED: Final = (
+    *("cuts", "before", "after", "told_to_come_again", "webhooks_arrived"),
+    *("answers_broken_off", "reads_right", "reads_of_single_bytes"),
+)
+_BY_NAME: Final = ("cuts_by_kind", "calls", "outages", "with_few_connections", "stories_with_few_connections")
+_LISTED: Final = ("seeds", "commands")
+
 
 def main() -> int:
     """Run what was asked for, write it down, and end with 1 if anything was false."""
@@ -56,26 +63,8 @@ def main() -> int:
 
 
 async def _run(given: argparse.Namespace, url: str, evidence: Evidence, before: dict[str, Any]) -> None:
-    figures: dict[str, Any] = {
-        name: before.get(name, nothing)
-        for name, nothing in {
-            "cuts": 0,
-            "before": 0,
-            "after": 0,
-            "cuts_by_kind": {},
-            "calls": {},
-            "told_to_come_again": 0,
-            "webhooks_arrived": 0,
-            "answers_broken_off": 0,
-            "reads_right": 0,
-            "reads_of_single_bytes": 0,
-            "outages": {},
-            "with_few_connections": {},
-            "stories_with_few_connections": {},
-            "seeds": [],
-            "commands": [],
-        }.items()
-    }
+    figures: dict[str, Any] = {name: before.get(name, 0) for name in _COUNTED}
+    figures |= {name: before.get(name, {}) for name in _BY_NAME} | {name: before.get(name, []) for name in _LISTED}
     figures["commands"] = [*figures["commands"], " ".join(evidence.command)]
     evidence.violations += before.get("what_was_violated", [])
     evidence.figures = figures
@@ -100,11 +89,10 @@ async def _cuts(
     url: str, each_side: int, seed: int, figures: dict[str, Any], evidence: Evidence, connections: int = 0
 ) -> None:
     began, left = time.monotonic(), each_side
-    environment = {"MAX_CONNECTIONS": str(connections)} if connections else {}
     while left > 0:
         count = min(left, AT_ONCE)
         fresh = await _database(url, f"cuts_{connections}_{seed}")
-        found = await run_campaign(fresh, count, seed, **environment)
+        found = await run_campaign(fresh, count, seed, connections=connections or None)
         print(told(found), f"{time.monotonic() - began:.0f} s", flush=True)
         evidence.violations += [f"seed {seed}: {violation}" for violation in found.violations]
         figures["seeds"] = [*figures["seeds"], seed]

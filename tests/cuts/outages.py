@@ -100,7 +100,7 @@ class Scene:
 
 
 @asynccontextmanager
-async def scene(database_url: str, **environment: str) -> AsyncGenerator[Scene]:
+async def scene(database_url: str) -> AsyncGenerator[Scene]:
     """Set the stage; everything that is asked for is there."""
     async with AsyncExitStack() as stack:
         database = await stack.enter_async_context(Database(database_url))
@@ -109,7 +109,7 @@ async def scene(database_url: str, **environment: str) -> AsyncGenerator[Scene]:
             stage = await set_stage(engine, inside, "away@example.com")
         _, token = await create_token(engine, stage.api.world.organization_id, "away", None)
         relay = await stack.enter_async_context(Relay.between(database_url))
-        server = await stack.enter_async_context(served(relay.url, **environment))
+        server = await stack.enter_async_context(served(relay.url))
         http = await stack.enter_async_context(httpx.AsyncClient(base_url=server.url, timeout=60, limits=_MANY))
         before = len(relay.connected_at)
         made = Scene(relay, http, await _asks(stage, http, token), 0)

@@ -46,7 +46,7 @@ async def test_what_is_read_over_a_line_that_breaks_or_carries_single_bytes_is_r
 
 @pytest.mark.parametrize("connections", [1, 2])
 async def test_with_few_connections_nobody_starves(database_url: str, connections: int):
-    found = await run_campaign(database_url, 15, SEED, MAX_CONNECTIONS=str(connections))
+    found = await run_campaign(database_url, 15, SEED, connections=connections)
 
     assert found.violations == []
 

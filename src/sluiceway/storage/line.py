@@ -39,8 +39,15 @@ class Connection(AsyncConnection[TupleRow]):
     may_wait: bool = False
     """Whether its statements may take as long as they want, as those that read everything do."""
 
+    # To psycopg, any keyword may be one of PostgreSQL's parameters; none of them is called so.
     @classmethod
-    async def connect(cls, conninfo: str = "", *, line: "Line | None" = None, **more: Any) -> Self:  # noqa: ANN401 -- handed on
+    async def connect(  # type: ignore[override]
+        cls,
+        conninfo: str = "",
+        *,
+        line: "Line | None" = None,
+        **more: Any,  # noqa: ANN401 -- handed on
+    ) -> Self:
         """Connect. The line remembers when that was in vain."""
         try:
             conn = await super().connect(conninfo, **more)

@@ -79,7 +79,7 @@ class Pool:
         self._options = options
         self._conninfo = _conninfo(url, options)
         self._line = Line(self._conninfo, options.silence_s)
-        self._pool = AsyncConnectionPool[Connection](
+        self.connections = AsyncConnectionPool[Connection](
             self._conninfo,
             connection_class=Connection,
             kwargs={
@@ -106,8 +106,8 @@ class Pool:
         # The pool would retry in the background and could only report a timeout, so one connection is tried by hand.
         async with await self.connect() as conn:
             await self._configure(conn)
-        await self._pool.open(wait=True, timeout=self._options.wait_for_connection_s)
-        self._watching = asyncio.create_task(self._line.watch(self._pool.drain))
+        await self.connections.open(wait=True, timeout=max(self._options.wait_for_connection_s, _CONNECT_TIMEOUT_S))
+        self._watching = asyncio.create_task(self._line.watch(self.connections.drain))
 
     async def close(self) -> None:
         """Close every connection; one that is lent is closed when it comes back."""
@@ -115,7 +115,7 @@ class Pool:
         for task in ending:
             task.cancel()
         await asyncio.gather(*ending, return_exceptions=True)
-        await self._pool.close()
+        await self.connections.close()
 
     async def connect(self) -> Connection:
         """Open a connection beside those that are lent. Raises psycopg.Error."""
@@ -130,7 +130,7 @@ class Pool:
             # Where the server only takes no more of us, those that are lent come back.
             wait_s = min(left_s, _WHILE_AWAY_S if self._line.is_away and not self._lent else _LOOK_AFTER_S)
             try:
-                conn = await self._pool.getconn(timeout=wait_s)
+                conn = await self.connections.getconn(timeout=wait_s)
             except PoolTimeout:
                 left_s -= wait_s
                 if left_s <= 0 or (self._line.is_away and not self._lent):
@@ -142,7 +142,7 @@ class Pool:
     async def give_back(self, conn: Connection) -> None:
         """Take back what was lent; one that is closed or broken is replaced."""
         self._lent -= 1
-        await self._pool.putconn(conn)
+        await self.connections.putconn(conn)
 
     async def _configure(self, conn: Connection) -> None:
         """Become the application's role, where the migration has made it, so that postings are append-only for us."""
@@ -163,7 +163,7 @@ class Pool:
                 # A server that went hung up on all of them. Left to those who ask for one, each of them would find a
                 # few, with growing pauses, and be refused long after the server has come back.
                 if self._sweeping is None or self._sweeping.done():
-                    self._sweeping = asyncio.create_task(self._pool.check())
+                    self._sweeping = asyncio.create_task(self.connections.check())
                 raise
 
 
