@@ -23,7 +23,7 @@ async def test_a_connection_comes_back_though_its_borrower_is_cancelled_meanwhil
         borrower = asyncio.create_task(borrow())
         await has_begun.wait()
         # The pool is busy, so that giving back takes a while.
-        async with database._pool._lock:
+        async with database._pool.connections._lock:
             may_end.set()
             for _ in range(turns):
                 await asyncio.sleep(0)

@@ -98,6 +98,7 @@ class Pool:
             check=self._check_still_open,
         )
         self._lent = 0
+        self._giving_back: set[asyncio.Future[None]] = set()
         self._watching: asyncio.Task[None] | None = None
         self._sweeping: asyncio.Task[None] | None = None
 
@@ -142,7 +143,12 @@ class Pool:
     async def give_back(self, conn: Connection) -> None:
         """Take back what was lent; one that is closed or broken is replaced."""
         self._lent -= 1
-        await self.connections.putconn(conn)
+        # A borrower that is cancelled while the pool is busy would take the connection along for ever: the pool counts
+        # it as borrowed, and in the end has none left.
+        giving_back = asyncio.ensure_future(self.connections.putconn(conn))
+        self._giving_back.add(giving_back)
+        giving_back.add_done_callback(self._giving_back.discard)
+        await asyncio.shield(giving_back)
 
     async def _configure(self, conn: Connection) -> None:
         """Become the application's role, where the migration has made it, so that postings are append-only for us."""
