@@ -9,7 +9,7 @@ import time
 from typing import Any
 
 from tests.evidence import FOLDER, ROOT, Evidence
-from tests.simulation.campaign import Found, explore_in_pieces, live
+from tests.simulation.campaign import SOMETIMES, Found, explore_in_pieces, live, never
 from tests.simulation.world import DAYS
 
 
@@ -71,6 +71,7 @@ def main() -> int:
         differences = compare_on_postgresql(range(asked.first, asked.first + asked.fidelity))
         found.violations += differences
         found.same_on_postgresql = asked.fidelity - len(differences)
+    found.violations += never(found)
     evidence.violations += found.violations
     evidence.figures |= {
         "seeds": found.seeds,
@@ -82,6 +83,7 @@ def main() -> int:
         "same_on_postgresql": found.same_on_postgresql,
         "calls": found.calls,
         "commits": found.commits,
+        "markers": sum(found.reached[each] > 0 for each in SOMETIMES),
         "reached": dict(sorted(found.reached.items())),
     }
     print(evidence.write())

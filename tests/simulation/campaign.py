@@ -15,6 +15,33 @@ TWICE: Final = 100
 PIECE: Final = 25
 
 
+SOMETIMES: Final = (
+    "a call is answered as before",
+    "a call is repeated after DatabaseUnavailable",
+    "a call is repeated after Died",
+    "a clock is wrong",
+    "a commit was applied and its answer lost",
+    "a lock is waited for",
+    "a locked row is passed over",
+    "a process dies",
+    "a process stands still",
+    "a remote server misbehaves",
+    "a row has changed while it was waited for",
+    "a unique key is waited for",
+    "a unique key refuses a row",
+    "database: lost_before",
+    "database: no_connection",
+    "database: serialization",
+    "database: slow",
+    "whoever had a lease finds it taken",
+    *("add_rule", "cancel", "change_state", "decide", "delete_account", "delete_rule", "deposit", "disable", "enable"),
+    *("fail_at_the_bank", "happen_outside", "limit", "move_clock", "pause", "refresh", "rehearse", "revise"),
+    *("send_back", "set_waits", "transfer", "trigger", "use_key"),
+)
+"""What many seeds have to come past, or they prove less than they seem to."""
+ENOUGH: Final = 500
+
+
 @dataclass
 class Found:
     """What came of some seeds."""
@@ -65,6 +92,13 @@ def explore(seeds: Iterable[int], days: int = DAYS) -> Found:
             if (again := live(seed, days)).trace != outcome.trace:
                 found.violations.append(f"seed {seed}: replayed otherwise, {outcome.trace} and {again.trace}")
     return found
+
+
+def never(found: Found) -> list[str]:
+    """Name what enough seeds have never come past."""
+    if found.seeds < ENOUGH:
+        return []
+    return [f"never in {found.seeds} seeds: {each}" for each in SOMETIMES if not found.reached[each]]
 
 
 def explore_in_pieces(first: int, count: int, days: int, jobs: int) -> Iterator[Found]:

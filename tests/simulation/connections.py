@@ -2,7 +2,7 @@
 
 import asyncio
 import random
-from collections import Counter, deque
+from collections import deque
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -11,11 +11,12 @@ from typing import Any, Final, Self
 from psycopg import OperationalError, errors
 from psycopg_pool import PoolTimeout
 
-from sluiceway.storage.database import Database, DatabaseOptions
+from sluiceway.storage.database import Database
 from sluiceway.storage.transactions import SharedReads
 from tests.simulation.tables import Row
 from tests.simulation.transactions import Store, Transaction
 
+_HOLDS: Final = ("hold_leg", "hold_feed", "hold_gathering")
 _GONE: Final = "server closed the connection unexpectedly"
 
 
@@ -103,6 +104,8 @@ class Connection:
         except BaseException:
             transaction.abort()
             raise
+        if not rows and statement.name in _HOLDS:
+            store.reached["whoever had a lease finds it taken"] += 1
         if transaction is not self.transaction:
             transaction.commit()
         await self.database.travel_back(self)
@@ -207,7 +210,7 @@ class SimulatedDatabase(Database):
     """One process's database."""
 
     def __init__(self, store: Store, draw: random.Random, trouble: Trouble | None = None) -> None:
-        self.options = DatabaseOptions()
+        super().__init__("")
         self.store = store
         self.draw = draw
         self.trouble = trouble or Trouble()
@@ -215,7 +218,6 @@ class SimulatedDatabase(Database):
         self.pool = Pool(self, self.options.max_connections)
         self._pool = self.pool  # type: ignore[assignment]
         self._shared = SharedReads(self._connection)  # type: ignore[arg-type]
-        self.failures = Counter()
 
     async def open(self) -> None:
         """Nothing to connect to."""

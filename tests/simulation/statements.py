@@ -26,6 +26,7 @@ class View(Protocol):
     def delete(self, table: Table, pk: Key) -> None: ...
     def current(self, table: Table, pk: Key) -> Row | None: ...
     async def check(self) -> None: ...
+    def note(self, what: str) -> None: ...
 
 
 Maker = Callable[[View, Values, dict[str, Rows]], Any]
@@ -57,6 +58,7 @@ class Select:
                     changed = True
                     again = {name: now if pin is seen else pin for name, pin in again.items()}
             if answer is not None and changed:
+                x.note("a row has changed while it was waited for")
                 # As the server does: the row as it is now, the others as they were, and the conditions once more.
                 looked = query(again)
                 answer = looked[0][0] if looked else None
@@ -136,6 +138,7 @@ class Change:
                 continue
             changed, answer = new, returned
             if now is not seen:
+                x.note("a row has changed while it was waited for")
                 looked = query({**pins, self.target: now})
                 if not looked:
                     continue

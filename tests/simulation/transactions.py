@@ -146,6 +146,10 @@ class Transaction:
     def server_now(self) -> datetime:
         return self.store.server_now()
 
+    def note(self, what: str) -> None:
+        """Count what has to happen sometimes."""
+        self.store.reached[what] += 1
+
     # What a statement reads
 
     def all(self, table: Table) -> Sequence[Row]:

@@ -319,5 +319,7 @@ class Simulation:
                 self.store.reached[f"a call is repeated after {type(failure).__name__}"] += 1
                 await asyncio.sleep(self.draw.uniform(0.1, 8) * (attempt + 1))
                 continue
+            if answer.is_replay:
+                self.reached["a call is answered as before"] += 1
             asked.answers.add(answer.body)
             return
