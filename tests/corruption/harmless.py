@@ -79,6 +79,8 @@ HARMLESS_COLUMNS: Final[Mapping[str, str]] = {
     # A sandbox's clock is turned by whoever plays; a live one cannot be turned, by a constraint.
     "organization.clock_offset": "a sandbox's clock",
     "organization.frozen_at": "a sandbox's clock",
+    # Of a restore that has been released.
+    "restoration.is_recorded": "whether the log has it: it has",
     # A mark that what it belongs to keeps by itself.
     "audit_head.digest": "only carries what the next batch is made of within one transaction",
 }

@@ -28,6 +28,7 @@ class DerivedCheck(StrEnum):
     APPLIED = "reports_are_applied_once"
     LEG_STATUSES = "legs_stand_as_they_say"
     MARKS = "transfers_are_marked_for_a_reason"
+    HOLDS = "holds_are_of_a_restore"
     ASKED = "amounts_were_asked_for"
     TIMES = "nothing_comes_from_the_future"
     SESSIONS = "no_transaction_is_left_open"
@@ -47,6 +48,7 @@ _CHECKS: Final[dict[DerivedCheck, LiteralString]] = {
     DerivedCheck.APPLIED: QUERIES["reports_that_were_not_made"],
     DerivedCheck.LEG_STATUSES: QUERIES["legs_unlike_their_status"],
     DerivedCheck.MARKS: QUERIES["transfers_marked_wrongly"],
+    DerivedCheck.HOLDS: QUERIES["holds_without_a_restore"],
     DerivedCheck.ASKED: QUERIES["amounts_nobody_asked_for"],
     DerivedCheck.TIMES: QUERIES["times_to_come"],
     DerivedCheck.SESSIONS: QUERIES["transactions_left_open"],

@@ -318,6 +318,21 @@ WHERE (%(only)s::uuid IS NULL OR t.organization_id = %(only)s) AND (
             AND l.status = 'RETURNED' AND (%(only)s::uuid IS NULL OR l.organization_id = %(only)s))))
 ORDER BY 1, 2 LIMIT %(limit)s;
 
+-- name: holds_without_a_restore
+-- An organization says that it was restored, and is held, exactly as its last restore says.
+SELECT o.id, o.id, format('restored at %%s, released at %%s', r.restored_at, r.released_at),
+       format('restored at %%s, held since %%s', o.restored_at, o.held_since), count(*) OVER ()
+FROM organization o
+LEFT JOIN LATERAL (
+    SELECT restored_at, released_at FROM restoration
+    WHERE organization_id = o.id AND (%(only)s::uuid IS NULL OR organization_id = %(only)s)
+    ORDER BY epoch DESC LIMIT 1
+) AS r ON true
+WHERE (%(only)s::uuid IS NULL OR o.id = %(only)s) AND (
+    o.restored_at IS DISTINCT FROM r.restored_at
+    OR (o.held_since IS NOT NULL) <> (r.restored_at IS NOT NULL AND r.released_at IS NULL))
+ORDER BY 1 LIMIT %(limit)s;
+
 -- name: amounts_nobody_asked_for
 -- I10: a remote service was asked only for what an action of the run's rule can ask.
 SELECT r.organization_id, r.execution_id, 'an answer for an action of the rule',

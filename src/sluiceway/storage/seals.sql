@@ -283,9 +283,13 @@ FROM rail_report t
 WHERE t.organization_id = %(organization_id)s::uuid AND %(from_key)s::text < %(to_key)s::text AND %(limit)s::bigint > 0;
 
 -- name: restorations
--- When all of it came from a backup.
-SELECT NULL::text, coalesce(array_agg(hash_record_extended(ROW(t.epoch, t.backup_id, t.taken_at, t.restored_at), 0)), '{}')
+-- When all of it came from a backup, and who has let it go on.
+SELECT NULL::text, coalesce(array_agg(h.h) FILTER (WHERE h.h IS NOT NULL), '{}')
 FROM restoration t
+CROSS JOIN LATERAL unnest(ARRAY[
+    hash_record_extended(ROW(1, t.epoch, t.backup_id, t.taken_at, t.restored_at), 0),
+    CASE WHEN t.released_at IS NOT NULL THEN hash_record_extended(ROW(2, t.epoch, t.released_at, t.released_by), 0) END
+]) AS h (h)
 WHERE t.organization_id = %(organization_id)s::uuid AND %(from_key)s::text < %(to_key)s::text AND %(limit)s::bigint > 0;
 
 -- name: restored_origins
@@ -317,7 +321,7 @@ WHERE t.organization_id = %(organization_id)s::uuid AND %(from_key)s::text < %(t
 -- name: organizations
 -- Who they are, and what is set for all of their money. Sandboxes' clocks are set all the time.
 SELECT NULL::text, coalesce(array_agg(hash_record_extended(ROW(t.id, t.name, t.mode, t.minimum_transfer, t.created_at, t.paused_at,
-                     t.approval_lasts, t.handover_delay, t.remote_api_enabled_at, t.stopped_at, t.stopped_for, t.held_since, t.restored_at), 0)), '{}')
+                     t.approval_lasts, t.handover_delay, t.remote_api_enabled_at, t.stopped_at, t.stopped_for), 0)), '{}')
 FROM organization t
 WHERE t.id = %(organization_id)s::uuid AND %(from_key)s::text < %(to_key)s::text AND %(limit)s::bigint > 0;
 
