@@ -98,6 +98,7 @@ _PROMISES: Final = (
     _Promise(DerivedCheck.LEG_STATUSES, "Legs stand as they say", "legs", "transfer", IdKind.TRANSFER),
     _Promise(DerivedCheck.MARKS, "Transfers are marked for a reason", "transfers", "transfer", IdKind.TRANSFER),
     _Promise(DerivedCheck.HOLDS, "Holds are of a restore", "accounts", "organization", IdKind.ORGANIZATION),
+    _Promise(DerivedCheck.TRACES, "Transfers are as traced", "executions", "execution", IdKind.EXECUTION),
     _Promise(DerivedCheck.ASKED, "Amounts were asked for", "executions", "execution", IdKind.EXECUTION),
     _Promise(DerivedCheck.TIMES, "Nothing comes from the future", "transfers", "transfer", IdKind.TRANSFER),
     _Promise(DerivedCheck.SESSIONS, "No transaction is left open", "accounts", "session", None),

@@ -333,6 +333,33 @@ WHERE (%(only)s::uuid IS NULL OR o.id = %(only)s) AND (
     OR (o.held_since IS NOT NULL) <> (r.restored_at IS NOT NULL AND r.released_at IS NULL))
 ORDER BY 1 LIMIT %(limit)s;
 
+-- name: transfers_unlike_their_trace
+-- I10, of the last day's runs: what the trace says that each action moved is what the run's transfers are about. Those
+-- that never left, for lack of funds or of an amount, have moved nothing. What waited for a person is told elsewhere.
+WITH told AS (
+    SELECT e.organization_id, e.id,
+           (SELECT coalesce(sum((a.value ->> 7)::bigint), 0)
+            FROM json_array_elements(e.trace -> 1) AS a (value) WHERE a.value ->> 4 = 'moved') AS moved
+    FROM execution e
+    WHERE e.mode = 'LIVE' AND e.trace IS NOT NULL AND e.due_at IS NULL AND e.id >= %(day_id)s::uuid
+        AND (%(only)s::uuid IS NULL OR e.organization_id = %(only)s)
+), made AS (
+    SELECT t.organization_id, t.execution_id, bool_or(t.approval_expires_at IS NOT NULL) AS has_waited,
+           coalesce(sum(t.amount) FILTER (WHERE t.status NOT IN ('INCOMPLETE', 'ERROR') OR EXISTS (
+               SELECT FROM transfer_leg l WHERE l.organization_id = t.organization_id AND l.transfer_id = t.id
+                   AND (%(only)s::uuid IS NULL OR l.organization_id = %(only)s))), 0) AS amount
+    FROM transfer t
+    WHERE t.mode = 'LIVE' AND t.execution_id IS NOT NULL AND t.id >= %(day_id)s::uuid
+        AND (%(only)s::uuid IS NULL OR t.organization_id = %(only)s)
+    GROUP BY t.organization_id, t.execution_id
+)
+SELECT o.organization_id, o.id, format('%%s moved, as its trace says', o.moved), coalesce(m.amount, 0)::text,
+       count(*) OVER ()
+FROM told o
+LEFT JOIN made m ON m.organization_id = o.organization_id AND m.execution_id = o.id
+WHERE o.moved <> coalesce(m.amount, 0) AND m.has_waited IS NOT TRUE
+ORDER BY 1, 2 LIMIT %(limit)s;
+
 -- name: amounts_nobody_asked_for
 -- I10: a remote service was asked only for what an action of the run's rule can ask.
 SELECT r.organization_id, r.execution_id, 'an answer for an action of the rule',
