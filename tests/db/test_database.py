@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
-from typing import LiteralString
+from typing import LiteralString, cast
 
 import psycopg
 import pytest
@@ -200,3 +200,23 @@ async def test_a_state_of_everything_may_be_read_for_longer_than_a_request_may_t
         with pytest.raises(DatabaseUnavailable):
             async with database.snapshot() as tx:
                 await asyncio.sleep(0.1)
+
+
+@pytest.mark.parametrize("sqlstate", ["40001", "40P01"])
+async def test_a_conflict_between_transactions_is_tried_again_and_never_told_to_the_caller(
+    jars: Database, sqlstate: str
+):
+    before, runs = await _cents(jars), 0
+
+    async def work(tx: WriteTx) -> None:
+        nonlocal runs
+        runs += 1
+        await _add(tx, 1, 100)
+        if runs == 1:
+            raising = f"DO $$ BEGIN RAISE EXCEPTION 'a conflict' USING ERRCODE = '{sqlstate}'; END $$"
+            await fetch_all(tx, cast("LiteralString", f"{raising};"))
+
+    await jars.write(work)
+
+    assert runs == 2
+    assert await _cents(jars) == [before[0] + 100, *before[1:]]
