@@ -14,7 +14,7 @@ from typing import Final
 from tests.evidence import ROOT
 
 PACKAGE: Final = Path("src/sluiceway")
-_LONGEST_S: Final = 300
+_LONGEST_S: Final = 240
 _FAILED: Final = 1
 """What pytest ends with where tests ran and some failed; whatever else is no catch."""
 

@@ -198,12 +198,12 @@ ZOO: Final[tuple[Mutant, ...]] = (
     ),
     # Schedules and time.
     Mutant(
-        "an occurrence runs as often as it is found due",
+        "two schedulers pass the gate at once",
         "C-T1",
-        "services/schedules.py",
-        "            await stored.set_next_fire(tx, organization_id, rule.rule_id, following)\n",
-        "            await stored.set_next_fire(tx, organization_id, rule.rule_id, occurrence)\n",
-        (f"{_SERVICES}/test_schedules.py",),
+        "storage/organizations.sql",
+        "WHERE id = ANY (%(ids)s::uuid[]) ORDER BY id FOR NO KEY UPDATE;\n",
+        "WHERE id = ANY (%(ids)s::uuid[]) ORDER BY id;\n",
+        (f"{_SERVICES}/test_schedules_at_once.py", f"{_SERVICES}/test_approvals.py"),
     ),
     Mutant(
         "a rule that was edited fires as it was",
