@@ -309,7 +309,7 @@ ZOO: Final[tuple[Mutant, ...]] = (
         "services/settlement.py",
         "        if planned.error_code is not None or execution.mode is Mode.SIMULATION:\n",
         "        if planned.error_code is not None:\n",
-        (f"{_SERVICES}/test_trying.py", f"{_SERVICES}/test_settlement.py"),
+        (f"{_SERVICES}/test_cancel.py", f"{_SERVICES}/test_audit.py"),
     ),
     # Tenancy, keys, logs, approvals.
     Mutant(
@@ -318,7 +318,7 @@ ZOO: Final[tuple[Mutant, ...]] = (
         "storage/transfers.sql",
         "WHERE t.organization_id = %(organization_id)s::uuid AND t.id = %(id)s::uuid;\n\n-- name: find_transfers\n",
         "WHERE t.id = %(id)s::uuid;\n\n-- name: find_transfers\n",
-        ("tests/db/test_queries_on_citus.py", "tests/db/test_queries.py"),
+        ("tests/db/test_queries_on_citus.py",),
     ),
     Mutant(
         "a revoked key is good for as long as it is remembered",

@@ -37,7 +37,8 @@ async def standing(tx: ReadTx) -> Standing:
 
 async def is_anybody_held(tx: ReadTx) -> bool:
     """Tell whether the database was restored and somebody's money is still held. The schema has to be up to date."""
-    return bool(await fetch_all(tx, QUERIES["is_held"]))
+    [[held]] = await fetch_all(tx, QUERIES["is_held"])
+    return bool(held)
 
 
 async def measure(tx: ReadTx, now: datetime) -> dict[str, float | None]:

@@ -18,7 +18,7 @@ SELECT ARRAY(SELECT sha256 FROM schema_migration ORDER BY version),
 
 -- name: is_held
 -- Whether anybody's money is held after a restore. A statement of its own: the others' tables are nobody's.
-SELECT id FROM organization WHERE held_since IS NOT NULL LIMIT 1;
+SELECT count(*) FROM organization WHERE held_since IS NOT NULL;
 
 -- name: beats
 -- Those that were killed long ago do not count.
