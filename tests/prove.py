@@ -21,6 +21,7 @@ PARTS: Final[Mapping[str, str]] = {
     "upgrade": "tests.upgrade",
     "audit": "tests.audit",
     "corruption": "tests.corruption",
+    "mutants": "tests.mutants",
 }
 """What is run for each, after `python -m`."""
 
