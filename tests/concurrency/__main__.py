@@ -6,6 +6,7 @@
 import argparse
 import asyncio
 import json
+import logging
 import random
 import shlex
 import sys
@@ -185,6 +186,8 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=random.randrange(1 << 32))
     options = parser.parse_args()
     print(f"--seed {options.seed}", flush=True)
+    # It warns of every connection that was closed, which is what is done here.
+    logging.getLogger("psycopg.pool").setLevel(logging.ERROR)
     with server() as make, tempfile.TemporaryDirectory(prefix="sluiceway-concurrency-") as folder:
         proof = Proof(options, make)
         for piece in options.only or PIECES:
