@@ -5,8 +5,10 @@
 
 import argparse
 import asyncio
+import fcntl
 import json
 import logging
+import os
 import random
 import shlex
 import sys
@@ -193,7 +195,13 @@ def main() -> int:
         for piece in options.only or PIECES:
             getattr(proof, piece)(Path(folder))
             print(f"{piece}: {len(proof.evidence.violations)} violations so far", flush=True)
-    return proof.write()
+    # Pieces may end at the same moment, and each adds to what it finds.
+    folder_fd = os.open(FOLDER, os.O_RDONLY)
+    try:
+        fcntl.flock(folder_fd, fcntl.LOCK_EX)
+        return proof.write()
+    finally:
+        os.close(folder_fd)
 
 
 if __name__ == "__main__":
