@@ -124,8 +124,16 @@ class Stepper:
     async def __aenter__(self) -> Self:
         connection = await AsyncConnection.connect(self._url, autocommit=True)
         self._monitor = await self._stack.enter_async_context(connection)
-        # Every connection is there from the beginning: none is opened while a schedule is played.
-        options = DatabaseOptions(min_connections=3, max_connections=3)
+        # Every connection is there from the beginning: none is opened while a schedule is played. Nobody is hurried:
+        # a step may take a while on a busy machine, and how long is waited is not what this is about.
+        options = DatabaseOptions(
+            min_connections=3,
+            max_connections=3,
+            lock_timeout_s=60,
+            statement_timeout_s=60,
+            idle_in_transaction_timeout_s=60,
+            transaction_timeout_s=120,
+        )
         for index in range(self._count):
             database = Database(self._url, options)
             database._pool.connections.connection_class = self._connections_of(index)
