@@ -22,8 +22,7 @@ from sluiceway.services import approvals
 from sluiceway.services.engine import Engine
 from sluiceway.services.restoring import Standing, standings
 from sluiceway.storage.database import Database
-from tests.drills.stage import Journal, Server, Stage, databases, hurry, pay_in, staged
-from tests.e2e.processes import run
+from tests.drills.stage import Journal, Server, Stage, command, databases, hurry, pay_in, staged
 from tests.support import PASSWORD, plain_engine
 
 CALLERS = 4
@@ -55,7 +54,9 @@ async def drill(folder: Path, cluster_url: str, seed: int) -> Outcome:
             taken_at, done_at = await _until_destroyed(stage, name, file, dice, journal)
             outcome.check("the file is for its owner alone", stat.S_IMODE(file.stat().st_mode) != 0o600)
             began = time.monotonic()
-            restored = await asyncio.to_thread(run, "restore", str(file), "--json", "--database-url", stage.url(again))
+            restored = await asyncio.to_thread(
+                command, "restore", str(file), "--json", "--database-url", stage.url(again)
+            )
             outcome.check("the restore ends well", restored.returncode and restored.stderr)
             if restored.returncode:
                 return outcome
@@ -68,7 +69,7 @@ async def drill(folder: Path, cluster_url: str, seed: int) -> Outcome:
                     held = await _check_held(stage, server, engine, journal, taken_at, dice, outcome)
                     await _release(stage, stage.url(again), engine, outcome)
                     await _check_ended(stage, stage.url(again), journal, taken_at, held, outcome)
-            audited = await asyncio.to_thread(run, "audit", "--database-url", stage.url(again))
+            audited = await asyncio.to_thread(command, "audit", "--database-url", stage.url(again))
             outcome.check("the audit is clean at the end", audited.returncode and audited.stdout[-1500:])
             file.unlink()
     return outcome
@@ -86,7 +87,7 @@ async def _until_destroyed(
         busy.append(asyncio.create_task(_pay(stage, url, journal, over)))
         await asyncio.sleep(dice.uniform(1.0, 3.0))
         words = ("--to", str(file), "--json", "--database-url", url)
-        backed_up = await asyncio.to_thread(run, "backup", *words)
+        backed_up = await asyncio.to_thread(command, "backup", *words)
         assert backed_up.returncode == 0, backed_up.stderr
         done_at = datetime.now(UTC)
         await asyncio.sleep(dice.uniform(1.0, 2.5))
@@ -208,7 +209,9 @@ def _check_told(stage: Stage, told: Standing, outcome: Outcome) -> None:
 
 async def _release(stage: Stage, url: str, engine: Engine, outcome: Outcome) -> None:
     """Release, and decide on what waits for a person as one would: by the bank's book."""
-    released = await asyncio.to_thread(run, "restore", "release", "--by", "The drill", "--yes", "--database-url", url)
+    released = await asyncio.to_thread(
+        command, "restore", "release", "--by", "The drill", "--yes", "--database-url", url
+    )
     outcome.check("the release ends well", released.returncode and released.stderr)
     hurry(stage, url)
     organization_id, person, decided = stage.world.organization_id, stage.world.person, Counter[str]()

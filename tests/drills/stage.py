@@ -24,9 +24,10 @@ from sluiceway.storage.bank_rows import BankAccount, BankAccountState, BankEvent
 from sluiceway.storage.database import Database
 from sluiceway.storage.embedded import EmbeddedPostgres
 from sluiceway.storage.migrate import migrate
-from tests.e2e.processes import free_port, run
+from tests.e2e.processes import SLUICEWAY, free_port
 from tests.support import World, new_world, on_demand, plain_engine, whenever_money_arrives
 
+COMMAND_TIMEOUT_S = 300
 WEALTH = 100_000_000_00
 
 _ALL_OF_IT = {"type": "PERCENTAGE", "percentage_value": 100}
@@ -40,6 +41,11 @@ class Journal:
     sent: dict[str, datetime] = field(default_factory=dict)
     answered: dict[str, tuple[datetime, str]] = field(default_factory=dict)
     deposits: dict[int, datetime] = field(default_factory=dict)
+
+
+def command(*words: str) -> subprocess.CompletedProcess[str]:
+    """Run a command of `sluiceway` to its end, however busy the machine is."""
+    return subprocess.run([SLUICEWAY, *words], capture_output=True, text=True, check=False, timeout=COMMAND_TIMEOUT_S)
 
 
 class Server:
@@ -151,7 +157,7 @@ async def staged(cluster_url: str, name: str, bank_name: str) -> AsyncGenerator[
                 "invest", whenever_money_arrives("pod", {**arrived, "source": "pod", "destination": "broker"})
             )
         words = ("--name", "drill", "--all", "--rate-limit", "off", "--json", "--database-url", url)
-        made = await asyncio.to_thread(run, "keys", "create", *words)
+        made = await asyncio.to_thread(command, "keys", "create", *words)
         assert made.returncode == 0, made.stderr
         headers = {"Authorization": f"ApiKey {json.loads(made.stdout)['api_key']}"}
         yield Stage(cluster_url, bank, bank_url, world, headers)
