@@ -36,6 +36,11 @@ _KILLED = """
 """
 _NOT_KILLED = "DROP EVENT TRIGGER standing_still; DROP FUNCTION stand_still; DROP SEQUENCE statements"
 _STANDS = "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND wait_event = 'PgSleep'"
+_WAITED = """
+    SELECT coalesce(max(extract(epoch FROM clock_timestamp() - l.waitstart)), 0)
+    FROM pg_locks l JOIN pg_stat_activity a USING (pid)
+    WHERE NOT l.granted AND a.datname = current_database() AND a.application_name = 'sluiceway'
+"""
 _MIGRATE = "import asyncio, sys; from sluiceway.storage.migrate import migrate; asyncio.run(migrate(sys.argv[1]))"
 
 
@@ -48,9 +53,17 @@ class Waits:
     wrong: list[str] = field(default_factory=list)
     took: dict[str, float] = field(default_factory=dict)
 
+    longest_lock_s: float = 0.0
+    """How long whoever waited longest for a lock waited for it, by the server's own account, but for migrators."""
+
     @property
-    def longest_s(self) -> float:
-        """How long whoever waited longest was held up, from the first migration on."""
+    def slowest_before_s(self) -> float:
+        """How long the slowest request took while nobody migrated: so busy is the machine."""
+        return max(self.before, default=0.0)
+
+    @property
+    def slowest_s(self) -> float:
+        """How long the slowest request took from the first migration on."""
         return max(self.during, default=0.0)
 
 
@@ -92,6 +105,7 @@ async def migrate_under_load(url: str, address: str, town: Town, *, calm_s: floa
     callers = [
         asyncio.create_task(_call(address, town, waits, number, over, is_migrating)) for number in range(CALLERS)
     ]
+    watching = asyncio.create_task(_watch(url, waits, over))
     await asyncio.sleep(calm_s)
     is_migrating.set()
     for version in range(BASELINE + 1, len(migrations()) + 1):
@@ -100,8 +114,17 @@ async def migrate_under_load(url: str, address: str, town: Town, *, calm_s: floa
         waits.took[applied.name] = round(time.monotonic() - began, 3)
         await asyncio.sleep(calm_s)
     over.set()
-    await asyncio.gather(*callers)
+    await asyncio.gather(*callers, watching)
     return waits
+
+
+async def _watch(url: str, waits: Waits, over: asyncio.Event) -> None:
+    """Look all the time for who waits for a lock: on a busy machine, requests are slow for other reasons too."""
+    async with await psycopg.AsyncConnection.connect(url, autocommit=True) as conn:
+        while not over.is_set():
+            [(waited_s,)] = await (await conn.execute(_WAITED)).fetchall()
+            waits.longest_lock_s = max(waits.longest_lock_s, float(waited_s))
+            await asyncio.sleep(0.005)
 
 
 async def _call(
