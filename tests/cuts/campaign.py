@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final
 
@@ -123,6 +124,14 @@ class Campaign:
             await self.ask(household.call("payment"))
             await self.ask(household.call("advance"))
 
+    async def let_minutes_pass(self, household: Household) -> None:
+        """Have what was cut off at the bank tried again, which is after a minute at first, and then after five."""
+        headers = {"Authorization": f"ApiKey {household.secret}"}
+        clock = await self._until_answered(Call("clock", "/sandbox/clock", {}, 200, headers, is_keyed=False), "", "GET")
+        to = datetime.fromisoformat(clock[0].json()["data"]["now"]) + timedelta(minutes=10)
+        move = Call("minutes", "/sandbox/clock/advance", {"to": to.isoformat()}, 200, headers, is_keyed=False)
+        await self._until_answered(move, "")
+
     async def sign_in(self, households: list[Household]) -> None:
         while not self.is_over():
             await self.ask(self.dice.choice(households).call("sign_in"))
@@ -166,6 +175,8 @@ async def run_campaign(
         for cut, statements in relay.cuts:
             found.cuts[cut] += 1
             found.by_kind[kind_of(statements), cut] += 1
+        for household in households:
+            await campaign.let_minutes_pass(household)
         await _until_at_rest(database)
         lost_sessions = found.by_kind["sign_in", Cut.AFTER]
         found.violations += await undone(database, households, campaign.sessions + lost_sessions)
@@ -198,6 +209,7 @@ async def _until_at_rest(database: Database) -> None:
     async def is_at_rest() -> bool:
         async with database.read() as tx:
             [(left,)] = await fetch_all(tx, _REST)
+        await asyncio.sleep(0.1)
         return left == 0
 
     await until(is_at_rest, 60)

@@ -21,6 +21,7 @@ from tests.api.test_story import body_003
 from tests.support import AUTO_SAVE, PASSWORD, World, fixed, new_world, on_demand
 
 HOUSEHOLDS: Final = 3
+DAYS_AT_ONCE: Final = 7
 _MUCH: Final = 10_000_000_00
 _OWN_PAGE: Final = {"Sec-Fetch-Site": "same-origin", "X-Requested-By": "sluiceway"}
 
@@ -86,7 +87,7 @@ class Household:
         return _call("rule", "/api/v1/rules", body_003(self._api()) | {"nickname": f"Rule {number}"})
 
     def _advance(self, number: int) -> Call:  # noqa: ARG002 -- each is like the other, but for its key
-        return _call("advance", "/sandbox/clock/advance", {"days": 1}, 200)
+        return _call("advance", "/sandbox/clock/advance", {"days": DAYS_AT_ONCE}, 200)
 
     def _sign_in(self, number: int) -> Call:  # noqa: ARG002 -- as above
         body = {"email": self.email, "password": PASSWORD}
@@ -151,8 +152,8 @@ async def undone(database: Database, households: list[Household], sessions: int)
                 found.append(f"{household.email}: {what}: never happened {missing}, happened unasked {doubled}")
         async with database.read() as tx:
             [(runs, days)] = await fetch_all(tx, _RUNS_BY_DAY, {"id": household.world.organization_id})
-        if not runs == days == len(household.asked.get("advance", [])):
-            found.append(f"{household.email}: {runs} runs on {days} days, {len(household.asked['advance'])} asked for")
+        if not runs == days == DAYS_AT_ONCE * len(household.asked.get("advance", [])):
+            found.append(f"{household.email}: {runs} runs on {days} days, in {household.asked.get('advance')} weeks")
     async with database.read() as tx:
         [(count,)] = await fetch_all(tx, "SELECT count(*) FROM session")
     if count != sessions:
