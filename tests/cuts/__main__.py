@@ -19,7 +19,7 @@ from psycopg import sql
 from sluiceway.storage.embedded import EmbeddedPostgres
 from sluiceway.storage.migrate import migrate
 from tests.cuts.campaign import run_campaign, shown, told
-from tests.cuts.outages import AWAY, HALF_OPEN, lives_through, notices, scene
+from tests.cuts.outages import AWAY, HALF_OPEN, lives_through, notices, scene, well
 from tests.cuts.reading import read_over
 from tests.cuts.small_pools import tell
 from tests.db.relay import Cut
@@ -129,6 +129,7 @@ async def _outages(url: str, figures: dict[str, Any], evidence: Evidence) -> Non
             except AssertionError as failure:
                 evidence.violations.append(f"{name}: {failure}")
                 measured = None
+                await well(stage.relay)
             print(name, json.dumps(measured), flush=True)
             figures["outages"] = {**figures["outages"], name: measured}
 

@@ -102,9 +102,11 @@ class Worker:
                 if clock() - self._went_round_at < STUCK_AFTER_S:
                     async with self._engine.database.read() as tx:
                         await beat(tx, worker_id)
+                await _pause(self._stopped, BEAT_EVERY_S)
             except Exception:
                 log.exception("heartbeat_failed")
-            await _pause(self._stopped, BEAT_EVERY_S)
+                # Servers say that nobody settles until it is heard of again.
+                await _pause(self._stopped, AFTER_FAILURE_S)
         try:
             async with self._engine.database.read() as tx:
                 await forget_workers(tx, worker_id)
