@@ -5,11 +5,12 @@ Runs may be taken in pieces: `--more` adds what this one finds to what is there 
 
 import argparse
 import asyncio
+import fcntl
 import json
+import shlex
 import sys
 import tempfile
 import time
-from collections import Counter
 from pathlib import Path
 from typing import Any, Final
 
@@ -23,7 +24,7 @@ from tests.cuts.outages import AWAY, HALF_OPEN, lives_through, notices, scene, w
 from tests.cuts.reading import read_over
 from tests.cuts.small_pools import tell
 from tests.db.relay import Cut
-from tests.evidence import FOLDER, Evidence, Figure, where
+from tests.evidence import FOLDER, Evidence, where
 
 PART: Final = "cut-commits"
 PIECES: Final = ("cuts", "few", "stories", "reads", "outages")
@@ -31,12 +32,18 @@ STORIES: Final = ("tests/api/stories", "tests/api/test_story.py", "tests/api/tes
 AT_ONCE: Final = 250
 """Cuts on each side before everything is looked at: how much is read then grows with what was done."""
 
-_COUNTED: Final = (
-    *("cuts", "before", "after", "told_to_come_again", "webhooks_arrived"),
-    *("answers_broken_off", "reads_right", "reads_of_single_bytes"),
-)
-_BY_NAME: Final = ("cuts_by_kind", "calls", "outages", "with_few_connections", "stories_with_few_connections")
-_LISTED: Final = ("seeds", "commands")
+_FIGURES: Final[dict[str, Any]] = {
+    **dict.fromkeys(("cuts", "before", "after", "told_to_come_again", "webhooks_arrived"), 0),
+    **dict.fromkeys(("answers_broken_off", "reads_right", "reads_of_single_bytes"), 0),
+    "cuts_by_kind": {},
+    "calls": {},
+    "with_few_connections": {},
+    "stories_with_few_connections": {},
+    "outages": {},
+    "seeds": [],
+    "runs": [],
+}
+"""What is counted, and what it is where there was none."""
 
 
 def main() -> int:
@@ -51,87 +58,107 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=20261128)
     parser.add_argument("--more", action="store_true", help="add to what was found today")
     given = parser.parse_args()
-    evidence = Evidence(PART, ["python", "-m", "tests.cuts", *sys.argv[1:]])
-    before = _before(evidence) if given.more else {}
+    report = _Report(Evidence(PART, ["python", "-m", "tests.cuts", *sys.argv[1:]]))
+    if not given.more:
+        report.file.unlink(missing_ok=True)
     with tempfile.TemporaryDirectory(prefix="sluiceway-cuts-", dir=_quick_place()) as folder:
         Path(folder).chmod(0o711)
         with EmbeddedPostgres(Path(folder) / "server") as url:
-            asyncio.run(_run(given, url, evidence, before))
-    file = evidence.write()
-    print(f"{file}: {len(evidence.violations)} violations")
-    return 1 if evidence.violations else 0
+            asyncio.run(_run(given, url, report))
+    print(f"{report.file}: {report.violations} violations")
+    return 1 if report.violations else 0
 
 
-async def _run(given: argparse.Namespace, url: str, evidence: Evidence, before: dict[str, Any]) -> None:
-    figures: dict[str, Any] = {name: before.get(name, 0) for name in _COUNTED}
-    figures |= {name: before.get(name, {}) for name in _BY_NAME} | {name: before.get(name, []) for name in _LISTED}
-    figures["commands"] = [*figures["commands"], " ".join(evidence.command)]
-    evidence.violations += before.get("what_was_violated", [])
-    evidence.figures = figures
+class _Report:
+    """What is written down, piece by piece, beside what others of the same day and commit write at the same time."""
+
+    def __init__(self, evidence: Evidence) -> None:
+        self._evidence = evidence
+        self.file = FOLDER / f"{PART}-{evidence.began_at:%Y-%m-%d}.json"
+        self.violations = 0
+        self._began = time.monotonic()
+
+    def add(self, violations: list[str], **figures: Any) -> None:
+        """Write down what a piece has found."""
+        figures["runs"] = [{"command": shlex.join(self._evidence.command), "seconds": round(self.seconds(), 1)}]
+        self._began = time.monotonic()
+        self.violations += len(violations)
+        with Path(tempfile.gettempdir(), f"sluiceway-{PART}.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            found = json.loads(self.file.read_text(encoding="utf-8")) if self.file.exists() else {}
+            before = found if found.get("commit") == where()["commit"] else {}
+            self._evidence.violations = [*before.get("what_was_violated", []), *violations]
+            self._evidence.figures = {
+                name: added(before.get(name), figures.get(name, nothing)) for name, nothing in _FIGURES.items()
+            }
+            self._evidence.write()
+
+    def seconds(self) -> float:
+        return time.monotonic() - self._began
+
+
+def added(some: Any, more: Any) -> Any:
+    """Add up figures: counts, lists, and whatever goes by name."""
+    if some is None:
+        return more
+    if isinstance(some, dict):
+        return {name: added(some.get(name), more[name]) if name in more else some[name] for name in {**some, **more}}
+    return some + more
+
+
+async def _run(given: argparse.Namespace, url: str, report: _Report) -> None:
     pieces = given.only or PIECES
     if "outages" in pieces:
-        await _outages(url, figures, evidence)
+        await _outages(url, report)
     if "reads" in pieces:
-        await _reads(given, url, figures, evidence)
+        reads = await read_over(await _database(url, "reads"), given.seed, broken=given.reads, splitting=given.reads)
+        answers = {"answers_broken_off": reads.broken, "reads_right": reads.answered}
+        report.add(reads.wrong, **answers, reads_of_single_bytes=given.reads)
     if "stories" in pieces:
         for connections in (1, 2):
             passed, failed = tell(STORIES, connections)
-            figures["stories_with_few_connections"][str(connections)] = passed
-            evidence.violations += [failed] * bool(failed)
+            report.add([failed] * bool(failed), stories_with_few_connections={str(connections): passed})
     if "few" in pieces:
         for connections in (1, 2):
-            await _cuts(url, given.few, given.seed, figures, evidence, connections)
+            await _cuts(url, given.few, given.seed, report, connections)
     if "cuts" in pieces:
-        await _cuts(url, given.each_side, given.seed, figures, evidence)
+        await _cuts(url, given.each_side, given.seed, report)
 
 
-async def _cuts(
-    url: str, each_side: int, seed: int, figures: dict[str, Any], evidence: Evidence, connections: int = 0
-) -> None:
-    began, left = time.monotonic(), each_side
+async def _cuts(url: str, each_side: int, seed: int, report: _Report, connections: int = 0) -> None:
+    left = each_side
     while left > 0:
         count = min(left, AT_ONCE)
         fresh = await _database(url, f"cuts_{connections}_{seed}")
         found = await run_campaign(fresh, count, seed, connections=connections or None)
-        print(told(found), f"{time.monotonic() - began:.0f} s", flush=True)
-        evidence.violations += [f"seed {seed}: {violation}" for violation in found.violations]
-        figures["seeds"] = [*figures["seeds"], seed]
-        if connections:
-            few = figures["with_few_connections"]
-            few[str(connections)] = few.get(str(connections), 0) + sum(found.cuts.values())
-        figures["cuts"] += sum(found.cuts.values())
-        for side in Cut:
-            figures[side.value] += found.cuts[side]
-        figures["cuts_by_kind"] = _added(figures["cuts_by_kind"], shown(found.by_kind))
-        figures["calls"] = dict(Counter(figures["calls"]) + found.calls)
-        figures["told_to_come_again"] += found.refused
-        figures["webhooks_arrived"] += found.webhooks
+        print(told(found), f"{report.seconds():.0f} s", flush=True)
+        cuts = sum(found.cuts.values())
+        report.add(
+            [f"seed {seed}: {violation}" for violation in found.violations],
+            cuts=cuts,
+            **{side.value: found.cuts[side] for side in Cut},
+            cuts_by_kind=shown(found.by_kind),
+            calls=dict(found.calls),
+            told_to_come_again=found.refused,
+            webhooks_arrived=found.webhooks,
+            with_few_connections={str(connections): cuts} if connections else {},
+            seeds=[seed],
+        )
         left, seed = left - count, seed + 1
-        # What was found is there even if the rest is not waited for.
-        evidence.write()
 
 
-async def _reads(given: argparse.Namespace, url: str, figures: dict[str, Any], evidence: Evidence) -> None:
-    reads = await read_over(await _database(url, "reads"), given.seed, broken=given.reads, splitting=given.reads)
-    evidence.violations += reads.wrong
-    figures["answers_broken_off"] += reads.broken
-    figures["reads_right"] += reads.answered
-    figures["reads_of_single_bytes"] += given.reads
-
-
-async def _outages(url: str, figures: dict[str, Any], evidence: Evidence) -> None:
+async def _outages(url: str, report: _Report) -> None:
     async with scene(await _database(url, "outages")) as stage:
         for name, trouble in (AWAY | HALF_OPEN).items():
+            violations: list[str] = []
+            measured: Any = None
             try:
-                measured: Figure = (
-                    await lives_through(stage, trouble) if name in AWAY else await notices(stage, trouble)
-                )
+                measured = await lives_through(stage, trouble) if name in AWAY else await notices(stage, trouble)
             except AssertionError as failure:
-                evidence.violations.append(f"{name}: {failure}")
-                measured = None
+                violations = [f"{name}: {failure}"]
                 await well(stage.relay)
             print(name, json.dumps(measured), flush=True)
-            figures["outages"] = {**figures["outages"], name: measured}
+            report.add(violations, outages={name: [measured]})
 
 
 async def _database(url: str, name: str) -> str:
@@ -145,23 +172,6 @@ async def _database(url: str, name: str) -> str:
 
 def _name(url: str) -> str:
     return url.partition("?")[0].rpartition("/")[2]
-
-
-def _before(evidence: Evidence) -> dict[str, Any]:
-    file = FOLDER / f"{PART}-{evidence.began_at:%Y-%m-%d}.json"
-    if not file.exists():
-        return {}
-    found: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
-    return found if found["commit"] == where()["commit"] else {}
-
-
-def _added(some: dict[str, dict[str, int]], more: dict[str, dict[str, int]]) -> dict[str, dict[str, int]]:
-    return {
-        kind: {
-            side.value: some.get(kind, {}).get(side.value, 0) + more.get(kind, {}).get(side.value, 0) for side in Cut
-        }
-        for kind in sorted({*some, *more})
-    }
 
 
 def _quick_place() -> str | None:
