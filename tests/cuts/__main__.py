@@ -1,6 +1,6 @@
 """The long run: `python -m tests.cuts`. It takes minutes; what it found is in evidence/cut-commits-DATE.json.
 
-Runs may be taken in pieces: `--more` adds what this one finds to what is there of today, if that is of the same commit.
+Runs may be taken in pieces, also at the same time: `--more` adds what this one finds to what is there of today.
 """
 
 import argparse
@@ -70,7 +70,7 @@ def main() -> int:
 
 
 class _Report:
-    """What is written down, piece by piece, beside what others of the same day and commit write at the same time."""
+    """What is written down, piece by piece, beside what others of the same day write."""
 
     def __init__(self, evidence: Evidence) -> None:
         self._evidence = evidence
@@ -80,16 +80,16 @@ class _Report:
 
     def add(self, violations: list[str], **figures: Any) -> None:
         """Write down what a piece has found."""
-        figures["runs"] = [{"command": shlex.join(self._evidence.command), "seconds": round(self.seconds(), 1)}]
+        command, commit = shlex.join(self._evidence.command), where()["commit"]
+        figures["runs"] = [{"command": command, "commit": commit, "seconds": round(self.seconds(), 1)}]
         self._began = time.monotonic()
         self.violations += len(violations)
         with Path(tempfile.gettempdir(), f"sluiceway-{PART}.lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             found = json.loads(self.file.read_text(encoding="utf-8")) if self.file.exists() else {}
-            before = found if found.get("commit") == where()["commit"] else {}
-            self._evidence.violations = [*before.get("what_was_violated", []), *violations]
+            self._evidence.violations = [*found.get("what_was_violated", []), *violations]
             self._evidence.figures = {
-                name: added(before.get(name), figures.get(name, nothing)) for name, nothing in _FIGURES.items()
+                name: added(found.get(name), figures.get(name, nothing)) for name, nothing in _FIGURES.items()
             }
             self._evidence.write()
 
