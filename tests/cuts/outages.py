@@ -23,7 +23,7 @@ from tests.support import PASSWORD
 TOLD_WITHIN_S: Final = 2.0
 NORMAL_WITHIN_S: Final = 5.0
 NOTICED_WITHIN_S: Final = 15.0
-AT_ONCE: Final = 4
+AT_ONCE: Final = 2
 """How many ask for each thing at once."""
 _OWN_PAGE: Final = {"Sec-Fetch-Site": "same-origin", "X-Requested-By": "sluiceway"}
 

@@ -30,23 +30,22 @@ async def test_whatever_commit_is_cut_what_was_asked_for_happens_once(database_u
 
 async def test_who_asks_again_under_another_key_is_found_out(database_url: str):
     """The same check, with a client that does it wrong: it can fail."""
-    found = await run_campaign(database_url, 12, SEED, keeps_key=False)
+    found = await run_campaign(database_url, 8, SEED, keeps_key=False)
 
     assert any("happened unasked" in violation for violation in found.violations)
 
 
 async def test_what_is_read_over_a_line_that_breaks_or_carries_single_bytes_is_right(database_url: str):
-    reads = await read_over(database_url, SEED, broken=30, splitting=40)
+    reads = await read_over(database_url, SEED, broken=20, splitting=20)
 
     assert reads.wrong == []
-    assert reads.broken >= 30
+    assert reads.broken >= 20
     assert reads.refused
-    assert reads.answered >= 40
+    assert reads.answered >= 20
 
 
-@pytest.mark.parametrize("connections", [1, 2])
-async def test_with_few_connections_nobody_starves(database_url: str, connections: int):
-    found = await run_campaign(database_url, 15, SEED, connections=connections)
+async def test_with_a_single_connection_nobody_starves(database_url: str):
+    found = await run_campaign(database_url, 10, SEED, connections=1)
 
     assert found.violations == []
 

@@ -149,9 +149,3 @@ async def test_who_listens_for_hints_finds_out_that_nobody_is_there(jars_url: st
         relay.lose()
 
         assert await told_after(anext(hints)) < 3
-
-
-@pytest.mark.parametrize("connections", [1, 2])
-async def test_a_pool_may_be_as_small_as_one(jars_url: str, connections: int):
-    async with Database(jars_url, DatabaseOptions(max_connections=connections)) as database:
-        assert await asyncio.gather(*(database.write(pour) for _ in range(10))) == [1] * 10
