@@ -1,7 +1,7 @@
 """From the demo's first words to a simulated run, reading nothing but the screen: how long it takes somebody new.
 
-Everything that is to be seen on the way is read, at the pace of an adult who reads silently (238 words a minute, Brysbaert
-2019), and every act takes what the keystroke-level model gives it (Card, Moran and Newell 1980).
+Everything that is to be seen on the way is read, at the pace of an adult who reads silently (238 words a minute,
+Brysbaert 2019), and every act takes what the keystroke-level model gives it (Card, Moran and Newell 1980).
 """
 
 import time
