@@ -22,6 +22,7 @@ PARTS: Final[Mapping[str, str]] = {
     "audit": "tests.audit",
     "corruption": "tests.corruption",
     "mutants": "tests.mutants",
+    "abuse": "tests.abuse",
 }
 """What is run for each, after `python -m`."""
 

@@ -8,6 +8,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Final, TypedDict
 
@@ -21,6 +22,9 @@ _HIGHEST_PORT: Final = 65535
 
 
 SHORTEST_TOKEN: Final = 16
+Network = IPv4Network | IPv6Network
+LOOPBACK: Final = (IPv4Network("127.0.0.0/8"), IPv6Network("::1/128"))
+_NONE: Final = "none"
 _THIS_MACHINE: Final = ("127.0.0.1", "::1", "localhost")
 
 
@@ -65,6 +69,8 @@ class Settings:
     """Under which path a proxy serves the app, such as `/money`; without it, X-Forwarded-Prefix may say so."""
     audit: str = "on"
     """Whether workers verify what was committed, all the time: on, prompt or off (docs/reference/audit.md)."""
+    trusted_proxies: tuple[Network, ...] = LOOPBACK
+    """From where X-Forwarded-... headers are believed: the networks of the proxies before this server."""
     retention: Retention = DEFAULT
     """How long is kept what need not be kept for ever (docs/reference/retention.md)."""
 
@@ -91,6 +97,7 @@ def read_settings(environment: Mapping[str, str] | None = None) -> Settings:
         log_level=_one_of(given, "LOG_LEVEL", ("debug", "info", "warning", "error"), None) or defaults.log_level,
         base_path=_base_path(given),
         audit=_one_of(given, "AUDIT", ("on", "prompt", "off"), None) or defaults.audit,
+        trusted_proxies=_proxies(given, defaults.trusted_proxies),
         retention=_retention(given, defaults.retention),
     )
 
@@ -116,6 +123,8 @@ def shown(settings: Settings) -> dict[str, str]:
         "LOG_LEVEL": settings.log_level,
         "BASE_PATH": settings.base_path or "none",
         "AUDIT": settings.audit,
+        "BASE_PATH": settings.base_path or _NONE,
+        "TRUSTED_PROXIES": ", ".join(map(str, settings.trusted_proxies)) or _NONE,
         "ANSWERS_KEPT_HOURS": str(kept.answers // timedelta(hours=1)),
         "SIMULATIONS_KEPT_DAYS": str(kept.simulations // timedelta(days=1)),
         "READS_KEPT_DAYS": str(kept.reads // timedelta(days=1)),
@@ -186,6 +195,16 @@ def _base_path(given: Mapping[str, str]) -> str:
     if path and not re.fullmatch(r"(/[A-Za-z0-9._~-]+)+", path, re.ASCII):
         raise ValueError(f"BASE_PATH must be a path such as /money, not {path!r}")
     return path
+
+
+def _proxies(given: Mapping[str, str], default: tuple[Network, ...]) -> tuple[Network, ...]:
+    text = given.get("TRUSTED_PROXIES", "").strip()
+    if not text:
+        return default
+    try:
+        return () if text == _NONE else tuple(ip_network(each.strip()) for each in text.split(","))
+    except ValueError as wrong:
+        raise ValueError(f"TRUSTED_PROXIES must be networks such as 10.1.2.3, 10.0.0.0/8, or none: {wrong}") from None
 
 
 def _retention(given: Mapping[str, str], defaults: Retention) -> Retention:

@@ -208,10 +208,12 @@ def application(edge: Edge, settings: Settings | None = None, door: "Door | None
     # Commands that serve nothing need not load what serves: it takes them a second.
     from sluiceway.api.app import counted, create_app  # noqa: PLC0415 -- as above
     from sluiceway.web.app import create_web  # noqa: PLC0415 -- as above
+    from sluiceway.web.proxies import Proxies  # noqa: PLC0415 -- as above
 
     door = door or _new_door()
     base_path = "" if settings is None else settings.base_path
-    app = create_web(edge, create_app(edge, door), door, base_path=base_path)
+    proxies = Proxies((settings or Settings()).trusted_proxies)
+    app = create_web(edge, create_app(edge, door), door, base_path=base_path, proxies=proxies)
     # Nobody waits for what nobody collects.
     is_wanted = settings is not None and (settings.metrics is not None or settings.log_level == "debug")
     return counted(app, edge.engine.tally, base_path) if is_wanted else app

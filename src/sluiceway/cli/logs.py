@@ -1,7 +1,8 @@
 """What a process that stays says of itself on standard error: one JSON line each, or words for a person at a terminal.
 
 A line names the request, execution or organization that it is about by id. It holds no amounts, and nothing that opens
-anything: whatever looks like a secret is masked before it is written, whoever logged it.
+anything: whatever looks like a secret is masked before it is written, whoever logged it. Nothing that came from outside
+begins a line of its own or commands a terminal.
 """
 
 import logging
@@ -19,6 +20,7 @@ Line = MutableMapping[str, Any]
 _SECRET_NAMES: Final = re.compile(
     r"pass(word|wd)?$|secret$|token$|^authorization$|^(set-)?cookie$|^api_key$", re.IGNORECASE
 )
+_TRACEBACK: Final = "exception"
 _SECRETS: Final = (
     # Ours: keys, access tokens, rules' secrets, sessions, webhooks' secrets.
     (re.compile(r"\b((?:sk|at|rs|ss|si|whsec)_)[A-Za-z0-9+/=_-]{12,}"), rf"\1{MASK}"),
@@ -53,9 +55,11 @@ def log_to_stderr(settings: Settings, stream: TextIO | None = None) -> None:
         renderer = structlog.dev.ConsoleRenderer(
             colors=out.isatty(), exception_formatter=structlog.dev.plain_traceback, timestamp_key="at"
         )
+    # JSON escapes whatever breaks a line; for people, it has to be done.
+    made_plain: list[Callable[[Any, str, Line], Any]] = [mask] if is_json else [mask, keep_to_the_line]
     level = logging.getLevelNamesMapping()[settings.log_level.upper()]
     structlog.configure(
-        processors=[*shared, mask, renderer],
+        processors=[*shared, *made_plain, renderer],
         wrapper_class=structlog.make_filtering_bound_logger(level),
         logger_factory=structlog.PrintLoggerFactory(out),
     )
@@ -63,7 +67,7 @@ def log_to_stderr(settings: Settings, stream: TextIO | None = None) -> None:
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=[*shared, structlog.stdlib.add_logger_name],
-            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, mask, renderer],
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *made_plain, renderer],
         )
     )
     logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
@@ -74,6 +78,23 @@ def log_to_stderr(settings: Settings, stream: TextIO | None = None) -> None:
 def mask(_logger: object, _method: str, line: Line) -> Line:
     """Mask what looks like a secret, wherever it is in a line."""
     return {name: MASK if _SECRET_NAMES.search(name) else _masked(value) for name, value in line.items()}
+
+
+def keep_to_the_line(_logger: object, _method: str, line: Line) -> Line:
+    """Escape what breaks a line, moves a cursor or turns text around, and indent what has lines of its own."""
+    return {name: _on_lines(name, value) if isinstance(value, str) else value for name, value in line.items()}
+
+
+def _on_lines(name: str, text: str) -> str:
+    if name != _TRACEBACK:
+        return _escaped(text)
+    return "\n".join(f"    {_escaped(each)}" for each in text.split("\n"))
+
+
+def _escaped(text: str) -> str:
+    if text.isprintable():
+        return text
+    return "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in text)
 
 
 def _masked(value: object) -> object:

@@ -24,10 +24,12 @@ from sluiceway.services.edge import Edge
 from sluiceway.web.errors import REFUSALS, UNAVAILABLE, UNEXPECTED, ErrorEnvelope, show_failure
 from sluiceway.web.identify import read_base_path
 from sluiceway.web.operations import run
+from sluiceway.web.proxies import Proxies
 from sluiceway.web.routes import OPERATIONS
 from sluiceway.web.static import Static, is_file, is_page
 
 PREFIX: Final = "/app"
+NO_PROXIES: Final = Proxies(())
 
 
 def _no_key(_: bytes | None) -> str:
@@ -63,12 +65,19 @@ DOCUMENT: Final = _WRITTEN | {
 
 
 def create_web(
-    edge: Edge, others: App, door: Door | None = None, *, base_path: str = "", static: Static | None = None
+    edge: Edge,
+    others: App,
+    door: Door | None = None,
+    *,
+    base_path: str = "",
+    static: Static | None = None,
+    proxies: Proxies = NO_PROXIES,
 ) -> App:
     """Build the application: the app, and in it `others` for whatever is not the app's.
 
     `base_path`: under which path a proxy serves this, such as `/money`; without it, the proxy may say so with
-    X-Forwarded-Prefix. `door`: how many requests are inside at once, together with the others'.
+    X-Forwarded-Prefix. `door`: how many requests are inside at once, together with the others'. `proxies`: who is
+    believed about whom a request comes from.
     """
     door = door or Door()
     files = static or Static()
@@ -84,6 +93,7 @@ def create_web(
             path = path.removeprefix(base_path) or "/"
             scope = {**scope, "path": path}
         if path == PREFIX or path.startswith(f"{PREFIX}/"):
+            scope = proxies.seen(scope)
             if door.is_shut(scope):
                 leaving = [(b"connection", b"close")] if UNWELCOME in scope else []
                 await door.refuse(unavailable(APP, scope, edge.engine.new_id, *leaving), scope, receive, send)
@@ -93,7 +103,7 @@ def create_web(
             if scope["method"] not in ("GET", "HEAD") or not await files.serve_file(scope, send, path):
                 await _nothing(edge, scope, receive, send)
         elif is_page(scope):
-            await files.serve_page(scope, send, read_base_path(scope, base_path))
+            await files.serve_page(scope, send, read_base_path(proxies.seen(scope), base_path))
         else:
             await others(scope, receive, send)
 

@@ -15,11 +15,11 @@ from sluiceway.domain.rules import refuse
 from sluiceway.services.engine import Engine
 from sluiceway.services.passkeys import Place
 from sluiceway.services.sessions import LASTS_FOR, Session, Visitor, find_session
+from sluiceway.web.proxies import PREFIX as PROXY_PREFIX
 
 COOKIE: Final = "sluiceway-session"
 MAX_TOKEN: Final = 128
 REQUESTED_BY: Final = b"sluiceway"
-_LOCAL: Final = frozenset({"127.0.0.1", "::1"})
 _PREFIX: Final = re.compile(rb"(?:/[A-Za-z0-9._~-]+)+", re.ASCII)
 
 
@@ -60,19 +60,15 @@ class Visit:
 
 
 def read_visit(scope: Scope) -> Visit:
-    """Read where a request comes from. A proxy on this machine is believed about whom it stands for."""
+    """Read where a request comes from. What a proxy says of it has been put in its place by `Proxies`."""
     headers: dict[bytes, bytes] = dict(scope["headers"])
-    peer: str = (scope.get("client") or ("", 0))[0]
-    address = peer
-    if peer in _LOCAL and (forwarded := headers.get(b"x-forwarded-for")):
-        # The last one is what that proxy has seen; those before it are what it was told.
-        address = forwarded.rpartition(b",")[2].strip().decode("latin-1")[:64]
-    is_secure = scope.get("scheme") == "https" or headers.get(b"x-forwarded-proto", b"").strip().lower() == b"https"
+    address: str = (scope.get("client") or ("", 0))[0]
+    is_secure = scope.get("scheme") == "https"
     origin = headers.get(b"origin")
     return Visit(
         visitor=Visitor(address, _text(headers.get(b"user-agent", b""))),
         is_secure=is_secure,
-        host=_text(headers.get(b"x-forwarded-host") or headers.get(b"host", b"")).lower(),
+        host=_text(headers.get(b"host", b"")).lower(),
         origin=None if origin is None else _text(origin),
         token=_cookie(headers.get(b"cookie", b""), cookie_name(is_secure=is_secure)),
         last_event_id=_text(headers[b"last-event-id"]) if b"last-event-id" in headers else None,
@@ -121,7 +117,7 @@ def read_base_path(scope: Scope, configured: str) -> str:
     """Tell under which path a proxy serves us: as configured, or as the proxy says; without a slash at its end."""
     if configured:
         return configured
-    found = next((value for name, value in scope["headers"] if name == b"x-forwarded-prefix"), b"").rstrip(b"/")
+    found = next((value for name, value in scope["headers"] if name == PROXY_PREFIX), b"").rstrip(b"/")
     return found.decode("ascii") if _PREFIX.fullmatch(found) else ""
 
 

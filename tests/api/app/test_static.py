@@ -8,7 +8,9 @@ import pytest_asyncio
 
 from sluiceway.api.app import create_app
 from sluiceway.services.edge import Edge
+from sluiceway.settings import LOOPBACK
 from sluiceway.web.app import create_web
+from sluiceway.web.proxies import Proxies
 from sluiceway.web.static import Static
 from tests.support import World
 
@@ -36,7 +38,9 @@ class Pages:
         self.edge, self.folder = edge, folder
 
     async def get(self, path: str, *, base_path: str = "", method: str = "GET", **headers: str) -> httpx.Response:
-        app = create_web(self.edge, create_app(self.edge), base_path=base_path, static=Static(self.folder))
+        app = create_web(
+            self.edge, create_app(self.edge), base_path=base_path, static=Static(self.folder), proxies=Proxies(LOOPBACK)
+        )
         named = {name.replace("_", "-"): value for name, value in headers.items()}
         async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://sluiceway.test") as http:
             return await http.request(method, path, headers={"Accept-Encoding": "identity"} | named)
