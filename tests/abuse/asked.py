@@ -6,12 +6,12 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, cast
 
 COMMITTED: Final = Path(__file__).parents[2] / "docs" / "api"
 DOCUMENTS: Final = ("v1", "platform", "remote", "sandbox", "app")
-IGNORES_BODIES: Final = {("remote", "/rules/{id}/trigger")}
-"""As documented, for programs that were written for what it stands in for."""
+TAKES_ANYTHING: Final = {("remote", "/accounts"), ("remote", "/rules/{id}/trigger")}
+"""Whose bodies may be any JSON, as documented, for programs that were written for what they stand in for."""
 NOBODY: Final = "01890a5d-ac96-774b-bcce-b302099a8057"
 """An id that nothing has."""
 DEEPEST: Final = 5
@@ -52,8 +52,13 @@ class Operation:
 
     @property
     def takes_body(self) -> bool:
-        """Tell whether a body of it is read, and held to its document."""
-        return bool(self.schema) and (self.document, self.path) not in IGNORES_BODIES
+        """Tell whether a body of it is read."""
+        return bool(self.schema)
+
+    @property
+    def takes_anything(self) -> bool:
+        """Tell whether any JSON will do."""
+        return (self.document, self.path) in TAKES_ANYTHING
 
 
 def committed(name: str) -> dict[str, Any]:
@@ -160,10 +165,10 @@ class Examples:
 def leaves(value: Any, path: Path_ = ()) -> Iterator[tuple[Path_, Any]]:
     """List what has nothing below it, and where it stands."""
     if isinstance(value, dict):
-        for key, item in value.items():
+        for key, item in cast("dict[str, Any]", value).items():
             yield from leaves(item, (*path, key))
     elif isinstance(value, list):
-        for index, item in enumerate(value):
+        for index, item in enumerate(cast("list[Any]", value)):
             yield from leaves(item, (*path, index))
     else:
         yield path, value

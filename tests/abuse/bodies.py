@@ -13,6 +13,7 @@ MEBIBYTE: Final = 1 << 20
 JSON: Final = {"content-type": "application/json"}
 REFUSED: Final = frozenset({400, 413, 415, 422, 431})
 """How what is not right in itself is answered, whatever it is about."""
+DRAFTS: Final = {"/app/rule-drafts/check"}
 BOMB: Final = gzip.compress(b" " * (64 * MEBIBYTE), 9)
 
 
@@ -31,7 +32,7 @@ def whole_bodies(operation: Operation) -> Iterator[Case]:
     right = json.dumps(operation.body if operation.body is not None else {}, ensure_ascii=False)
     more = right[:-1] + (", " if len(right) > len("{}") else "")
     for name, body in _syntax(right, more).items():
-        yield Case(name, (body,))
+        yield Case(name, (body,), is_refused=not operation.takes_anything or name not in _OTHER_SHAPES)
     yield Case("nothing", (b"",), is_refused=operation.is_body_required)
     yield Case("the same key twice", (_twice(operation.body),))
     for name, kind in _KINDS.items():
@@ -44,6 +45,8 @@ def whole_bodies(operation: Operation) -> Iterator[Case]:
     yield Case(
         "ten mebibytes in chunks", _in_chunks(_said(more, 10 * MEBIBYTE)), JSON | {"transfer-encoding": "chunked"}
     )
+    for kind in ("gzip, chunked", "identity, chunked", "deflate,chunked"):
+        yield Case(f"chunks of {kind}", _in_chunks(right.encode()), JSON | {"transfer-encoding": kind})
     yield Case("a hundred thousand keys", (_keys(more),), is_refused=False)
     for name, text in _ODD_TEXT.items():
         yield Case(f"a key of {name}", ((more + json.dumps(text) + ": 1}").encode(),), is_refused=False)
@@ -56,8 +59,10 @@ def leaf_bodies(operation: Operation) -> Iterator[Case]:
             continue
         place = "/".join(map(str, path))
         hard, soft = _tokens(value)
+        # What is drawn up may be wrong, and is told so.
+        is_refused = operation.path not in DRAFTS
         for name, token in hard.items():
-            yield Case(f"{place}: {name}", (with_token(operation.body, path, token),))
+            yield Case(f"{place}: {name}", (with_token(operation.body, path, token),), is_refused=is_refused)
         for name, token in soft.items():
             yield Case(f"{place}: {name}", (with_token(operation.body, path, token),), is_refused=False)
 
@@ -110,6 +115,7 @@ def _syntax(right: str, more: str) -> dict[str, bytes]:
     }
 
 
+_OTHER_SHAPES: Final = {"a list", "text", "null", "a number", "true"}
 _KINDS: Final[dict[str, str]] = {
     "no content type": "",
     "an empty content type": " ",
@@ -163,10 +169,10 @@ def _keys(more: str) -> bytes:
     return more.encode() + b", ".join(b'"k%x": 1' % number for number in range(60_000)) + b"}"
 
 
-def _twice(body: Any) -> bytes:
-    key = next(iter(body), "a") if isinstance(body, dict) else "a"
-    value = json.dumps(body.get(key) if isinstance(body, dict) else 1)
-    return f"{{{json.dumps(key)}: {value}, {json.dumps(key)}: {value}}}".encode()
+def _twice(body: dict[str, Any] | None) -> bytes:
+    key, value = next(iter((body or {"a": 1}).items()))
+    pair = f"{json.dumps(key)}: {json.dumps(value)}"
+    return f"{{{pair}, {pair}}}".encode()
 
 
 _NO_NUMBERS: Final = {

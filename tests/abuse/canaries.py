@@ -33,6 +33,7 @@ class Kind(Enum):
 
     SHOWN = "something that only its owner knows, shown to us: kept nowhere, and never told again"
     HELD = "a secret that we have made and have to show to others: kept in its column, told once"
+    NUMBER = "the number of somebody's bank account"
     TEXT = "what somebody writes to be kept and shown"
     PATH = "part of an address"
     REASON = "what a call is for"
@@ -42,7 +43,7 @@ class Kind(Enum):
     NOTHING = "what nobody asked for"
 
 
-TOLD_AGAIN: Final = {Kind.TEXT, Kind.PATH, Kind.REQUEST_ID, Kind.HELD}
+TOLD_AGAIN: Final = {Kind.TEXT, Kind.NUMBER, Kind.PATH, Kind.REQUEST_ID, Kind.HELD}
 """Which may stand in answers: of a refusal too, where it says what is wrong with what."""
 LOGGED: Final = {Kind.REQUEST_ID}
 
@@ -50,6 +51,7 @@ COLUMNS: Final[Mapping[Kind, frozenset[str]]] = {
     Kind.SHOWN: frozenset(),
     Kind.NOTHING: frozenset(),
     Kind.HELD: frozenset({"webhook_endpoint.secret", "webhook_endpoint.previous_secret", "rule.secret", "totp.secret"}),
+    Kind.NUMBER: frozenset({"account.account_number", "account.routing_number"}),
     Kind.PATH: frozenset({"audit_entry.path"}),
     Kind.REASON: frozenset({"audit_entry.reason"}),
     Kind.REQUEST_ID: frozenset({"audit_entry.request_id"}),
@@ -59,27 +61,19 @@ COLUMNS: Final[Mapping[Kind, frozenset[str]]] = {
 """Where each kind may be kept. For text, see `TEXT_COLUMNS`."""
 TEXT_COLUMNS: Final = frozenset(
     {
-        "account.name",
-        "account.description",
+        *(f"account.{name}" for name in ("name", "description", "icon", "beneficiary_name", "institution_name")),
         "account_target.name",
-        "bank_account.name",
-        "bank_transaction.description",
-        "card.holder_name",
-        "card.name",
-        "card_transaction.merchant",
-        "external_transaction.description",
-        "idempotency.body",
-        "invitation.email",
-        "organization.name",
-        "outbox.facts",
-        "passkey.name",
-        "rule.name",
+        "api_key.name",
+        *("bank_account.holder_name", "bank_event.description", "bank_event.payee_name", "bank_report.description"),
+        *("card.holder_name", "card_transaction.description", "external_transaction.description"),
+        "idempotency.answer",
+        *("invitation.email", "organization.name", "passkey.name"),
         "rule_revision.definition",
         "transfer.description",
-        "webhook_delivery.body",
-        "webhook_endpoint.url",
+        *("webhook_delivery.body", "webhook_endpoint.url"),
     }
 )
+"""Where what somebody wrote is kept: in its own column, in an answer to be given again, in a message about it."""
 
 
 @dataclass(frozen=True)
@@ -114,6 +108,12 @@ class Aviary:
         """Take a secret that was made for one: by what follows its prefix."""
         self.sown.append(Canary(secret.rpartition("_")[2][-24:], place, Kind.HELD))
         return secret
+
+    def digits(self, place: str, count: int) -> str:
+        """Make a canary that is a number."""
+        word = "".join(self._chance.choice(string.digits) for _ in range(count))
+        self.sown.append(Canary(word, place, Kind.NUMBER))
+        return word
 
     def looked_for(self, text: bytes | str, *, but: Iterable[Kind] = ()) -> list[Canary]:
         """Find those in a text that may not be there."""
@@ -153,7 +153,7 @@ async def sow_bodies(stage: Stage, asked: Iterable[Operation], aviary: Aviary) -
         for path, kind in fields(operation):
             word = aviary.word(f"{operation.label} {'/'.join(map(str, path))}", kind)
             bodies.append((with_token(operation.body, path, _fitting(operation, path, word)), aviary.sown[-1]))
-        if isinstance(operation.body, dict):
+        if operation.schema:
             word = aviary.word(f"{operation.label}, an unknown field", Kind.NOTHING)
             bodies.append((json.dumps({**operation.body, "note": word}).encode(), aviary.sown[-1]))
             word = aviary.word(f"{operation.label}, half a body", Kind.NOTHING)

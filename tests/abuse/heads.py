@@ -61,7 +61,6 @@ HEADERS: Final[dict[str, bytes]] = {
     "a length of very many digits": b"content-length: " + b"9" * 400,
     "a length and chunks": b"content-length: 2\r\ntransfer-encoding: chunked",
     "chunks and a length": b"transfer-encoding: chunked\r\ncontent-length: 2",
-    "an encoding before chunks": b"transfer-encoding: gzip, chunked",
     "an encoding after chunks": b"transfer-encoding: chunked, gzip",
     "chunks by another name": b"transfer-encoding: xchunked",
     "chunks with a space before the colon": b"transfer-encoding : chunked",
@@ -173,6 +172,8 @@ def smuggling(hidden: bytes) -> list[Smuggling]:
     ]
     for name, header in obscured.items():
         made.append(Smuggling(f"chunks {name}, and a length", header + b"\r\n" + both % len(ended), ended))
+        if "_" in header.decode("latin-1"):
+            continue  # No header that anybody knows: what follows a length of nothing is the next request, and no more.
         made.append(Smuggling(f"chunks {name}, and a length of nothing", header + b"\r\ncontent-length: 0\r\n", hidden))
     return made
 

@@ -28,8 +28,9 @@ from sluiceway.services.edge import Edge
 from sluiceway.services.gathering import gather, waiting_organizations
 from sluiceway.storage.database import Database, WriteTx, fetch_all
 from sluiceway.storage.webhooks import insert_endpoint
+from tests.abuse.forms import OURS as OURS_BY_NAME
 from tests.abuse.forms import Form, forms
-from tests.abuse.names import NO_ERROR, NO_SUCH_NAME, SERVER_FAILED, NameServer, Says
+from tests.abuse.names import NO_ERROR, NO_SUCH_NAME, SERVER_FAILED, Lies, NameServer, Says
 from tests.abuse.wires import NAMES, Canary, make_everywhere_here
 from tests.api.app.client import Browser, open_browser
 from tests.api.client import open_api
@@ -39,7 +40,7 @@ from tests.support import World, new_world, on_demand, plain_engine
 PUBLIC: Final = "93.184.215.14"
 PUBLIC_6: Final = "2606:4700::1111"
 OURS: Final = (PUBLIC, PUBLIC_6)
-NAME: Final = "amounts.test"
+NAME: Final = OURS_BY_NAME
 """What the certificate of our own server is for."""
 INSIDE: Final = (
     *("127.0.0.1", "127.0.0.53", "10.0.0.1", "192.168.1.1", "172.16.0.1", "100.64.0.1", "169.254.169.254"),
@@ -108,30 +109,34 @@ async def public_server() -> AsyncGenerator[Ours]:
 # --------------------------------------------------------------------------------------------------------------- lies
 
 
-def _in_turn(*answers: Says) -> Any:
+def _in_turn(*answers: Says) -> Lies:
     return lambda look: answers[look % len(answers)]
+
+
+def _always(answer: Says) -> Lies:
+    return lambda _: answer
 
 
 def _many(last: str) -> Says:
     return Says([*(f"93.184.{number // 250}.{number % 250 + 1}" for number in range(511)), last])
 
 
-LIES: Final[dict[str, Any]] = {
-    NAME.partition(".")[0]: lambda _: Says([PUBLIC]),
+LIES: Final[dict[str, Lies]] = {
+    NAME.partition(".")[0]: _always(Says([PUBLIC])),
     "rebinding": _in_turn(Says([PUBLIC]), Says(["127.0.0.1"])),
     "rebound": _in_turn(Says(["10.0.0.1"]), Says([PUBLIC]), Says(["169.254.169.254"])),
-    "mixed": lambda _: Says([PUBLIC, "127.0.0.1"]),
-    "mixedfamilies": lambda _: Says([PUBLIC, "::1"]),
-    "carried": lambda _: Says([PUBLIC_6, "::ffff:127.0.0.1"]),
+    "mixed": _always(Says([PUBLIC, "127.0.0.1"])),
+    "mixedfamilies": _always(Says([PUBLIC, "::1"])),
+    "carried": _always(Says([PUBLIC_6, "::ffff:127.0.0.1"])),
     "chained": _in_turn(Says([PUBLIC], chain=1), Says(["127.0.0.1"], chain=1)),
-    "longchain": lambda _: Says(["192.168.1.1"], chain=12),
-    "circle": lambda _: Says(chain=3, is_circle=True),
-    "many": lambda _: _many("10.0.0.1"),
-    "manygood": lambda _: _many("93.184.99.1"),
+    "longchain": _always(Says(["192.168.1.1"], chain=12)),
+    "circle": _always(Says(chain=3, is_circle=True)),
+    "many": _always(_many("10.0.0.1")),
+    "manygood": _always(_many("93.184.99.1")),
     "nothingthen": _in_turn(Says(code=NO_SUCH_NAME), Says(["127.0.0.1"])),
     "brokenthen": _in_turn(Says(code=SERVER_FAILED), Says(["169.254.169.254"])),
     "emptythen": _in_turn(Says(code=NO_ERROR), Says(["::1"])),
-    "glued": lambda _: Says([PUBLIC], beside=["127.0.0.1"]),
+    "glued": _always(Says([PUBLIC], beside=["127.0.0.1"])),
     "late": _in_turn(Says([PUBLIC]), Says(["127.0.0.1"], wait_s=0.05)),
 }
 """By the first word of a name, up to a hyphen."""
@@ -159,7 +164,7 @@ async def save(world: World, found: Found, canary: Canary, names: NameServer, ch
                 "a new rule of the app": await browser.post("/rules", {"definition": body["definition"]}),
                 "a new rule of v1": await api.post("/rules", _v1_rule(api.account, form.url)),
                 "a changed rule of v1": await api.put(f"/rules/{v1}", _v1_rule(api.account, form.url)),
-                "a webhook": await browser.post("/webhooks", {"url": form.url, "events": []}),
+                "a webhook": await browser.post("/webhooks", {"url": form.url, "events": ["*"]}),
             }
             if form.is_plain:
                 answers["a changed rule of the app"] = await browser.send("PUT", f"/rules/{rule['id']}", json=body)

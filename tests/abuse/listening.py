@@ -55,11 +55,11 @@ async def sow_secrets(stage: Stage, heard: Server, aviary: Aviary) -> None:
     address = f"http://127.0.0.1:{heard.port}"
     engine = replace(stage.engine, outbound=Outbound(read_policy(address), None, AUTHORITIES))
     _, first = await create_endpoint(
-        *(engine, world.organization_id, f"{address}/hook?token={aviary.word('a webhook', Kind.TEXT)}", [])
+        *(engine, world.organization_id, f"{address}/hook?token={aviary.word('a webhook', Kind.TEXT)}", ["*"])
     )
     aviary.hold(first, "a webhook's secret")
     endpoint, dead = await create_endpoint(
-        *(engine, world.organization_id, f"{address}/gone?token={aviary.word('a dead webhook', Kind.TEXT)}", [])
+        *(engine, world.organization_id, f"{address}/gone?token={aviary.word('a dead webhook', Kind.TEXT)}", ["*"])
     )
     aviary.hold(dead, "another webhook's secret")
     _, renewed = await rotate_secret(engine, world.organization_id, endpoint.id, endpoint.id)
@@ -72,6 +72,11 @@ async def sow_secrets(stage: Stage, heard: Server, aviary: Aviary) -> None:
     ):
         assert secret is not None, "the town has one of each"
         aviary.sown.append(Canary(_tail(secret), place, Kind.SHOWN))
+    await world.account(
+        "numbered",
+        routing_number=aviary.digits("a routing number", 9),
+        account_number=aviary.digits("an account number", 17),
+    )
     asks = {
         "type": "REMOTE_AMOUNT",
         "url": f"{address}/amount?token={aviary.word('a remote service', Kind.TEXT)}",

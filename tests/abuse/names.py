@@ -122,7 +122,7 @@ def _records(name: str, kind: int, said: Says) -> list[bytes]:
         return [*records, _alias(names[-1], name)]
     wanted = IPv4Address if kind == A else IPv6Address
     addresses = [ip_address(each) for each in said.addresses]
-    return records + [_record(names[-1], each) for each in addresses if isinstance(each, wanted) and kind in (A, AAAA)]
+    return records + [_record(names[-1], each) for each in addresses if type(each) is wanted and kind in (A, AAAA)]
 
 
 def _record(name: str, address: Address) -> bytes:

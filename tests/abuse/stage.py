@@ -8,6 +8,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any, Final
 
+import psycopg
 from psycopg import sql
 
 from sluiceway.domain.access import Role
@@ -54,10 +55,14 @@ class Stage:
         return int(self.serving.url.rpartition(":")[2])
 
     async def cookie(self) -> str:
-        """Sign the world's person in."""
+        """Sign the world's person in, whatever has been done to their password."""
+        person = self.town.api.world.person
+        async with await psycopg.AsyncConnection.connect(self.url, autocommit=True) as conn:
+            await conn.execute(
+                "UPDATE person SET password_hash = %s WHERE id = %s", [self.engine.hash_password(PASSWORD), person.id]
+            )
         visitor = Visitor("127.0.0.1", "tests")
         passwords = Passwords(self.engine)
-        person = self.town.api.world.person
         signed_in = await sign_in(
             self.engine, passwords, visitor, email=person.email, password=PASSWORD, note=lambda _: None
         )
@@ -120,7 +125,7 @@ async def _more(town: Town) -> dict[str, list[Any]]:
     """Make what only the app offers, and name it."""
     world = town.api.world
     engine = replace(world.engine, outbound=Outbound(Policy(), None, AUTHORITIES))
-    endpoint, _ = await create_endpoint(engine, world.organization_id, "https://hooks.example/x", [])
+    endpoint, _ = await create_endpoint(engine, world.organization_id, "https://hooks.example/x", ["*"])
     key, _ = await create_key(engine, world.organization_id, "small", {}, rate_limit=None)
     income, savings = (world.accounts[name] for name in ("income", "savings"))
     invitation, _ = await invite(engine, world.person, "guest@example.com", Role.VIEWER)

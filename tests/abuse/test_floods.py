@@ -24,7 +24,7 @@ async def test_guessing_passwords_from_everywhere_keeps_nobody_from_the_rest(dat
         growth = stage.memory_kib() - before
 
     assert set(flood.statuses) <= {403, 503}
-    assert flood.statuses[403] > 10
+    assert flood.statuses[403] > 4
     assert flooded < max(MOST_MS, 10 * calm)
     # A hash takes 64 MiB: a third one at once would show.
     assert growth < TWO_HASHES_KIB + SLACK_KIB
@@ -47,5 +47,5 @@ async def test_guessing_keys_finds_none_and_keeps_nobody_from_the_rest(database_
             flooded = await p99_ms(stage, 100)
 
     assert set(flood.statuses) <= {401, 503}
-    assert flood.statuses[401] > 500
+    assert flood.statuses[401] > 200
     assert flooded < max(MOST_MS, 10 * calm)

@@ -26,7 +26,7 @@ async def test_a_stranger_decides_neither_about_the_cookie_nor_about_the_address
     transport = httpx.ASGITransport(application(edge, Settings()), client=(peer, 40_000))
     async with httpx.AsyncClient(transport=transport, base_url=HOST) as http:
         body = {"email": world.person.email, "password": PASSWORD}
-        headers = {name: value.encode("latin-1") for name, value in LIES.items()}
+        headers = [(name.encode(), value.encode("latin-1")) for name, value in LIES.items()]
         signed_in = await http.post("/app/sign-in", json=body, headers=headers)
         cookie = signed_in.headers["set-cookie"]
         mine = {"Cookie": cookie.partition(";")[0], **({"X-Forwarded-Proto": "https"} if is_believed else {})}

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from uvicorn.server import ServerState
 
 LONGEST_HEAD: Final = 64 * 1024
+TOO_LONG: Final = "The head of the request is too long."
 LOOK_EVERY_S: Final = 0.5
 FILES_BESIDE: Final = 128
 """How many files a process opens beside its clients' connections: those of the database, of banks, of the program."""
@@ -176,7 +177,9 @@ class LimitedProtocol(HttpToolsProtocol):
         self._since = self.loop.time()
         self._unread_since: float | None = None
         self._is_in_head = False
+        self._is_too_long = False
         self._head_bytes = 0
+        self._arriving = 0
 
     @property
     def _address(self) -> str:
@@ -196,12 +199,13 @@ class LimitedProtocol(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Read what has come; whatever belongs to an unfinished head counts."""
+        self._arriving = len(data)
         super().data_received(data)
         if not self._is_in_head:
             return
         self._head_bytes += len(data)
         if self._head_bytes > LONGEST_HEAD and not self.transport.is_closing():
-            self.send_400_response("The head of the request is too long.")
+            self.send_400_response(TOO_LONG)
 
     def on_message_begin(self) -> None:
         """Begin to count."""
@@ -214,6 +218,10 @@ class LimitedProtocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         """Stop counting: how long a body may get is the application's decision."""
         self._is_in_head = False
+        # Its end may have come together with much else, and then only its own length tells.
+        if self._head_bytes + self._arriving > LONGEST_HEAD and self._head_length() > LONGEST_HEAD:
+            self._is_too_long = True
+            raise ValueError(TOO_LONG)
         self._enter(Phase.BODY)
         super().on_headers_complete()
         if self._others.is_closing:
@@ -255,11 +263,18 @@ class LimitedProtocol(HttpToolsProtocol):
         else:
             self.transport.abort()
 
+    def _head_length(self) -> int:
+        """Count what was read of the head: its target, and its headers, each on a line."""
+        return len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)
+
     def _enter(self, phase: Phase) -> None:
         self.phase, self._since = phase, self.loop.time()
 
     def send_400_response(self, msg: str) -> None:
         """Refuse what cannot be read as a request in the envelope of every other error, and hang up."""
+        if self._is_too_long:
+            # What the parser says of our refusing to go on.
+            msg = TOO_LONG
         request_id = f"req_{to_base32(new_id())}"
         error = {"code": "invalid_parameters", "message": msg}
         body = json.dumps({"error": error, "request_id": request_id}, separators=(",", ":")).encode()

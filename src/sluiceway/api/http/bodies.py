@@ -69,6 +69,9 @@ def require_json(headers: dict[bytes, bytes]) -> None:
         raise UnsupportedMediaType
     if headers.get(b"content-encoding", b"identity").lower() != b"identity":
         raise UnsupportedMediaType
+    # Chunks of something compressed: the server takes off the chunks and nothing else.
+    if headers.get(b"transfer-encoding", b"chunked").lower() != b"chunked":
+        raise UnsupportedMediaType
 
 
 def _is_json(kind: str) -> bool:
@@ -124,8 +127,12 @@ def _whole(text: str) -> int:
 def _decimal(text: str) -> Decimal:
     if len(text) > MAX_NUMBER:
         refuse("", "holds a number with too many digits")
-    value = Decimal(text)
-    if not value.is_finite() or abs(value.adjusted()) > MAX_EXPONENT:
+    try:
+        value = Decimal(text)
+    except ArithmeticError:
+        # An exponent of so many digits that no Decimal has it.
+        value = None
+    if value is None or not value.is_finite() or abs(value.adjusted()) > MAX_EXPONENT:
         refuse("", "holds a number that is too large")
     return value
 
