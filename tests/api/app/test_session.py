@@ -121,7 +121,8 @@ async def test_many_who_wait_to_sign_in_keep_nobody_from_the_rest(
 async def test_a_server_that_is_called_by_no_name_says_so(visitor: Browser, host: str) -> None:
     answer = await visitor.post("/sign-in/passkey/options", X_Forwarded_Host=host)
 
-    assert [error["path"] for error in assert_refused(answer, 400, "INVALID_PARAMETERS")["errors"]] == ["Host"]
+    [error] = assert_refused(answer, 400, "INVALID_PARAMETERS")["errors"]
+    assert error["path"] == ("" if host == "//" else "Host")  # Of that one, no address can be made at all.
 
 
 @pytest.mark.parametrize(
