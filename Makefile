@@ -16,7 +16,7 @@ BIN := .venv/bin
 SYNC = env -u VIRTUAL_ENV UV_PROJECT_ENVIRONMENT=.venv UV_PYTHON_DOWNLOADS=never .bootstrap/bin/uv
 
 .DEFAULT_GOAL := help
-.PHONY: help setup app api demo test fuzz screenshots lint types contracts check bench bench-quick prove fmt lock clean
+.PHONY: help setup app api demo test fuzz screenshots lint types contracts check bench bench-quick prove crash fmt lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -86,6 +86,11 @@ bench-quick: setup ## The benchmarks, a minute's worth: fails on errors and a di
 
 prove: setup ## Every part of the proof at length, hours of it; writes evidence/ (ARGS="crash cut-commits" for some)
 	@$(BIN)/python -m tests.prove $(ARGS)
+
+# Hours, if asked for: what it finds is added to what evidence/ has of the day.
+CRASHES = --servers 2000 --workers 2000 --postgres 500 --everything 50 --stops 50 --points
+crash: setup ## Kill servers, workers and PostgreSQL under load, for an hour or as ARGS say (ARGS="--servers 100 --points")
+	@$(BIN)/python -m tests.crash $(or $(ARGS),$(CRASHES))
 
 fmt: setup app ## Format, and fix what ruff and biome can fix
 	@$(BIN)/ruff check --fix --exit-zero

@@ -23,6 +23,7 @@ PARTS: Final[Mapping[str, str]] = {
     "corruption": "tests.corruption",
     "mutants": "tests.mutants",
     "abuse": "tests.abuse",
+    "crash": "tests.crash --servers 2000 --workers 2000 --postgres 500 --everything 50 --stops 50 --points",
 }
 """What is run for each, after `python -m`."""
 

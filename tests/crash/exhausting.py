@@ -1,0 +1,120 @@
+"""Every crash point once: the first run writes down which there are, then each ends a process that got that far."""
+
+import asyncio
+import contextlib
+import signal
+from collections.abc import AsyncGenerator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+import psycopg
+
+from tests.crash.stage import Stage
+from tests.crash.victims import Victim
+
+RECORD_S: Final = 4.0
+PATIENCE_S: Final = 4.0
+"""How long a point is waited for. What takes longer needs circumstances that are not there."""
+CLIENTS: Final = 6
+PAUSE_S: Final = 0.02
+HURRY_S: Final = 0.1
+TRIES: Final = 2
+
+
+@dataclass
+class Points:
+    """Which crash points there are of a process, which of them have ended it, and which were not come by again."""
+
+    known: list[str] = field(default_factory=list[str])
+    tried: set[str] = field(default_factory=set[str])
+    died_at: set[str] = field(default_factory=set[str])
+    died_otherwise: list[str] = field(default_factory=list[str])
+
+    @property
+    def missed(self) -> list[str]:
+        """List those at which it should have ended and did not: the circumstances did not come again in time."""
+        return [point for point in self.known if point in self.tried and point not in self.died_at]
+
+
+async def record(stage: Stage) -> tuple[Points, Points]:
+    """Run server and worker under every kind of load, and list the points that each of them passes."""
+    files = [stage.folder / f"points-of-{victim.name}" for victim in (stage.server, stage.worker)]
+    for victim in (stage.server, stage.worker):
+        await victim.kill()
+    for victim, file in zip((stage.server, stage.worker), files, strict=True):
+        await victim.start(record=file)
+    async with stage.load(CLIENTS, PAUSE_S, is_even=True), hurrying(stage):
+        await asyncio.sleep(RECORD_S)
+    return Points(_listed(files[0])), Points(_listed(files[1]))
+
+
+def _listed(file: Path) -> list[str]:
+    return sorted(set(file.read_text().splitlines()))
+
+
+async def crash_at_each(victim: Victim, points: Points, until: float) -> None:
+    """Start the process again and again, each time with another point at which it ends; under load all the while.
+
+    Each start is also the recovery from the crash before it. What is not come by in time is tried once more at the end.
+    """
+    clock = asyncio.get_running_loop().time
+    waiting = list(points.known)
+    for _ in range(TRIES):
+        for point in waiting:
+            if clock() > until:
+                break
+            if victim.is_alive:
+                await victim.kill()
+            await victim.start(crash_at=point)
+            points.tried.add(point)
+            try:
+                async with asyncio.timeout(PATIENCE_S):
+                    status = await victim.ended()
+            except TimeoutError:
+                continue
+            if status == -signal.SIGKILL:
+                points.died_at.add(point)
+            else:
+                points.died_otherwise.append(f"{point}: {status}: {victim.said()}")
+        waiting = points.missed
+    if victim.is_alive:
+        await victim.kill()
+    await victim.start()
+
+
+async def exhaust(stage: Stage, seconds: float, only: Sequence[str] = ()) -> tuple[Points, Points]:
+    """Record the points, then crash at each of them: server and worker beside each other, under one load.
+
+    In an order that dice choose, so that where there is not time for all, it is for others each time.
+    """
+    until = asyncio.get_running_loop().time() + seconds
+    of_server, of_worker = await record(stage)
+    for points in (of_server, of_worker):
+        if only:
+            points.known = [point for point in points.known if any(words in point for words in only)]
+        stage.dice.shuffle(points.known)
+    async with stage.load(CLIENTS, PAUSE_S, is_even=True), hurrying(stage):
+        await asyncio.gather(
+            crash_at_each(stage.server, of_server, until),
+            crash_at_each(stage.worker, of_worker, until),
+        )
+    return of_server, of_worker
+
+
+@contextlib.asynccontextmanager
+async def hurrying(stage: Stage) -> AsyncGenerator[None]:
+    """Let the worker look at the bank's reports and balances all the time, as it does when something is expected."""
+
+    async def hurry() -> None:
+        async with await psycopg.AsyncConnection.connect(stage.cluster.url, autocommit=True) as conn:
+            while True:
+                await conn.execute("UPDATE feed SET due_at = '-infinity' WHERE leased_until IS NULL")
+                await asyncio.sleep(HURRY_S)
+
+    task = asyncio.create_task(hurry())
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.wait([task])
