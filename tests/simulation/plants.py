@@ -1,7 +1,7 @@
 """Faults that are planted on purpose: each has to be found, or the simulation looks at less than it seems to."""
 
-from collections.abc import Generator
-from contextlib import contextmanager
+from collections.abc import Callable, Generator, Iterable
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any, Final, NamedTuple
 
 from sluiceway.services import idempotency
@@ -20,6 +20,7 @@ from sluiceway.storage import (
     transfers,
 )
 from sluiceway.storage.queries import Queries
+from tests.simulation.campaign import live
 
 
 class Plant(NamedTuple):
@@ -129,3 +130,13 @@ def without_claims() -> Generator[None]:
         yield
     finally:
         vars(idempotency)["claim"] = before
+
+
+def found_by(making: Callable[[], AbstractContextManager[None]], seeds: Iterable[int]) -> tuple[int, str] | None:
+    """Live through seeds with a fault in place until one finds it; give the seed, and what it said."""
+    for seed in seeds:
+        with making():
+            outcome = live(seed)
+        if outcome.violations:
+            return seed, outcome.violations[0]
+    return None

@@ -6,6 +6,7 @@ import pytest
 
 from tests.simulation.campaign import PIECE, explore
 from tests.simulation.fidelity import compare
+from tests.simulation.plants import PLANTS, found_by, planted, without_claims
 from tests.simulation.schema import schema_of
 from tests.simulation.tables import read_schema
 
@@ -27,3 +28,20 @@ async def test_the_schema_is_that_of_a_migrated_database(database_url: str):
 @pytest.mark.timeout(300)
 def test_tables_in_memory_answer_as_postgresql_does(database_url: str):
     assert compare(range(8), database_url) == []
+
+
+QUICKLY_FOUND = ("the gate is open", "balances forget what is held", "a day's last balance is its first")
+
+
+@pytest.mark.parametrize("what", QUICKLY_FOUND)
+def test_what_is_planted_is_found(what: str):
+    [plant] = [plant for plant in PLANTS if plant.what == what]
+
+    assert found_by(lambda: planted(plant), range(10)) is not None
+
+
+def test_an_answer_that_nobody_remembers_is_found():
+    found = found_by(without_claims, range(30))
+
+    assert found is not None
+    assert "was done 2 times" in found[1] or "was answered differently" in found[1]

@@ -40,6 +40,7 @@ PACE: Final = {
 """How often idle workers look, and say that they live: each look costs, and none finds more than another."""
 QUIET_S: Final = 0.27
 """After so long without a change, idle workers have all looked once, and found nothing: time may jump."""
+STUCK_S: Final = 2 * HOUR_S
 GRACE: Final = timedelta(minutes=10)
 WORKERS: Final = ("worker 1", "worker 2", "worker 3")
 APIS: Final = ("api 1", "api 2")
@@ -80,6 +81,7 @@ class Simulation:
         self.calls = 0
         self.checked_at_commit = self.due_at_commit = -1
         self.due_s: float | None = None
+        self.idle_at = 0.0
         self.loop.jump, self.loop.passing = self._jump, self._pass
         self.faults_end_s = days * DAY_S
 
@@ -119,12 +121,13 @@ class Simulation:
             running.database.is_cut_off = True
             running.process.is_dead = False
             self.loop.resume(running.process)
-        tasks = asyncio.all_tasks(self.loop)
-        for task in tasks:
-            task.cancel()
-        self.loop.run_until_complete(
-            asyncio.wait_for(asyncio.gather(*tasks, return_exceptions=True), 600)
-        ) if tasks else None
+        for _ in range(10):
+            tasks = asyncio.all_tasks(self.loop)
+            if not tasks:
+                break
+            for task in tasks:
+                task.cancel()
+            self.loop.run_until_complete(asyncio.wait(tasks, timeout=60))
         self.loop.close()
 
     # Time
@@ -142,10 +145,15 @@ class Simulation:
             self.due_at_commit = self.store.commits
             at = min((each.at for each in due(self.store)), default=None)
             self.due_s = None if at is None else (at - START).total_seconds() if at.year > 1 else 0.0
+        if self.due_s is not None and self.due_s - skew <= now:
+            if now - self.idle_at > STUCK_S:
+                stuck = min(due(self.store), key=lambda each: each.at)
+                self.violations.append(f"for two hours nothing came of what is due: {stuck}")
+                raise FoundFalse
+            return None
         if self.due_s is not None:
-            if self.due_s - skew <= now:
-                return None
             instants.append(self.due_s - skew)
+        self.idle_at = max(now, min(instants, default=now))
         return min(instants, default=None)
 
     # The story
