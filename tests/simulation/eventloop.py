@@ -18,6 +18,10 @@ from typing import Any, Final
 PROCESS: Final[ContextVar["Process | None"]] = ContextVar("process", default=None)
 
 
+class Endless(Exception):
+    """Many times more has run than a world needs: something goes round and round."""
+
+
 @dataclass(eq=False)
 class Process:
     """One process of the program, as far as the loop knows it."""
@@ -37,6 +41,7 @@ class Loop(base_events.BaseEventLoop):
         self._now = 0.0
         self._draw = random.Random(seed)
         self.steps = 0
+        self.most_steps = 1_000_000
         self.jump: Callable[[], float | None] = lambda: None
         """Tells to which time nothing will happen but polls; None: something may."""
         self.passing: Callable[[float], None] = lambda _: None
@@ -68,6 +73,9 @@ class Loop(base_events.BaseEventLoop):
             process.held.append(handle)
             return
         self.steps += 1
+        if self.steps > self.most_steps:
+            self.most_steps *= 2
+            raise Endless
         handle._run()
 
     def _advance(self) -> None:

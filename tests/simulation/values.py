@@ -131,10 +131,10 @@ def text(value: Any) -> str:
     return str(value)
 
 
-def key_of(value: Any, key: str) -> Any:
+def key_of(value: Any, key: Any) -> Any:
     """`value ->> key`."""
-    found = value.get(key) if isinstance(value, dict) else None
-    return None if found is None else text(found)
+    found = part_of(value, key)
+    return found if found is None or isinstance(found, str) else text(found)
 
 
 def epoch(value: datetime | timedelta | None) -> float | None:

@@ -22,7 +22,7 @@ from sluiceway.storage.database import DatabaseUnavailable
 from sluiceway.worker import loop as worker_loop
 from tests.simulation.acts import Acts
 from tests.simulation.checks import Asked, due, effects, failures, invariants, overdue, watch_commit
-from tests.simulation.eventloop import Loop
+from tests.simulation.eventloop import Endless, Loop
 from tests.simulation.homes import Home, new_home
 from tests.simulation.processes import INFRASTRUCTURE, START, Machine, Running
 from tests.simulation.transactions import Store
@@ -93,6 +93,9 @@ class Simulation:
         structlog.configure(processors=[self._hear])
         try:
             self.loop.run_until_complete(self._live())
+        except Endless:
+            stuck = min(due(self.store), key=lambda each: each.at, default=None)
+            self.violations.append(f"work goes round and round: {stuck}")
         except FoundFalse:
             """It is said already; what follows from it would only hide it."""
         except Exception:  # noqa: BLE001 -- whatever breaks the world is what a seed has found
@@ -135,6 +138,10 @@ class Simulation:
     def _jump(self) -> float | None:
         """When nothing has changed for a while and nothing is under way, go on to what happens next."""
         now = self.loop.time()
+        if now - self.idle_at > STUCK_S:
+            stuck = min(due(self.store), key=lambda each: each.at, default=None)
+            self.violations.append(f"for two hours nothing came of what is due: {stuck}")
+            raise FoundFalse
         if now - self.store.changed_at < QUIET_S or self.machine.under_way:
             return None
         awake = [each.process for each in self.machine.running.values() if each.worker is not None]
@@ -146,10 +153,6 @@ class Simulation:
             at = min((each.at for each in due(self.store)), default=None)
             self.due_s = None if at is None else (at - START).total_seconds() if at.year > 1 else 0.0
         if self.due_s is not None and self.due_s - skew <= now:
-            if now - self.idle_at > STUCK_S:
-                stuck = min(due(self.store), key=lambda each: each.at)
-                self.violations.append(f"for two hours nothing came of what is due: {stuck}")
-                raise FoundFalse
             return None
         if self.due_s is not None:
             instants.append(self.due_s - skew)
@@ -180,7 +183,7 @@ class Simulation:
         self.violations += overdue(self.store, self.store.server_now(), GRACE)
         auditor = self.machine.start("auditor", is_worker=False)
         await asyncio.sleep(0)
-        self.violations += await failures(auditor.engine)
+        self.violations += await failures(auditor.engine, self.store)
         for asked in self.journal:
             if self.is_calm and not asked.answers and not asked.is_refused:
                 self.violations.append(f"nobody answered {asked}, and nothing was wrong")
