@@ -14,7 +14,6 @@ SMUGGLED: Final = "smuggled"
 QUERIES: Final = {
     "ten thousand parameters": "&".join(["a"] * 10_000),
     "ten thousand parameters with names of their own": "&".join(f"{number:x}" for number in range(10_000)),
-    "sixty-five parameters": "&".join(f"a{number}=1" for number in range(65)),
     "bytes that are not UTF-8": "a=%ff",
     "an encoded surrogate": "a=%ed%a0%80",
     "an overlong slash": "a=%c0%af",
@@ -23,6 +22,7 @@ QUERIES: Final = {
 """Which are refused wherever a query is read."""
 ODD_QUERIES: Final = {
     "a NUL": "zzz=%00",
+    "sixty-five parameters": "&".join(f"a{number}=1" for number in range(65)),
     "line ends": "zzz=%0d%0aX-Injected:%20yes",
     "an escape sequence": "zzz=%1b%5b31m",
     "an override of direction": "zzz=%e2%80%ae",

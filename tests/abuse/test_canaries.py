@@ -11,6 +11,7 @@ from tests.abuse.listening import look_around, search_files, sow, talkative
 
 SEED = 20_260_301
 MARK = "INJECTED"
+MOST_WORDS = 4
 
 pytestmark = [pytest.mark.timeout(300)]
 
@@ -36,7 +37,15 @@ async def test_no_canary_is_where_it_may_not_be(database_url: str, test_folder: 
     assert planted.faults
     assert watcher.looks > 100
     assert len(aviary.sown) > 1000
-    assert all(json.loads(line) for line in said.splitlines()[1:])
+    assert all(json.loads(line) for line in logged(said))
+
+
+def logged(said: str) -> list[str]:
+    """Take what is logged, without what a process says to whoever starts it."""
+    lines = said.splitlines()
+    begun = [line for line in lines if not line.startswith("{")]
+    assert len(begun) <= MOST_WORDS, begun
+    return [line for line in lines if line.startswith("{")]
 
 
 @pytest.mark.parametrize("log_format", ["json", "console"])
@@ -67,7 +76,7 @@ async def test_nothing_that_is_sent_begins_a_line_of_the_log(database_url: str, 
     assert not [text for text in lines if text.lstrip().startswith((MARK, '{"event": "' + MARK))]
     assert not {"\x1b", "\x9b", "\x07", "\u202e", "\u2028"} & set(said)
     if log_format == "json":
-        assert MARK not in {json.loads(text)["event"] for text in lines[1:]}
+        assert MARK not in {json.loads(text)["event"] for text in logged(said)}
 
 
 def test_a_file_that_holds_what_is_kept_nowhere_is_found(tmp_path: Path):

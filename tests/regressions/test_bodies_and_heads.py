@@ -3,12 +3,15 @@
 import asyncio
 import json
 
+import httpx
 import pytest
 
 from sluiceway.api.http import parse
 from sluiceway.cli.limits import LONGEST_HEAD, Limits
 from sluiceway.domain.errors import InvalidParameters
+from sluiceway.domain.ids import IdKind, format_id
 from sluiceway.services.edge import Edge
+from sluiceway.services.keys import create_key, every_grant
 from sluiceway.storage.database import Database
 from tests.api.client import assert_refused, open_api
 from tests.api.test_slow_clients import serving
@@ -54,3 +57,30 @@ async def test_a_head_is_as_long_as_it_is_however_it_arrives(database: Database,
     else:
         assert answer.startswith(b"HTTP/1.1 400")
         assert body["error"]["message"] == "The head of the request is too long."
+
+
+@pytest.mark.parametrize(
+    "rest",
+    [
+        pytest.param(b"transfer-encoding: xchunked\r\n\r\n", id="an encoding that is none"),
+        pytest.param(b"transfer-encoding: chunked\r\n\r\nZZ\r\n", id="a chunk without a length"),
+        pytest.param(b"transfer-encoding: chunked\r\n\r\n2\r\n{}xx\r\n", id="a chunk longer than it says"),
+    ],
+)
+async def test_what_is_refused_for_its_body_is_not_done_all_the_same(database: Database, rest: bytes):
+    """Where an operation takes no body, a request whose body was none was answered 400, and carried out."""
+    world = await first_story(plain_engine(database))
+    _, secret = await create_key(world.engine, world.organization_id, "all", every_grant(), rate_limit=None)
+    async with serving(database, Limits()) as address:
+        target = f"/api/v1/rules/{format_id(IdKind.RULE, world.rules['auto_save'].id)}"
+        reader, writer = await asyncio.open_connection(*address)
+        writer.write(f"DELETE {target} HTTP/1.1\r\nhost: x\r\nauthorization: ApiKey {secret}\r\n".encode() + rest)
+        refused = await reader.read()
+        writer.close()
+        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{address[1]}") as http:
+            await asyncio.sleep(0.2)
+            shown = await http.get(target, headers={"Authorization": f"ApiKey {secret}"})
+
+    assert refused.startswith(b"HTTP/1.1 400")
+    assert refused.count(b"HTTP/1.1") == 1
+    assert shown.status_code == 200

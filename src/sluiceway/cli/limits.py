@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
-from sluiceway.api.http import UNWELCOME
+from sluiceway.api.http import BROKEN, UNWELCOME
 from sluiceway.domain.ids import to_base32
 from sluiceway.wiring import new_id
 
@@ -263,6 +263,16 @@ class LimitedProtocol(HttpToolsProtocol):
         else:
             self.transport.abort()
 
+    def _let_be(self) -> None:
+        """Keep what has just been refused from being done: its head was whole, and what followed it was not.
+
+        The application has been called, and has not begun.
+        """
+        cycle = cast("RequestResponseCycle | None", self.cycle)
+        if cycle is not None and cycle.scope is self.scope and not cycle.response_started:
+            self.scope[BROKEN] = True  # type: ignore[typeddict-unknown-key]
+            cycle.disconnected = True
+
     def _head_length(self) -> int:
         """Count what was read of the head: its target, and its headers, each on a line."""
         return len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)
@@ -272,6 +282,7 @@ class LimitedProtocol(HttpToolsProtocol):
 
     def send_400_response(self, msg: str) -> None:
         """Refuse what cannot be read as a request in the envelope of every other error, and hang up."""
+        self._let_be()
         if self._is_too_long:
             # What the parser says of our refusing to go on.
             msg = TOO_LONG

@@ -3,6 +3,7 @@
 from typing import Final
 
 from sluiceway.api.http import (
+    BROKEN,
     UNWELCOME,
     App,
     Door,
@@ -86,6 +87,8 @@ def create_web(
     async def serve(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await others(scope, receive, send)
+            return
+        if BROKEN in scope:
             return
         path: str = scope["path"]
         if base_path and (path == base_path or path.startswith(f"{base_path}/")):

@@ -3,7 +3,7 @@
 from sluiceway.api.http.asgi import App, Message, Receive, Scope, Send
 from sluiceway.api.http.bodies import MAX_BODY, hash_of, parse
 from sluiceway.api.http.documents import Info, document
-from sluiceway.api.http.door import UNWELCOME, Door
+from sluiceway.api.http.door import BROKEN, UNWELCOME, Door
 from sluiceway.api.http.generation import Generation, build, failure_of, unavailable
 from sluiceway.api.http.headers import read_idempotency_key, request_id_of, storable
 from sluiceway.api.http.operations import (
@@ -50,6 +50,7 @@ from sluiceway.api.http.refusals import (
 __all__ = [
     "ACT",
     "ASK_AGAIN",
+    "BROKEN",
     "MAX_BODY",
     "RETRY_AFTER_S",
     "SAFE",

@@ -24,6 +24,8 @@ TELL_EVERY_S: Final = 10
 
 UNWELCOME: Final = "sluiceway.unwelcome"
 """In the scope of requests for whose connection there is no place."""
+BROKEN: Final = "sluiceway.broken"
+"""In the scope of requests that turned out to be none before anybody looked at them: refused, and not to be done."""
 _VISIT: Final = "sluiceway.visit"
 _CREDENTIALS: Final = frozenset({b"authorization", b"cookie", b"x-sequence-access-token", b"x-sequence-signature"})
 
