@@ -14,7 +14,8 @@ from typing import Final
 from tests.evidence import ROOT
 
 PACKAGE: Final = Path("src/sluiceway")
-_LONGEST_S: Final = 240
+_LONGEST_S: Final = 300
+_ALL_TOGETHER_S: Final = 1800
 _FAILED: Final = 1
 """What pytest ends with where tests ran and some failed; whatever else is no catch."""
 
@@ -80,11 +81,11 @@ def unharmed(tests: Sequence[str]) -> str | None:
     with tempfile.TemporaryDirectory(prefix="sluiceway-mutant-") as name:
         copy = Path(name)
         shutil.copytree(ROOT / PACKAGE, copy / PACKAGE, ignore=shutil.ignore_patterns("__pycache__"))
-        ran = _pytest(copy, tests)
+        ran = _pytest(copy, tests, _ALL_TOGETHER_S)
     return None if ran.returncode == 0 else ran.stdout[-2000:]
 
 
-def _pytest(copy: Path, tests: Sequence[str]) -> "subprocess.CompletedProcess[str]":
+def _pytest(copy: Path, tests: Sequence[str], longest_s: float = _LONGEST_S) -> "subprocess.CompletedProcess[str]":
     own = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
     environment = own | {"PYTHONPATH": str(copy / "src"), "PYTHONDONTWRITEBYTECODE": "1"}
     words = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", "-p", "no:randomly", "--tb=line"]
@@ -95,6 +96,6 @@ def _pytest(copy: Path, tests: Sequence[str]) -> "subprocess.CompletedProcess[st
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        timeout=_LONGEST_S,
+        timeout=longest_s,
         check=False,
     )
