@@ -144,7 +144,7 @@ async def run_campaign(
     seed: int,
     *,
     keeps_key: bool = True,
-    limit_s: float = 200,
+    limit_s: float = 260,
     connections: int | None = None,
 ) -> Found:
     """Cut `each_side` COMMITs before and as many after the server hears of them; then see what has happened."""

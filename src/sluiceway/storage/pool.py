@@ -26,7 +26,7 @@ _MAX_IDLE_S: Final = 300.0
 # the database is back. Having given up it starts anew with the next caller.
 _RECONNECT_FOR_S: Final = 2.0
 # How long whoever waits for a connection waits before it is looked whether any can come.
-_LOOK_AFTER_S: Final = 1.0
+_LOOK_AFTER_S: Final = 0.5
 _WHILE_AWAY_S: Final = 0.25
 # The time zone is set here and not when connecting, where the environment's PGTZ would win.
 # Our statements are sets of look-ups by key. A young table has no statistics, and a batch always counts as ten rows, so
@@ -61,7 +61,7 @@ class DatabaseOptions:
     organizations_at_once: int | None = None
     """How many organizations one transaction may lock or change: any number, but one where they are spread by Citus."""
     wait_for_connection_s: float = 5.0
-    """As long as connections are busy. Where the server cannot be reached, nobody waits for more than a second."""
+    """As long as connections are busy. Where the server cannot be reached, nobody waits for more than half a second."""
     lock_timeout_s: float = 2.0
     statement_timeout_s: float = 10.0
     idle_in_transaction_timeout_s: float = 10.0
