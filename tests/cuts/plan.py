@@ -24,8 +24,8 @@ _KINDS: Final = {
     "key": {"claim"},
     "audit_log": {"insert_entries"},
 }
-_CHANCES: Final = {"audit_log": 0.05, "other": 0.2}
-"""How likely a cut is: less where there is little at stake."""
+_CHANCES: Final = {"audit_log": 0.05, "other": 0.05, "bank_itself": 0.4, "bank_hand_over": 0.4, "schedule": 0.9}
+"""How likely a cut is: less where there is little at stake or much of it on the way to the rest."""
 _ELSE: Final = 0.6
 
 

@@ -26,9 +26,6 @@ ANSWERS_WITHIN_S: Final = 3.0
 ASK_AGAIN_S: Final = 1.0
 """How often a server that does not answer is asked again: once for all who would like to know."""
 
-# As in psycopg: how often it looks up from waiting, which asyncio has no need of.
-_WAIT_INTERVAL: Final = 0.1
-
 RV = TypeVar("RV")
 
 
@@ -58,19 +55,14 @@ class Connection(AsyncConnection[TupleRow]):
         conn.line = line
         return conn
 
-    async def wait(
-        self,
-        gen: PQGen[RV],
-        interval: float = _WAIT_INTERVAL,
-        timeout: float | None = None,  # noqa: ASYNC109 -- psycopg's
-    ) -> RV:
+    async def wait(self, gen: PQGen[RV], *how: Any, **more: Any) -> RV:  # noqa: ANN401 -- handed on
         """Wait for the server, as whatever talks to it does, and let the line know since when."""
         if self.line is None:
-            return await super().wait(gen, interval, timeout)
+            return await super().wait(gen, *how, **more)
         waiting = self.line.waiting
         waiting[self] = monotonic()
         try:
-            return await super().wait(gen, interval, timeout)
+            return await super().wait(gen, *how, **more)
         finally:
             waiting.pop(self, None)
 
