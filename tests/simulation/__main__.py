@@ -44,6 +44,7 @@ def main() -> int:
     parser.add_argument("--jobs", type=int, default=1, help="processes beside each other")
     parser.add_argument("--replay", type=int, metavar="SEED", help="live through this one alone, and say what is wrong")
     parser.add_argument("--fidelity", type=int, default=0, metavar="N", help="so many also on PostgreSQL")
+    parser.add_argument("--plants", action="store_true", help="plant known faults, too, and see that each is found")
     parser.add_argument("--more", action="store_true", help="go on after the newest evidence, and add to it")
     parser.add_argument("--minutes", type=float, default=0, help="end after so long, with the seeds that were done")
     asked = parser.parse_args()
@@ -71,6 +72,13 @@ def main() -> int:
         differences = compare_on_postgresql(range(asked.first, asked.first + asked.fidelity))
         found.violations += differences
         found.same_on_postgresql = asked.fidelity - len(differences)
+    detected: list[int] = []
+    if asked.plants:
+        from tests.simulation.plants import PLANTS, find_all
+
+        for plant, seeds in zip(PLANTS, find_all(), strict=True):
+            found.violations += [f"nobody found that {plant.what}"] if seeds is None else []
+            detected += [] if seeds is None else [seeds]
     found.violations += never(found)
     evidence.violations += found.violations
     evidence.figures |= {
@@ -83,6 +91,8 @@ def main() -> int:
         "same_on_postgresql": found.same_on_postgresql,
         "calls": found.calls,
         "commits": found.commits,
+        "detected": len(detected),
+        "most_seeds_to_detect": max(detected, default=0),
         "markers": sum(found.reached[each] > 0 for each in SOMETIMES),
         "reached": dict(sorted(found.reached.items())),
     }

@@ -41,7 +41,7 @@ class Loop(base_events.BaseEventLoop):
         self._now = 0.0
         self._draw = random.Random(seed)
         self.steps = 0
-        self.most_steps = 1_000_000
+        self.most_steps = 500_000
         self.jump: Callable[[], float | None] = lambda: None
         """Tells to which time nothing will happen but polls; None: something may."""
         self.passing: Callable[[float], None] = lambda _: None

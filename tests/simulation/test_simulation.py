@@ -6,7 +6,7 @@ import pytest
 
 from tests.simulation.campaign import PIECE, explore
 from tests.simulation.fidelity import compare
-from tests.simulation.plants import PLANTS, found_by, planted, without_claims
+from tests.simulation.plants import PLANTS, Plant, found_by, planted, without_claims
 from tests.simulation.schema import schema_of
 from tests.simulation.tables import read_schema
 
@@ -38,6 +38,12 @@ def test_what_is_planted_is_found(what: str):
     [plant] = [plant for plant in PLANTS if plant.what == what]
 
     assert found_by(lambda: planted(plant), range(10)) is not None
+
+
+@pytest.mark.parametrize("plant", PLANTS, ids=lambda plant: plant.what)
+def test_what_is_to_be_planted_still_has_its_place(plant: Plant):
+    with planted(plant):
+        assert plant.was not in plant.queries[plant.name] or plant.was in plant.becomes
 
 
 def test_an_answer_that_nobody_remembers_is_found():

@@ -408,10 +408,13 @@ class Transaction:
     def _end(self) -> None:
         self.is_over = True
         self.written = {}
+        # Of a world that has ended nothing is left, and what is left of its transactions must not touch the next one.
         for key in self.held:
-            del self.store.locks[key]
+            if self.store.locks.get(key) is self:
+                del self.store.locks[key]
         for promise in self.promises:
-            self.store.promised.pop(promise, None)
+            if promise in self.store.promised and self.store.promised[promise][0] is self:
+                del self.store.promised[promise]
         for waiter in self.waiters:
             if not waiter.done():
                 waiter.set_result(None)
