@@ -5,6 +5,7 @@ from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from typing import Final, TypeVar
 
+from sluiceway.api.http import MAX_BODY
 from tests.abuse.asked import Operation
 from tests.abuse.bodies import REFUSED, Case, leaf_bodies, whole_bodies
 from tests.abuse.heads import (
@@ -18,7 +19,7 @@ from tests.abuse.heads import (
     smuggling,
     with_header,
 )
-from tests.abuse.judged import Seen
+from tests.abuse.judged import HUNG_UP, Seen
 from tests.abuse.lines import Line, written
 from tests.abuse.stage import Stage
 
@@ -75,7 +76,9 @@ async def _send(line: Line, operation: Operation, cases: Iterable[Case], seen: S
         whole = None if named & {"content-length", "transfer-encoding"} else b"".join(case.pieces)
         head = written(operation.method, operation.target, {**operation.headers, **case.headers}, whole)
         heard = await line.ask(head, *(case.pieces if whole is None else ()))
-        seen.note(case.name, operation, heard, REFUSED if case.is_refused else None)
+        # Who is told while still sending may find the line closed, and the answer with it.
+        refused = REFUSED | {HUNG_UP} if sum(map(len, case.pieces)) > MAX_BODY else REFUSED
+        seen.note(case.name, operation, heard, refused if case.is_refused else None)
 
 
 async def ask_heads(
