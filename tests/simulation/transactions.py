@@ -16,27 +16,12 @@ from typing import Any, Final
 
 from psycopg import errors
 
+from tests.simulation.refusals import give_up, refusal
 from tests.simulation.statements import Compiler, Conflict, Statement
 from tests.simulation.tables import ForeignKey, Index, Key, Row, Table, Unique, getter, read_schema
 from tests.simulation.values import to_interval
 
 LOCK_TIMEOUT_S: Final = 2.0
-
-
-class _Said:
-    """What the server says of a refused row."""
-
-    def __init__(self, constraint: str | None, column: str | None, message: str) -> None:
-        self.constraint_name = constraint
-        self.column_name = column
-        self.message_primary = message
-
-
-def _refusal(kind: type[errors.IntegrityError], constraint: str | None, message: str, column: str | None = None) -> Any:
-    class Refused(kind):  # type: ignore[valid-type,misc]
-        diag = _Said(constraint, column, message)
-
-    return Refused(message)
 
 
 class Store:
@@ -227,7 +212,7 @@ class Transaction:
         loop = asyncio.get_running_loop()
         ended: asyncio.Future[None] = loop.create_future()
         owner.waiters.append(ended)
-        timer = loop.call_later(LOCK_TIMEOUT_S, _give_up, ended)
+        timer = loop.call_later(LOCK_TIMEOUT_S, give_up, ended)
         self.waits_for = owner
         try:
             await ended
@@ -244,10 +229,10 @@ class Transaction:
         for at, column in table.required:
             if row[at] is None:
                 message = f'null value in column "{column}" of relation "{table.name}" violates not-null constraint'
-                raise _refusal(errors.NotNullViolation, None, message, column)
+                raise refusal(errors.NotNullViolation, None, message, column)
         if (broken := table.broken(row)) is not None:
             message = f'new row for relation "{table.name}" violates check constraint "{broken}"'
-            raise _refusal(errors.CheckViolation, broken, message)
+            raise refusal(errors.CheckViolation, broken, message)
         if table.foreign:
             self.to_check.append((table, row))
 
@@ -317,7 +302,7 @@ class Transaction:
             if conflict is None or not conflict.means(table, unique):
                 self.store.reached["a unique key refuses a row"] += 1
                 message = f'duplicate key value violates unique constraint "{name}"'
-                raise _refusal(errors.UniqueViolation, name, message)
+                raise refusal(errors.UniqueViolation, name, message)
             if conflict.change is None:
                 return None, False
             old = await self.lock(table, by, "NO KEY UPDATE")
@@ -338,7 +323,7 @@ class Transaction:
             taken = await self._taken(table, unique, row)
             if taken is not None and taken[2] is not None:
                 message = f'duplicate key value violates unique constraint "{unique.name}"'
-                raise _refusal(errors.UniqueViolation, unique.name, message)
+                raise refusal(errors.UniqueViolation, unique.name, message)
             self._promise(unique.name, key, pk)
         self._write(table, pk, row)
 
@@ -359,7 +344,7 @@ class Transaction:
                     message = (
                         f'insert or update on table "{table.name}" violates foreign key constraint "{foreign.name}"'
                     )
-                    raise _refusal(errors.ForeignKeyViolation, foreign.name, message)
+                    raise refusal(errors.ForeignKeyViolation, foreign.name, message)
         to_leave, self.to_leave = self.to_leave, []
         for table, row in to_leave:
             for name, foreign in table.referring:
@@ -368,7 +353,7 @@ class Transaction:
                     message = (
                         f'update or delete on table "{table.name}" violates foreign key constraint "{foreign.name}"'
                     )
-                    raise _refusal(errors.ForeignKeyViolation, foreign.name, message)
+                    raise refusal(errors.ForeignKeyViolation, foreign.name, message)
 
     async def _is_there(self, foreign: ForeignKey, key: Key) -> bool:
         target = self.store.tables[foreign.target]
@@ -418,8 +403,3 @@ class Transaction:
         for waiter in self.waiters:
             if not waiter.done():
                 waiter.set_result(None)
-
-
-def _give_up(ended: "asyncio.Future[None]") -> None:
-    if not ended.done():
-        ended.set_exception(errors.LockNotAvailable("canceling statement due to lock timeout"))
