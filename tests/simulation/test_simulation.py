@@ -5,7 +5,7 @@ import os
 import pytest
 
 from tests.simulation.campaign import PIECE, explore
-from tests.simulation.fidelity import compare
+from tests.simulation.fidelity import compare, difference
 from tests.simulation.plants import PLANTS, Plant, found_by, planted, without_claims
 from tests.simulation.schema import schema_of
 from tests.simulation.tables import read_schema
@@ -51,3 +51,19 @@ def test_an_answer_that_nobody_remembers_is_found():
 
     assert found is not None
     assert "was done 2 times" in found[1] or "was answered differently" in found[1]
+
+
+@pytest.mark.parametrize(
+    ("told", "rows", "says"),
+    [
+        (["a", "c"], ["1"], "answer 1: b in memory, c on PostgreSQL"),
+        (["a"], ["1"], "answer 1: b in memory, None on PostgreSQL"),
+        (["a", "b"], ['{"id": 1, "x": 3}'], "table t: 1: {'x': (2, 3)}"),
+        (["a", "b"], [], "table t: only in memory"),
+    ],
+)
+def test_the_first_difference_between_two_tellings_is_named(told: list[str], rows: list[str], says: str):
+    found = difference(["a", "b"], told, {"t": ['{"id": 1, "x": 2}']}, {"t": rows})
+
+    assert found is not None
+    assert found.startswith(says)
