@@ -180,7 +180,7 @@ async def _find_effects(conn: psycopg.AsyncConnection[Any], town: Town, verdict:
     return effects
 
 
-_SAME_WAY: Final = {"push": "held"}
+_SAME_WAY: Final = {"push": "held", "unreadable": "rule"}
 """Kinds whose effects look alike: told apart by the number of the request alone."""
 
 

@@ -99,6 +99,8 @@ def read(path: Path) -> dict[int, Story]:
 
 
 def _lines(path: Path) -> Iterator[dict[str, Any]]:
+    """Give what stands in a file that may still be written to."""
     with path.open("rb") as file:
         for line in file:
-            yield json.loads(line)
+            if line.endswith(b"\n"):
+                yield json.loads(line)

@@ -16,7 +16,7 @@ from tests.crash.comparing import come_to_rest, compare
 from tests.crash.journal import Journal, read
 from tests.crash.killing import Kills, kill_again_and_again
 from tests.crash.stage import set_stage
-from tests.crash.town import LEAST
+from tests.crash.town import KINDS, LEAST
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
 
@@ -89,9 +89,13 @@ TAMPERED = {
 
 async def _compare_after_tampering() -> list[str]:
     async with set_stage(SEED) as stage:
-        async with stage.load(clients=8):
+        async with stage.load(clients=8, is_even=True):
             await kill_again_and_again(stage, stage.server, "server", 1, Kills(), float("inf"), Random(1))
-            await asyncio.sleep(1)
+            # One of each kind at least.
+            for _ in range(600):
+                if {story.kind for story in read(stage.journal.path).values() if story.answers} == KINDS.keys():
+                    break
+                await asyncio.sleep(0.1)
         await come_to_rest(stage)
         assert (await compare(stage)).wrong == []
         stories = read(stage.journal.path)
