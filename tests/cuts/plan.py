@@ -3,7 +3,7 @@
 import random
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from tests.db.relay import Cut
@@ -42,6 +42,8 @@ class Plan:
         self._dice = dice
         self._each_side = each_side
         self.planned: Counter[Cut] = Counter()
+        self.missed: Callable[[], int] = lambda: 0
+        """Tells how many of those that were planned after a COMMIT could not be made."""
         self._by_kind: Counter[tuple[str, Cut]] = Counter()
 
     def __call__(self, statements: Sequence[str]) -> Cut | None:
@@ -50,10 +52,14 @@ class Plan:
             return None
         # What is cut rarely is cut on both sides in turn.
         side = min(Cut, key=lambda cut: (self._by_kind[kind, cut], self._dice.random()))
-        if self.planned[side] >= self._each_side:
+        if self.is_done(side):
             side = Cut.AFTER if side is Cut.BEFORE else Cut.BEFORE
-        if self.planned[side] >= self._each_side:
+        if self.is_done(side):
             return None
         self.planned[side] += 1
         self._by_kind[kind, side] += 1
         return side
+
+    def is_done(self, side: Cut) -> bool:
+        """Tell whether there are enough on this side."""
+        return self.planned[side] - (self.missed() if side is Cut.AFTER else 0) >= self._each_side

@@ -67,6 +67,8 @@ class Relay:
         self.judge: Judge | None = None
         self.cuts: list[tuple[Cut, tuple[str, ...]]] = []
         """The cuts so far: where, and the statements of the transaction."""
+        self.missed = 0
+        """How often the answer to a COMMIT was to be cut off, and the server had not committed."""
         self.way = Way.OPEN
         self.is_flowing = asyncio.Event()
         self.is_flowing.set()
@@ -232,7 +234,7 @@ class Relay:
                         return
                     if kind == b"Z":
                         # If it is still awaited, it was rolled back, and that may be heard.
-                        caller.awaits_answer_to_cut = False
+                        self._miss(caller)
                     passing += message
                 words = bytes(passing)
                 if self._breaks(caller, words):
@@ -244,7 +246,12 @@ class Relay:
                     return
                 await self._pass_on(words, caller.writer)
         caller.is_done = True
+        self._miss(caller)
         self._reset(caller)
+
+    def _miss(self, caller: _Caller) -> None:
+        self.missed += caller.awaits_answer_to_cut
+        caller.awaits_answer_to_cut = False
 
     def _breaks(self, caller: _Caller, words: bytes) -> bool:
         run = caller.spoken.in_transaction
