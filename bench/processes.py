@@ -1,6 +1,7 @@
 """The processes that are measured: the server and the worker under test, what they cost, and the audit afterwards."""
 
 import os
+import secrets
 import signal
 import socket
 import subprocess
@@ -13,9 +14,13 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from bench.figures import Row
+from sluiceway.storage.keyring import Keyring
 
 ROOT = Path(__file__).parents[1]
 SLUICEWAY = Path(sys.executable).parent / "sluiceway"
+SECRET_KEY = "bWVhc3VyZWQgYW5kIHRocm93biBhd2F5IGFmdGVyIGE="  # noqa: S105 -- it seals nothing that is kept
+KEYRING = Keyring(SECRET_KEY, random_bytes=secrets.token_bytes)
+"""What seals secrets while we measure."""
 _GOODBYE_S = 60
 _READY_S = 60
 _POLL_S = 0.002
@@ -29,7 +34,8 @@ def running(
 
     `ends_with`: what it has to say when it is ended. Ends this process if it says anything else.
     """
-    process = subprocess.Popen(words, cwd=ROOT, stdout=subprocess.DEVNULL, env={**os.environ, **(environment or {})})
+    environment = {**os.environ, "SECRET_KEY": SECRET_KEY, **(environment or {})}
+    process = subprocess.Popen(words, cwd=ROOT, stdout=subprocess.DEVNULL, env=environment)
     try:
         yield process.pid
     finally:

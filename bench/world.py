@@ -9,9 +9,10 @@ from typing import LiteralString
 from bench.founding import Town, enable, found, manual, share
 from bench.load import Target
 from bench.observing import Observer
+from bench.processes import KEYRING
 from sluiceway.domain.ids import AccountId, IdKind, RuleId, format_id
 from sluiceway.services.engine import Engine
-from sluiceway.storage.database import Database
+from sluiceway.storage.database import Database, DatabaseOptions
 from sluiceway.wiring import engine_of
 
 
@@ -32,7 +33,7 @@ class Seeded:
 async def seed(url: str, organizations: int, accounts: int, rules: int) -> Seeded:
     """Fill an empty, migrated database."""
     chance = random.Random(1)
-    async with Database(url) as database:
+    async with Database(url, DatabaseOptions(keyring=KEYRING)) as database:
         engine = engine_of(database)
         towns = [await found(engine, f"Bench {number}", accounts) for number in range(organizations)]
         triggers = [await _halving(engine, town, *chance.sample(town.pods, 3)) for town in towns for _ in range(rules)]

@@ -22,9 +22,10 @@ import pytest
 import pytest_asyncio
 from psycopg import sql
 
-from sluiceway.storage.database import Database
+from sluiceway.storage.database import Database, DatabaseOptions
 from sluiceway.storage.embedded import EmbeddedPostgres
 from sluiceway.storage.migrate import migrate
+from tests.support import KEYRING, SECRET_KEY
 
 _FOLDER = "SLUICEWAY_TEST_FOLDER"
 _GIVEN = "TEST_DATABASE_URL"
@@ -42,6 +43,7 @@ _ENOUGH_MEMORY = 2 << 30
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    os.environ.setdefault("SECRET_KEY", SECRET_KEY)
     # A run that is told to end cleans up as after Ctrl-C.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     if not hasattr(config, "workerinput"):
@@ -144,7 +146,7 @@ def empty_database_url(server_url: str) -> Generator[str]:
 @pytest_asyncio.fixture
 async def database(database_url: str) -> AsyncGenerator[Database]:
     """Open a Database on a clone of the test's own."""
-    async with Database(database_url) as opened:
+    async with Database(database_url, DatabaseOptions(keyring=KEYRING)) as opened:
         yield opened
 
 

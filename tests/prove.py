@@ -15,6 +15,7 @@ from tests.evidence import ROOT
 
 PARTS: Final[Mapping[str, str]] = {
     "cut-commits": "tests.cuts",
+    "privileges": "tests.privileges --rounds 20 --kills 200",
     "simulation": "tests.simulation --seeds 20000 --fidelity 200 --plants",
     "concurrency": "tests.concurrency",
     "drills": "tests.drills",

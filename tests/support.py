@@ -1,10 +1,11 @@
 """A small world to tell stories in: an organization with a person, accounts and rules."""
 
 import asyncio
+import secrets
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, field, replace
+from typing import Any, LiteralString
 
 import psycopg
 
@@ -17,6 +18,7 @@ from sluiceway.domain.money import Cents
 from sluiceway.domain.revisions import RuleRecord
 from sluiceway.domain.rules import Rule, TriggerType, read_rule
 from sluiceway.domain.transfers import Transfer
+from sluiceway.outbound import Outbound
 from sluiceway.services import approvals
 from sluiceway.services.accounts import NewAccount, insert_account
 from sluiceway.services.admission import TriggerRule, admit
@@ -31,11 +33,17 @@ from sluiceway.storage import accounts as stored_accounts
 from sluiceway.storage.credentials import Person, insert_person
 from sluiceway.storage.database import Database, WriteTx, fetch_all
 from sluiceway.storage.executions import find_execution
+from sluiceway.storage.keyring import Keyring
 from sluiceway.storage.organizations import insert_organization
 from sluiceway.storage.transfers import find_transfer
 from sluiceway.wiring import engine_of
 
 PASSWORD = "correct horse battery staple"
+SECRET_KEY = "dGVzdHMgc2VhbCB0aGVpciBzZWNyZXRzIHdpdGggaXQ="
+KEYRING = Keyring(SECRET_KEY, random_bytes=secrets.token_bytes)
+"""What seals secrets in all databases of tests; processes that tests start have it in their environment."""
+AS_OWNER: LiteralString = "SET LOCAL ROLE NONE"
+"""For the rest of a transaction, be whoever has connected: for what the application may not do."""
 
 
 def plain_engine(database: Database) -> Engine:
@@ -48,9 +56,15 @@ def plain_engine(database: Database) -> Engine:
         new_secret=real.new_secret,
         hash_password=lambda password: f"hashed:{password}",
         verify_password=lambda hashed, password: hashed == f"hashed:{password}",
+        keyring=KEYRING,
         rail_of=real.rail_of,
         issuer_of=real.issuer_of,
     )
+
+
+def real_engine(database: Database, outbound: Outbound | None = None) -> Engine:
+    """Build an engine over a test database as a process has it, with what seals secrets in tests."""
+    return replace(engine_of(database, outbound=outbound), keyring=KEYRING)
 
 
 @dataclass

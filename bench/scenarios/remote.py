@@ -7,11 +7,11 @@ import sys
 from bench.figures import Row, latencies
 from bench.founding import enable, manual
 from bench.load import Target
-from bench.processes import running, wait_until_listening
+from bench.processes import KEYRING, running, wait_until_listening
 from bench.stage import HOST, Stage
 from bench.world import trigger
 from sluiceway.domain.ids import least_id
-from sluiceway.storage.database import Database
+from sluiceway.storage.database import Database, DatabaseOptions
 from sluiceway.wiring import engine_of
 
 
@@ -51,7 +51,7 @@ async def _rules(stage: Stage) -> list[Target]:
     """Enable a rule in every town that asks for the amount of its one transfer."""
     url = f"http://{HOST}:{stage.amounts_port}/amount"
     targets: list[Target] = []
-    async with Database(stage.url) as database:
+    async with Database(stage.url, DatabaseOptions(keyring=KEYRING)) as database:
         engine = engine_of(database)
         for town in stage.seeded.towns:
             source, destination = town.pods[:2]

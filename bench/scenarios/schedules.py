@@ -7,11 +7,12 @@ from datetime import datetime, timedelta
 from bench.figures import Row, latencies
 from bench.founding import Town, enable, found
 from bench.observing import now
+from bench.processes import KEYRING
 from bench.stage import Stage
 from sluiceway.domain.ids import least_id
 from sluiceway.services.clock import advance, freeze, resume
 from sluiceway.services.engine import Engine
-from sluiceway.storage.database import Database
+from sluiceway.storage.database import Database, DatabaseOptions
 from sluiceway.wiring import engine_of
 
 TOWNS = 10
@@ -65,7 +66,7 @@ def _wait(stage: Stage, asked: int, since: str) -> tuple[list[float], int]:
 
 async def _prepare(stage: Stage) -> None:
     """Found towns, enable rules for an instant ahead of them while their clocks stand still, and let the clocks run."""
-    async with Database(stage.url) as database:
+    async with Database(stage.url, DatabaseOptions(keyring=KEYRING)) as database:
         engine = engine_of(database)
         towns = [await found(engine, f"Schedules {number}", _PODS) for number in range(TOWNS)]
         for town in towns:

@@ -15,7 +15,7 @@ from typing import Final, TypedDict
 from sluiceway.domain.retention import DEFAULT, LEAST, MOST, Retention
 
 FILE: Final = "_FILE"
-SECRETS: Final = ("DATABASE_URL", "METRICS_TOKEN")
+SECRETS: Final = ("DATABASE_URL", "DATABASE_OWNER_URL", "METRICS_TOKEN", "SECRET_KEY")
 """What may hold a secret."""
 MASK: Final = "****"
 _HIGHEST_PORT: Final = 65535
@@ -42,6 +42,12 @@ class Settings:
 
     data_dir: Path = Path(".sluiceway")
     database_url: str | None = None
+    database_owner_url: str | None = None
+    """Who owns the schema and brings it up to date, where that is somebody else than who serves."""
+    secret_key: str | None = None
+    """What seals secrets in the database: keys in base64, the first of which seals (docs/howto/operate.md)."""
+    secret_key_file: Path | None = None
+    """The file that they are in, which is read again when it changes. Neither: one in `data_dir`, if that is ours."""
     host: str = "127.0.0.1"
     port: int = 8080
     max_connections: int = 10
@@ -74,6 +80,13 @@ class Settings:
     retention: Retention = DEFAULT
     """How long is kept what need not be kept for ever (docs/reference/retention.md)."""
 
+    @property
+    def key_file(self) -> Path | None:
+        """Name the file with the keys: the one that was named, or the embedded server's; None: they are in no file."""
+        if self.secret_key_file is not None:
+            return self.secret_key_file
+        return None if self.secret_key is not None or self.database_url is not None else self.data_dir / "secret.key"
+
 
 def read_settings(environment: Mapping[str, str] | None = None) -> Settings:
     """Read the settings. Raises ValueError, naming the variable, for a value that makes no sense."""
@@ -82,6 +95,9 @@ def read_settings(environment: Mapping[str, str] | None = None) -> Settings:
     return Settings(
         data_dir=Path(given.get("DATA_DIR") or defaults.data_dir),
         database_url=_secret(given, "DATABASE_URL"),
+        database_owner_url=_secret(given, "DATABASE_OWNER_URL"),
+        secret_key=_secret(given, "SECRET_KEY"),
+        secret_key_file=Path(file) if (file := given.get("SECRET_KEY" + FILE)) else None,
         host=given.get("HOST") or defaults.host,
         port=_whole(given, "PORT", defaults.port) or defaults.port,
         max_connections=_whole(given, "MAX_CONNECTIONS", defaults.max_connections) or defaults.max_connections,
@@ -107,7 +123,10 @@ def shown(settings: Settings) -> dict[str, str]:
     kept = settings.retention
     return {
         "DATABASE_URL": "embedded" if settings.database_url is None else masked(settings.database_url),
+        "DATABASE_OWNER_URL": "none" if settings.database_owner_url is None else masked(settings.database_owner_url),
         "DATA_DIR": str(settings.data_dir),
+        "SECRET_KEY": "none" if settings.secret_key is None else MASK,
+        "SECRET_KEY_FILE": "none" if settings.key_file is None else str(settings.key_file),
         "HOST": settings.host,
         "PORT": str(settings.port),
         "MAX_CONNECTIONS": str(settings.max_connections),

@@ -10,6 +10,7 @@ from collections.abc import AsyncGenerator, Callable, Coroutine, Generator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from argon2 import PasswordHasher
@@ -20,7 +21,7 @@ from sluiceway.outbound import Outbound, read_policy
 from sluiceway.rails import CardIssuer, Rail
 from sluiceway.rails.sandbox import SandboxBank
 from sluiceway.rails.sandbox_issuer import SandboxIssuer
-from sluiceway.services import doctor
+from sluiceway.services import doctor, kept_secrets
 from sluiceway.services.doctor import Finding, Verdict, judge_disk
 from sluiceway.services.edge import Edge
 from sluiceway.services.engine import Engine
@@ -29,9 +30,10 @@ from sluiceway.services.verifying import SHARES
 from sluiceway.settings import Settings
 from sluiceway.storage.archive import Archive
 from sluiceway.storage.backup import restore
-from sluiceway.storage.database import Database, DatabaseOptions, DatabaseUnavailable
+from sluiceway.storage.database import APPLICATION_ROLE, Database, DatabaseOptions, DatabaseUnavailable
 from sluiceway.storage.durability import UnsafeSettings, check_server
-from sluiceway.storage.embedded import EmbeddedPostgres
+from sluiceway.storage.embedded import EmbeddedPostgres, as_role
+from sluiceway.storage.keyring import NO_KEYS, Keyring, SecretsLocked, add_key, make_key_file, new_key
 from sluiceway.storage.migrate import migrate
 from sluiceway.storage.organizations import Organization
 from sluiceway.storage.scale_out import keep_spread
@@ -42,6 +44,11 @@ if TYPE_CHECKING:
     from sluiceway.api.http import App, Door
 
 PATIENCE_S = 3600.0
+WITHOUT_A_KEY = (
+    "DATABASE_URL names a PostgreSQL of your own, and there is no SECRET_KEY to seal secrets with. Make one with"
+    " `sluiceway secrets new-key`, keep it apart from the database and its backups, and give it to every process as"
+    " SECRET_KEY or SECRET_KEY_FILE (docs/howto/operate.md)"
+)
 _BASE62 = string.digits + string.ascii_letters
 
 # Not the log of what runs: commands that print for programs say this beside it.
@@ -88,6 +95,7 @@ def engine_of(database: Database, wake: Callable[[], None] = lambda: None, outbo
         new_secret=new_secret,
         hash_password=PasswordHasher().hash,
         verify_password=verify_password,
+        keyring=database.options.keyring,
         wake=wake,
         rail_of=rail_of,
         issuer_of=issuer_of,
@@ -98,12 +106,45 @@ def engine_of(database: Database, wake: Callable[[], None] = lambda: None, outbo
 
 @contextmanager
 def postgres(settings: Settings) -> Generator[str]:
-    """Give the address of the database: the one that was named, or the embedded one, started if need be."""
+    """Give the address of the database as its owner has it: as it was named, or embedded, started if need be."""
     if settings.database_url is not None:
-        yield settings.database_url
+        yield settings.database_owner_url or settings.database_url
         return
     with EmbeddedPostgres(settings.data_dir) as url:
         yield url
+
+
+def new_sealing_key() -> str:
+    """Make a key that seals secrets, as SECRET_KEY has it."""
+    return new_key(secrets.token_bytes)
+
+
+def add_sealing_key(file: Path) -> None:
+    """Put a new key before those of a file, or make the file."""
+    if file.exists():
+        add_key(file, secrets.token_bytes)
+    else:
+        make_key_file(file, secrets.token_bytes)
+
+
+def keyring_of(settings: Settings, *, may_make: bool = True) -> Keyring:
+    """Give the keys that secrets are sealed with. The embedded server's are made when there are none, if one may.
+
+    Raises SecretsLocked for keys that are none, and for a file that cannot be read.
+    """
+    file = settings.key_file
+    if file is None:
+        return Keyring(settings.secret_key or "", random_bytes=secrets.token_bytes, missing=WITHOUT_A_KEY)
+    if settings.secret_key_file is None and may_make:
+        make_key_file(file, secrets.token_bytes)
+    if not file.exists():
+        return NO_KEYS
+    return Keyring(file=file, random_bytes=secrets.token_bytes)
+
+
+def address_for_work(settings: Settings, owners: str) -> str:
+    """Give the address under which statements run: the one that was named, or the embedded one as the application."""
+    return as_role(owners, APPLICATION_ROLE) if settings.database_url is None else settings.database_url
 
 
 @asynccontextmanager
@@ -121,13 +162,6 @@ async def open_database(
     asks little, with two connections at most. `is_to_stay`: for a process that goes on, and so tells whoever starts it
     what speaks against this PostgreSQL; a command's own answer stands alone.
     """
-    options = DatabaseOptions(
-        max_connections=settings.max_connections, organizations_at_once=settings.organizations_per_transaction
-    )
-    if is_patient:
-        options = replace(options, transaction_timeout_s=PATIENCE_S)
-    if is_small:
-        options = replace(options, min_connections=1, max_connections=2)
     with postgres(settings) as url:
         problems = await check_server(url, is_unsafe_allowed=settings.allow_unsafe_postgres)
         if problems and is_to_stay:
@@ -139,7 +173,18 @@ async def open_database(
                 log.warning(
                     "not spread yet, since there are rows: %s (sluiceway scale-out --apply)", ", ".join(waiting)
                 )
-        async with Database(url, options) as database:
+        options = DatabaseOptions(
+            keyring=keyring_of(settings),
+            max_connections=settings.max_connections,
+            organizations_at_once=settings.organizations_per_transaction,
+        )
+        if is_patient:
+            options = replace(options, transaction_timeout_s=PATIENCE_S)
+        if is_small:
+            options = replace(options, min_connections=1, max_connections=2)
+        async with Database(address_for_work(settings, url), options) as database:
+            if is_to_stay:
+                await kept_secrets.prepare(engine_of(database))
             yield database
 
 
@@ -168,9 +213,11 @@ async def examine(settings: Settings) -> list[Finding]:
     with postgres(settings) as url:
         try:
             unsafe = await check_server(url, is_unsafe_allowed=True)
-            async with Database(url, DatabaseOptions(min_connections=1, max_connections=1)) as database:
+            keyring = keyring_of(settings, may_make=False)
+            options = DatabaseOptions(min_connections=1, max_connections=1, keyring=keyring)
+            async with Database(address_for_work(settings, url), options) as database:
                 findings += await doctor.examine(database, now, unsafe, settings.max_connections)
-        except (DatabaseUnavailable, UnsafeSettings) as failure:
+        except (DatabaseUnavailable, UnsafeSettings, SecretsLocked) as failure:
             findings.append(Finding("database", Verdict.WRONG, " ".join(str(failure).split())))
     return findings
 

@@ -14,9 +14,9 @@ from sluiceway.services.engine import Engine
 from sluiceway.services.verifying import look
 from sluiceway.storage.database import Database, fetch_all
 from sluiceway.storage.migrate import migrate
-from sluiceway.wiring import engine_of
 from tests.audit.past import Ruled, filled, founded, run, server
 from tests.evidence import Evidence
+from tests.support import real_engine
 
 AT_MOST_S = 60.0
 A_SECOND = 4_000
@@ -43,7 +43,7 @@ def main() -> int:
 async def _measure(url: str, transfers: int, seconds: int, evidence: Evidence) -> None:
     await migrate(url)
     async with Database(url) as database:
-        engine = engine_of(database)
+        engine = real_engine(database)
         towns = await founded(engine, 2)
         began = time.perf_counter()
         await filled(url, transfers)

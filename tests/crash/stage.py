@@ -21,6 +21,7 @@ from tests.crash.outside import Outside
 from tests.crash.town import Asking, Numbers, Town, settle_down
 from tests.crash.victims import Nursery, Victim
 from tests.e2e.processes import free_port
+from tests.support import SECRET_KEY
 
 LEASE_S: Final = 1
 CLIENTS: Final = 16
@@ -177,4 +178,5 @@ def _environment() -> dict[str, str]:
         "PYTHONUNBUFFERED": "1",
         "LOG_LEVEL": "error",
         "LOG_FORMAT": "json",
+        "SECRET_KEY": SECRET_KEY,
     }

@@ -16,7 +16,6 @@ from typing import Final
 import httpx
 
 from sluiceway.storage.database import Database, fetch_all
-from sluiceway.wiring import engine_of
 from tests.clocks import until
 from tests.cuts.households import Call, Household, choose, move_in, undone
 from tests.cuts.plan import Plan, kind_of
@@ -24,6 +23,7 @@ from tests.db.relay import Cut, Relay
 from tests.e2e.processes import Serving, free_port, run
 from tests.invariants import violations
 from tests.outbound.servers import Server, allowing, replying, serving
+from tests.support import real_engine
 from tests.taxes import headers
 
 CALLERS: Final = 4
@@ -154,7 +154,7 @@ async def run_campaign(
         database = await stack.enter_async_context(Database(database_url))
         receiver = await stack.enter_async_context(serving(replying(204)))
         outbound = await stack.enter_async_context(allowing(receiver))
-        households = await move_in(engine_of(database, outbound=outbound), f"http://127.0.0.1:{receiver.port}/hook")
+        households = await move_in(real_engine(database, outbound=outbound), f"http://127.0.0.1:{receiver.port}/hook")
         relay = await stack.enter_async_context(Relay.between(database_url, seed))
         environment = {} if connections is None else {"MAX_CONNECTIONS": str(connections)}
         server = await stack.enter_async_context(served(relay.url, receiver, **environment))

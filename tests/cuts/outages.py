@@ -13,12 +13,11 @@ import httpx
 from sluiceway.services.edge import Edge
 from sluiceway.services.remote_access import create_token
 from sluiceway.storage.database import Database
-from sluiceway.wiring import engine_of
 from tests.api.client import open_http
 from tests.api.posts import Stage, set_stage
 from tests.cuts.campaign import served
 from tests.db.relay import Relay, Way
-from tests.support import PASSWORD
+from tests.support import PASSWORD, real_engine
 
 TOLD_WITHIN_S: Final = 2.0
 NORMAL_WITHIN_S: Final = 5.0
@@ -110,7 +109,7 @@ async def scene(database_url: str) -> AsyncGenerator[Scene]:
     """Set the stage; everything that is asked for is there."""
     async with AsyncExitStack() as stack:
         database = await stack.enter_async_context(Database(database_url))
-        engine = engine_of(database)
+        engine = real_engine(database)
         async with open_http(Edge(engine)) as inside:
             stage = await set_stage(engine, inside, "away@example.com")
         _, token = await create_token(engine, stage.api.world.organization_id, "away", None)

@@ -9,11 +9,11 @@ from typing import Any
 import httpx
 
 from sluiceway.storage.database import Database
-from sluiceway.wiring import engine_of
 from tests.cuts.campaign import served
 from tests.cuts.households import Household, move_in
 from tests.db.frames import first_word
 from tests.db.relay import Relay
+from tests.support import real_engine
 
 CALLERS = 8
 
@@ -33,7 +33,7 @@ async def read_over(database_url: str, seed: int, *, broken: int = 0, splitting:
     reads, dice = Reads(), random.Random(seed)
     async with AsyncExitStack() as stack:
         database = await stack.enter_async_context(Database(database_url))
-        [household, *_] = await move_in(engine_of(database), None)
+        [household, *_] = await move_in(real_engine(database), None)
         relay = await stack.enter_async_context(Relay.between(database_url, seed))
         server = await stack.enter_async_context(served(relay.url))
         http = await stack.enter_async_context(httpx.AsyncClient(base_url=server.url, timeout=60))

@@ -128,7 +128,7 @@ def with_parameters(world: World, name: str, prefix: str = "01900000") -> dict[s
         "executions.end_gathering": {"id": due[0]},
         "executions.retry_gathering": {"id": due[0], "retry_at": _NOW},
         "executions.recount_execution": each,
-        "retention.forget_planned": {"transfer_ids": executions},
+        "retention.forget_simulated_transfers": {"transfer_ids": executions},
         "transfers.move_on": {"status": "COMPLETE", "is_decided": False},
     }
     return {**common, **wanted.get(name, {})}

@@ -149,7 +149,7 @@ async def test_the_schema_refuses(world: World, names: dict[str, object], what: 
     statement, constraint = REFUSED[what]
 
     with pytest.raises(ConstraintViolated) as refused:
-        await attempt(world, statement, names)
+        await attempt(world, statement, names, as_owner=True)
 
     assert refused.value.constraint == constraint
 

@@ -12,8 +12,8 @@ import psycopg
 from bench.filling import fill
 from sluiceway.storage.database import Database
 from sluiceway.storage.migrate import migrate
-from sluiceway.wiring import engine_of
 from tests.e2e.processes import SLUICEWAY
+from tests.support import real_engine
 from tests.upgrade.baseline import found_town
 
 TIMEOUT_S = 1800
@@ -27,7 +27,7 @@ async def large(folder: Path, cluster_url: str, transfers: int) -> dict[str, flo
         conn.execute("CREATE DATABASE large_again")
     await migrate(full)
     async with Database(full) as database:
-        await found_town(engine_of(database))
+        await found_town(real_engine(database))
     filled = await asyncio.to_thread(fill, full, transfers)
     file = folder / "large.zip"
     backup_s, _ = await asyncio.to_thread(_timed, "backup", "--to", str(file), "--no-verify", "--database-url", full)

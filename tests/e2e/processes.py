@@ -16,6 +16,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from sluiceway.storage.embedded import EmbeddedPostgres
+from tests.support import SECRET_KEY
 
 SLUICEWAY = Path(sys.executable).parent / "sluiceway"
 START_TIMEOUT_S = 60.0
@@ -143,4 +144,5 @@ class Serving:
 
 
 def _environment() -> dict[str, str]:
-    return {name: value for name, value in os.environ.items() if name not in _OURS} | {"PYTHONUNBUFFERED": "1"}
+    inherited = {name: value for name, value in os.environ.items() if name not in _OURS}
+    return inherited | {"PYTHONUNBUFFERED": "1", "SECRET_KEY": SECRET_KEY}

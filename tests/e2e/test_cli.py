@@ -13,10 +13,9 @@ from sluiceway.cli.app import app
 from sluiceway.domain.cards import CardKind
 from sluiceway.domain.ids import IdKind, format_id
 from sluiceway.storage.database import Database
-from sluiceway.wiring import engine_of
 from tests.cards import give_back, issue, pay
 from tests.e2e.processes import free_port, run
-from tests.support import AUTO_SAVE, PASSWORD, World, first_story, new_world
+from tests.support import AUTO_SAVE, PASSWORD, World, first_story, new_world, real_engine
 
 ROOT = Path(__file__).parents[2]
 
@@ -26,7 +25,7 @@ pytestmark = [pytest.mark.e2e, pytest.mark.timeout(180)]
 @pytest.fixture
 async def world(database: Database) -> World:
     """Make a world with real password hashes, where the rule has run once."""
-    world = await first_story(engine_of(database))
+    world = await first_story(real_engine(database))
     await world.deposit("income", 500_000)
     await world.settle()
     return world

@@ -17,9 +17,9 @@ from sluiceway.services.rules import disable_rule
 from sluiceway.services.sandbox import connect_account
 from sluiceway.settings import read_settings
 from sluiceway.storage.database import Database
-from sluiceway.wiring import engine_of, running
+from sluiceway.wiring import running
 from tests.e2e.processes import run
-from tests.support import PASSWORD, World, fixed, new_world, on_demand
+from tests.support import PASSWORD, World, fixed, new_world, on_demand, real_engine
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(180)]
 
@@ -39,7 +39,7 @@ SIGNED = ("--as", "person@example.com")
 @pytest.fixture
 async def world(database: Database) -> World:
     """Make a world with money and real password hashes."""
-    world = await new_world(engine_of(database))
+    world = await new_world(real_engine(database))
     await world.account("income", AccountKind.INCOME_SOURCE)
     await world.account("savings")
     await world.deposit("income", 1_000_000)

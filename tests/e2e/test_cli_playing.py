@@ -7,9 +7,8 @@ import pytest
 
 from sluiceway.domain.ids import IdKind, format_id
 from sluiceway.storage.database import Database
-from sluiceway.wiring import engine_of
 from tests.e2e.processes import run
-from tests.support import World, first_story
+from tests.support import World, first_story, real_engine
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(180)]
 
@@ -29,7 +28,7 @@ steps:
 @pytest.fixture
 async def world(database: Database) -> World:
     """Make a world where the rule has run twice."""
-    world = await first_story(engine_of(database))
+    world = await first_story(real_engine(database))
     for _ in range(2):
         await world.deposit("income", 500_000)
         await world.settle()

@@ -10,10 +10,9 @@ from sluiceway.domain.ids import IdKind, format_id, parse_id
 from sluiceway.domain.ledger import AccountKind
 from sluiceway.services.delivering import tell
 from sluiceway.storage.database import Database
-from sluiceway.wiring import engine_of
 from tests.e2e.processes import run
 from tests.outbound.servers import allowing, replying, serving
-from tests.support import World, new_world
+from tests.support import World, new_world, real_engine
 from tests.taxes import headers
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(180)]
@@ -21,7 +20,7 @@ pytestmark = [pytest.mark.e2e, pytest.mark.timeout(180)]
 
 @pytest.fixture
 async def world(database: Database) -> World:
-    world = await new_world(engine_of(database))
+    world = await new_world(real_engine(database))
     await world.account("income", AccountKind.INCOME_SOURCE)
     return world
 
@@ -37,7 +36,7 @@ async def test_the_life_of_an_endpoint(world: World, database_url: str):
         return ran.stdout + ran.stderr
 
     async def send() -> None:
-        engine = engine_of(world.engine.database, outbound=outbound)
+        engine = real_engine(world.engine.database, outbound=outbound)
         await tell(engine, world.organization_id)
 
     async with serving(replying(200)) as server, allowing(server) as outbound:

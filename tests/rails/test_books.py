@@ -11,6 +11,7 @@ from sluiceway.storage.bank import BankCheck, find_bank_mismatches, list_payment
 from sluiceway.storage.bank_rows import BankAccountState, EventKind
 from sluiceway.storage.database import ConstraintViolated, Database, LentTx, WriteTx, execute
 from tests.rails.customer import Customer, eastern, mismatches, new_customer
+from tests.support import AS_OWNER
 
 TABLES = ("bank_account", "bank_entry", "bank_report", "bank_event", "bank_payment")
 START, END = date(2026, 1, 2), date(2029, 1, 2)
@@ -164,6 +165,7 @@ async def test_the_schema_refuses(customer: Customer, statement: str, constraint
     await with_something_booked(customer)
 
     async def work(tx: WriteTx) -> None:
+        await execute(tx, AS_OWNER)
         await execute(tx, statement)
 
     with pytest.raises(ConstraintViolated) as refused:

@@ -22,7 +22,7 @@ from sluiceway.storage.ach import Period
 from sluiceway.storage.bank_rows import BankAccountState
 from sluiceway.storage.database import WriteTx, execute, fetch_all
 from tests.services.town import Town, asked
-from tests.support import PASSWORD, fixed, on_demand, whenever_money_arrives
+from tests.support import AS_OWNER, PASSWORD, fixed, on_demand, whenever_money_arrives
 
 NO_DELAY = timedelta(0)
 
@@ -194,6 +194,7 @@ async def test_an_account_renamed_since_has_to_be_shown_again(home: Town):
 
     async def rename(tx: WriteTx) -> None:
         row = {"id": home.accounts["savings"]}
+        await execute(tx, AS_OWNER)
         await execute(tx, "UPDATE account SET name = 'Somebody else''s' WHERE id = %(id)s::uuid", row)
 
     await home.engine.database.write(rename)

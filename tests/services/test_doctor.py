@@ -1,5 +1,6 @@
 """The doctor finds what is wrong with a deployment, says it in words, and takes nothing for wrong that is right."""
 
+from collections import Counter
 from datetime import UTC, datetime, timedelta
 
 import psycopg
@@ -22,6 +23,8 @@ SERVER = Server(
     is_login_superuser=False,
     is_superuser=False,
     has_application_role=True,
+    has_reading_role=True,
+    is_login_owner=False,
     has_checksums=True,
     max_connections=100,
     size_bytes=GIB,
@@ -56,6 +59,15 @@ APPLIED = [AppliedMigration(each.version, each.name, each.sha256) for each in mi
         (doctor.judge_role(SERVER._replace(has_application_role=False)), WRONG, "no role sluiceway_app"),
         (doctor.judge_role(SERVER._replace(role="sluiceway")), WARNING, "run as sluiceway"),
         (doctor.judge_role(SERVER._replace(is_superuser=True)), WRONG, "superuser"),
+        (doctor.judge_login(SERVER), OK, "cannot become the owner"),
+        (doctor.judge_login(SERVER._replace(is_login_owner=True)), WARNING, "DATABASE_OWNER_URL"),
+        (doctor.judge_login(SERVER._replace(is_login_superuser=True)), WARNING, "is a superuser"),
+        (doctor.judge_secrets(Counter(), ["a"]), OK, "sealed"),
+        (doctor.judge_secrets(Counter(), []), WARNING, "no SECRET_KEY"),
+        (doctor.judge_secrets(Counter({None: 2}), ["a"]), WRONG, "2 secrets lie open"),
+        (doctor.judge_secrets(Counter({"b": 3}), ["a"]), WRONG, "b (3)"),
+        (doctor.judge_reading(SERVER), OK, "which cannot write"),
+        (doctor.judge_reading(SERVER._replace(has_reading_role=False)), WARNING, "CREATE ROLE sluiceway_read"),
         (doctor.judge_migrations(migrations(), APPLIED), OK, "are applied"),
         (doctor.judge_migrations(migrations(), APPLIED[:-1]), WRONG, f"not applied: {APPLIED[-1].name}"),
         (doctor.judge_migrations(migrations(), []), WRONG, "foundation"),

@@ -6,7 +6,7 @@ from sluiceway.domain.executions import ExecutionStatus
 from sluiceway.domain.transfers import TransferStatus
 from sluiceway.services.accounts import delete_account
 from sluiceway.storage.database import WriteTx, execute
-from tests.support import World, fixed, on_demand, percent
+from tests.support import AS_OWNER, World, fixed, on_demand, percent
 
 NO_FUNDS = "Insufficient funds in source account."
 
@@ -93,6 +93,7 @@ async def test_less_than_the_minimum_is_an_error_and_the_step_goes_on(world: Wor
 
 async def test_the_minimum_is_the_organizations(world: World):
     async def lower(tx: WriteTx) -> None:
+        await execute(tx, AS_OWNER)
         await execute(tx, "UPDATE organization SET minimum_transfer = 1")
 
     await world.engine.database.write(lower)

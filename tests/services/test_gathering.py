@@ -9,8 +9,10 @@ import pytest_asyncio
 from standardwebhooks import Webhook
 
 from sluiceway.domain.executions import ExecutionStatus
+from sluiceway.domain.ids import RuleId
 from sluiceway.services.engine import Engine
 from sluiceway.services.gathering import gather, waiting_organizations
+from sluiceway.services.rules import open_secret
 from sluiceway.storage.database import fetch_all
 from tests.clocks import go_to, until
 from tests.outbound.servers import replying
@@ -79,7 +81,8 @@ async def test_a_question_is_signed_with_the_secret_of_its_rule(taxed: World):
     assert paths(server) == ["tax", "other", "tax"]
     for name, request in by_path.items():
         body = request.partition(b"\r\n\r\n")[2]
-        secret = secrets[world.rules[name].id]
+        rule_id = RuleId(world.rules[name].id)
+        secret = open_secret(world.engine, world.organization_id, rule_id, secrets[rule_id])
         assert headers(request)["x-sequence-signature"] == f"Bearer {secret}"
         assert Webhook(secret).verify(body, headers(request))["rule_id"] == world.rules[name].id
     first, _, last = [headers(request)["webhook-id"] for request in server.requests]

@@ -29,7 +29,7 @@ from sluiceway.services.keys import create_key, identify, revoke_key
 from sluiceway.services.retention import BATCH, BUCKETS_KEPT, forget, forgetful_organizations
 from sluiceway.services.transfers import transfer
 from sluiceway.storage.database import ConstraintViolated, WriteTx, execute, fetch_all
-from tests.support import World, fixed, new_world, on_demand
+from tests.support import AS_OWNER, World, fixed, new_world, on_demand
 
 KEY: Final = Actor(ActorKind.API_KEY, "01900000-0000-7000-8000-0000000000aa")
 _DAY: Final = timedelta(days=1)
@@ -133,25 +133,29 @@ async def test_a_simulation_that_waits_is_left_alone(saving: World):
 
 async def test_what_has_moved_money_cannot_be_deleted_by_anybody(saving: World):
     async def work(tx: WriteTx) -> None:
+        await execute(tx, AS_OWNER)
         await execute(tx, "DELETE FROM transfer")
 
     with pytest.raises(ConstraintViolated, match="posting_organization_id_transfer_id_fkey"):
         await saving.engine.database.write(work)
 
 
-async def test_what_deletes_history_stands_in_one_file_and_names_what_it_may_delete():
+async def test_what_deletes_history_stands_in_one_file_or_a_function_and_names_what_it_may_delete():
     found = {
         (path.name, table): statement
-        for path in Path(storage.__file__).parent.glob("*.sql")
+        for path in Path(storage.__file__).parent.glob("**/*.sql")
         for statement in path.read_text(encoding="utf-8").split("-- name: ")
         for table in re.findall(
             r"DELETE FROM (transfer|execution|audit_entry|idempotency|posting|outbox|webhook_delivery)\b", statement
         )
     }
 
-    going = ("transfer", "audit_entry", "idempotency", "outbox", "webhook_delivery")
-    assert set(found) == {("retention.sql", table) for table in going}
-    assert found["retention.sql", "transfer"].count("t.mode = 'SIMULATION'") == 1
+    ours, functions = ("idempotency", "outbox", "webhook_delivery"), ("transfer", "audit_entry")
+    assert set(found) == {
+        *(("retention.sql", table) for table in ours),
+        *(("0019_least_privilege.sql", table) for table in functions),
+    }
+    assert found["0019_least_privilege.sql", "transfer"].count("AND t.mode = 'SIMULATION'") == 1
 
 
 # ------------------------------------------------------------------------------------------------------------- the log

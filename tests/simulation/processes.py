@@ -14,10 +14,12 @@ from sluiceway.rails.sandbox_issuer import SandboxIssuer
 from sluiceway.services.edge import Edge
 from sluiceway.services.engine import Engine
 from sluiceway.storage.database import Database, DatabaseUnavailable
+from sluiceway.storage.keyring import Keyring
 from sluiceway.worker import Worker
 from tests.simulation.connections import SimulatedDatabase, Trouble
 from tests.simulation.eventloop import Loop, Process, spawn
 from tests.simulation.transactions import Store
+from tests.support import SECRET_KEY
 
 START: Final = datetime(2026, 3, 2, 15, tzinfo=UTC)
 """A Monday morning in New York; on the next Sunday but one its clocks change."""
@@ -80,6 +82,7 @@ def engine_over(
         new_secret=lambda length: "".join(draw.choices(_BASE62, k=length)),
         hash_password=lambda password: f"hashed:{password}",
         verify_password=lambda hashed, password: hashed == f"hashed:{password}",
+        keyring=Keyring(SECRET_KEY, random_bytes=draw.randbytes),
         wake=wake,
         rail_of=lambda organization: bank if organization.is_sandbox else None,
         issuer_of=lambda organization: issuer if organization.is_sandbox else None,

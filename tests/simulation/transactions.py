@@ -16,6 +16,7 @@ from typing import Any, Final
 
 from psycopg import errors
 
+from tests.simulation.functions import with_its_body
 from tests.simulation.refusals import give_up, refusal
 from tests.simulation.statements import Compiler, Conflict, Statement
 from tests.simulation.tables import ForeignKey, Index, Key, Row, Table, Unique, getter, read_schema
@@ -63,7 +64,7 @@ class Store:
     def statement(self, sql: str) -> Statement:
         found = self.statements.get(sql)
         if found is None:
-            found = self.statements[sql] = self.compiler.statement(sql)
+            found = self.statements[sql] = self.compiler.statement(with_its_body(sql))
         return found
 
     def _constrain(self, table: Table, said: Mapping[str, Any]) -> None:

@@ -1,6 +1,6 @@
 """What a deployment may choose: secrets also from files, a missing one is no absent one, and none of it is shown."""
 
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 
 import pytest
@@ -15,7 +15,11 @@ def test_a_secret_is_read_from_a_file_as_well(name: str, tmp_path: Path):
     file = tmp_path / "secret"
     file.write_text(f"  postgresql://me:{CANARY}@db/x\n")
 
-    assert read_settings({f"{name}_FILE": str(file)}) == read_settings({name: file.read_text().strip()})
+    from_file, given = read_settings({f"{name}_FILE": str(file)}), read_settings({name: file.read_text().strip()})
+
+    # Where the keys are is remembered: the file is read again when it changes.
+    assert from_file.secret_key_file == (file if name == "SECRET_KEY" else None)
+    assert replace(from_file, secret_key_file=None) == given
 
 
 @pytest.mark.parametrize("name", SECRETS)

@@ -21,8 +21,8 @@ from sluiceway.services.idempotency import Answer
 from sluiceway.services.settlement import settle_due
 from sluiceway.storage.database import Database
 from sluiceway.storage.migrate import migrate, migrations
-from sluiceway.wiring import engine_of
 from tests.evidence import ROOT
+from tests.support import real_engine
 from tests.upgrade.schema import columns_of
 
 BASELINE = 14
@@ -66,7 +66,7 @@ async def make_past(url: str, scratch_url: str, transfers: int) -> Town:
     """
     await migrate(scratch_url)
     async with Database(scratch_url) as database:
-        town = await found_town(engine_of(database))
+        town = await found_town(real_engine(database))
     await migrate(url, migrations()[:BASELINE])
     _copy(scratch_url, url)
     await asyncio.to_thread(fill, url, transfers)

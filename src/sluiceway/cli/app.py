@@ -26,6 +26,7 @@ from sluiceway.cli import (
     remote,
     rules,
     schema,
+    secrets,
     serve,
     webhooks,
 )
@@ -70,6 +71,7 @@ app.add_typer(rules.app, name="rules")
 app.add_typer(approvals.app, name="approvals")
 app.add_typer(executions.app, name="executions")
 app.add_typer(webhooks.app, name="webhooks")
+app.add_typer(secrets.app, name="secrets")
 
 
 def _show_version(asked: bool) -> None:  # noqa: FBT001 -- typer hands the flag over like this

@@ -68,6 +68,7 @@ def sentence_of(failure: Exception) -> str | None:
     from sluiceway.storage.archive import BadBackup
     from sluiceway.storage.database import ConstraintViolated, DatabaseUnavailable
     from sluiceway.storage.durability import UnsafeSettings
+    from sluiceway.storage.keyring import SecretsLocked
     from sluiceway.storage.migrate import MigrationFailed
     from sluiceway.storage.programs import EmbeddedPostgresFailed
     from sluiceway.storage.scale_out import ScaleOutRefused
@@ -89,6 +90,8 @@ def sentence_of(failure: Exception) -> str | None:
             return f"The database could not be brought up to date: {_one_line(reason)}"
         case ScaleOutRefused():
             return f"The database is not spread over machines as it should be: {_one_line(str(failure))}."
+        case SecretsLocked(reason):
+            return f"Secrets cannot be sealed or opened: {_one_line(reason)}."
         case EmbeddedPostgresFailed(reason):
             return f"The embedded PostgreSQL did not start: {_one_line(reason)}"
         case ConstraintViolated():
@@ -100,10 +103,11 @@ def sentence_of(failure: Exception) -> str | None:
 def status_of(failure: Exception) -> int:
     """Say what the program ends with."""
     from sluiceway.storage.durability import UnsafeSettings
+    from sluiceway.storage.keyring import SecretsLocked
 
     if isinstance(failure, CommandFailed):
         return failure.status
-    return NOT_SET_UP if isinstance(failure, UnsafeSettings) else FAILED
+    return NOT_SET_UP if isinstance(failure, UnsafeSettings | SecretsLocked) else FAILED
 
 
 def _refusal(refusal: Refusal) -> str:

@@ -29,6 +29,7 @@ from sluiceway.services.engine import Engine
 from sluiceway.storage import outbox
 from sluiceway.storage import webhooks as stored
 from sluiceway.storage.database import WriteTx
+from sluiceway.storage.keyring import ENDPOINT_SECRET, PREVIOUS_ENDPOINT_SECRET
 from sluiceway.storage.organizations import find_organizations
 from sluiceway.storage.outbox import OutboxEvent
 from sluiceway.storage.webhooks import ClaimedEndpoint, Hearer, NewDelivery, NextDelivery
@@ -190,14 +191,19 @@ async def _serve(engine: Engine, outbound: Outbound, organization_id: Organizati
     following: _Turn | None = turn
     while following is not None:
         endpoint, delivery = following
-        secrets = (
-            (endpoint.secret,) if endpoint.previous_secret is None else (endpoint.secret, endpoint.previous_secret)
-        )
-        message = Message(endpoint.url, secrets, delivery.event_id, delivery.body)
+        message = Message(endpoint.url, _open(engine, organization_id, endpoint), delivery.event_id, delivery.body)
         outcome = await send_message(outbound, message, engine.now(), limits=limits)
         following = await _write(engine, organization_id, following, outcome)
         count += 1
     return count
+
+
+def _open(engine: Engine, organization_id: OrganizationId, endpoint: ClaimedEndpoint) -> tuple[str, ...]:
+    """Open what signs for an endpoint, the newest first. Raises SecretsLocked."""
+    sealed = ((ENDPOINT_SECRET, endpoint.secret), (PREVIOUS_ENDPOINT_SECRET, endpoint.previous_secret))
+    return tuple(
+        engine.keyring.open(column, organization_id, endpoint.id, each) for column, each in sealed if each is not None
+    )
 
 
 async def _write(engine: Engine, organization_id: OrganizationId, turn: _Turn, outcome: Outcome) -> _Turn | None:

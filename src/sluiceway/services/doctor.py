@@ -3,15 +3,18 @@
 Looks and changes nothing. What is wrong keeps money from moving or could lose it; a warning is for a person to weigh.
 """
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
 from typing import Final
 
+from sluiceway.services.kept_secrets import count_by_key, missing_keys
 from sluiceway.services.readiness import RECENT_S
 from sluiceway.storage import survey
-from sluiceway.storage.database import APPLICATION_ROLE, Database, ReadTx
+from sluiceway.storage.database import APPLICATION_ROLE, READING_ROLE, Database, ReadTx
+from sluiceway.storage.keyring import Keyring
 from sluiceway.storage.migrate import Migration, migrations
 from sluiceway.storage.survey import AppliedMigration, Server, Strength
 
@@ -56,18 +59,21 @@ async def examine(
             judge_connections(server, connections),
             judge_skew((server.now - (before + (after - before) / 2)).total_seconds()),
             judge_role(server),
+            judge_login(server),
+            judge_reading(server),
         ]
         applied = await survey.applied_migrations(tx) if server.has_history else []
         migrated = judge_migrations(migrations(), applied)
         findings.append(migrated)
         if migrated.verdict is Verdict.OK:
-            findings += await _of_the_schema(tx)
+            findings += await _of_the_schema(tx, database.options.keyring)
         return findings
 
 
-async def _of_the_schema(tx: ReadTx) -> list[Finding]:
+async def _of_the_schema(tx: ReadTx, keyring: Keyring) -> list[Finding]:
     return [
         judge_rights(await survey.excessive_rights(tx)),
+        judge_secrets(sum((await count_by_key(tx, keyring.marks())).values(), Counter[str | None]()), keyring.ids()),
         judge_beats(await survey.beat_ages_s(tx)),
         *judge_strength(await survey.strength(tx)),
     ]
@@ -137,6 +143,31 @@ def judge_role(server: Server) -> Finding:
     return Finding("role", Verdict.OK, f"{server.login_role} logs in and works as {APPLICATION_ROLE}")
 
 
+def judge_login(server: Server) -> Finding:
+    """Judge who connects: our role binds whoever put it on, as long as they cannot take it off for more."""
+    if server.is_login_superuser or server.is_login_owner:
+        what = "is a superuser" if server.is_login_superuser else "owns the schema"
+        return Finding(
+            "login",
+            Verdict.WARNING,
+            f"{server.login_role}, who logs in, {what} and could undo what binds {APPLICATION_ROLE}: give the server a"
+            " login of its own, and name the owner with DATABASE_OWNER_URL (docs/howto/run-in-production.md)",
+        )
+    return Finding("login", Verdict.OK, f"{server.login_role} cannot become the owner of the schema")
+
+
+def judge_reading(server: Server) -> Finding:
+    """Judge whether reports can be made by somebody who cannot write at all."""
+    if server.has_reading_role:
+        return Finding("reading", Verdict.OK, f"reports can read as {READING_ROLE}, which cannot write")
+    return Finding(
+        "reading",
+        Verdict.WARNING,
+        f"nobody can only read: have an administrator run CREATE ROLE {READING_ROLE} NOLOGIN;"
+        f" GRANT {READING_ROLE} TO {APPLICATION_ROLE}; then sluiceway migrate",
+    )
+
+
 def judge_migrations(wanted: Sequence[Migration], applied: Sequence[AppliedMigration]) -> Finding:
     """Judge the schema: it has to be the one that this program was written for."""
     known = {migration.version: migration for migration in wanted}
@@ -158,6 +189,19 @@ def judge_rights(excessive: Sequence[str]) -> Finding:
     if excessive:
         return Finding("rights", Verdict.WRONG, f"{APPLICATION_ROLE} may {', '.join(excessive)}: revoke it")
     return Finding("rights", Verdict.OK, f"{APPLICATION_ROLE} can change no posting, approval, revision or log")
+
+
+def judge_secrets(strange: Counter[str | None], known: Sequence[str]) -> Finding:
+    """Judge whether secrets are sealed. `strange`: how many are not, by what has sealed them; `known`: our keys."""
+    if missing := missing_keys(strange, list(known)):
+        return Finding("secrets", Verdict.WRONG, missing)
+    if strange[None]:
+        says = f"{strange[None]} secrets lie open (sluiceway secrets rotate)"
+        return Finding("secrets", Verdict.WRONG, says)
+    if not known:
+        says = "there is no SECRET_KEY, and nothing to seal yet: serve and worker will not start"
+        return Finding("secrets", Verdict.WARNING, says)
+    return Finding("secrets", Verdict.OK, f"what has to be shown again is sealed, with {len(known)} keys at hand")
 
 
 def judge_beats(ages_s: Sequence[float]) -> Finding:

@@ -16,6 +16,7 @@ from sluiceway.services.tally import Tally
 from sluiceway.storage import credentials
 from sluiceway.storage import rules as stored_rules
 from sluiceway.storage.database import Database, ReadTx
+from sluiceway.storage.keyring import NO_KEYS, Keyring
 from sluiceway.storage.organizations import Organization
 
 
@@ -106,6 +107,8 @@ class Engine:
     hash_password: Callable[[str], str]
     verify_password: Callable[[str, str], bool]
     """Check a hash against a password."""
+    keyring: Keyring = NO_KEYS
+    """Seals the secrets that have to be shown again."""
     wake: Callable[[], None] = lambda: None
     rail_of: Callable[[Organization], Rail | None] = lambda _: None
     """Choose the bank that carries an organization's payments; None: there is none, and none are carried."""

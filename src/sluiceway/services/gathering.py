@@ -18,7 +18,7 @@ from sluiceway.domain.transfers import Mode
 from sluiceway.outbound import Answered, AskedAmount, Outbound, Question, TryAgain, Unusable, ask_amount
 from sluiceway.services.engine import UNREADABLE, Engine
 from sluiceway.services.refreshing import refresh
-from sluiceway.services.rules import SECRET_LENGTH
+from sluiceway.services.rules import fresh_secret, open_secret
 from sluiceway.storage import executions as stored
 from sluiceway.storage.accounts import external_accounts
 from sluiceway.storage.database import Locked, WriteTx
@@ -44,6 +44,7 @@ class _Task(NamedTuple):
     external: frozenset[AccountId]
     unanswered: tuple[Place, ...]
     secret: str = ""
+    """Sealed, until it is needed."""
 
 
 class _Retry(NamedTuple):
@@ -114,7 +115,7 @@ async def _with_secrets(engine: Engine, tx: WriteTx, tasks: Sequence[_Task]) -> 
     for task in sorted(tasks, key=lambda each: each.gathering.rule_id):
         rule_id = task.gathering.rule_id
         if task.unanswered and rule_id not in secrets:
-            fresh = engine.new_secret(SECRET_LENGTH)
+            fresh = fresh_secret(engine, task.gathering.organization_id, rule_id)
             secrets[rule_id] = await rule_secret(tx, task.gathering.organization_id, rule_id, fresh)
     return [task._replace(secret=secrets.get(task.gathering.rule_id, "")) for task in tasks]
 
@@ -186,7 +187,7 @@ async def _ask(engine: Engine, task: _Task, place: Place) -> AskedAmount:
         outbound,
         Question(
             url=action.amount.url,
-            secret=task.secret,
+            secret=open_secret(engine, gathering.organization_id, gathering.rule_id, task.secret),
             execution_id=gathering.id,
             rule_id=gathering.rule_id,
             step=place[0],

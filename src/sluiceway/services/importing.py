@@ -24,7 +24,7 @@ from sluiceway.services.deposits import Deposit, post_deposits
 from sluiceway.services.engine import Engine
 from sluiceway.services.idempotency import Answer
 from sluiceway.services.looking import look
-from sluiceway.services.rules import SECRET_LENGTH, TypedAccount, accounts_of, problems_of
+from sluiceway.services.rules import TypedAccount, accounts_of, fresh_secret, problems_of
 from sluiceway.services.sandbox import bank_account_of
 from sluiceway.storage.bank_rows import BankAccount, BankAccountState, LiabilityFigures
 from sluiceway.storage.database import WriteTx
@@ -222,7 +222,7 @@ async def _write_rules(
     for rule in command.rules:
         imported.rules[rule.id] = entry = await _judge(engine, tx, organization, rule, accounts, at)
         if entry.outcome is Outcome.IMPORTED:
-            secret = engine.new_secret(SECRET_LENGTH)
+            secret = fresh_secret(engine, organization.id, rule.id)
             await insert_rule(tx, organization.id, rule.id, rule.rule, secret, at)
 
 

@@ -17,7 +17,7 @@ from sluiceway.domain.rate_limits import DEFAULT_PER_MINUTE
 from sluiceway.services.audit_log import attempt, do, require_proof
 from sluiceway.services.engine import Engine
 from sluiceway.services.proofs import Proof
-from sluiceway.services.rules import SECRET_LENGTH as RULE_SECRET_LENGTH
+from sluiceway.services.rules import fresh_secret, open_secret
 from sluiceway.storage import credentials as stored
 from sluiceway.storage.credentials import ApiKey, Grants, Person
 from sluiceway.storage.database import ReadTx, WriteTx
@@ -117,8 +117,9 @@ async def rule_secret(engine: Engine, person: Person, proof: Proof, rule_id: Rul
         if record is None or record.deleted_at is not None:
             raise NotFound(IdKind.RULE, spelling)
         # A rule from before there were such secrets is given one now.
-        fresh = engine.new_secret(RULE_SECRET_LENGTH)
-        return await stored_rule_secret(tx, person.organization_id, record.id, fresh)
+        fresh = fresh_secret(engine, person.organization_id, record.id)
+        sealed = await stored_rule_secret(tx, person.organization_id, record.id, fresh)
+        return open_secret(engine, person.organization_id, record.id, sealed)
 
     return await attempt(engine, act, work)
 

@@ -30,6 +30,7 @@ from sluiceway.storage import rules as stored
 from sluiceway.storage.accounts import find_accounts, list_accounts
 from sluiceway.storage.credentials import Person, find_people
 from sluiceway.storage.database import ReadTx, WriteTx
+from sluiceway.storage.keyring import RULE_SECRET
 from sluiceway.storage.organizations import lock_organization
 from sluiceway.storage.outbox import EventKind, OutboxEvent, insert_events
 
@@ -59,6 +60,16 @@ class CreateRule:
     """What somebody set aside while writing it."""
 
 
+def fresh_secret(engine: Engine, organization_id: OrganizationId, rule_id: RuleId) -> str:
+    """Make the secret that a rule shares with its remote services, sealed. Raises SecretsLocked."""
+    return engine.keyring.seal(RULE_SECRET, organization_id, rule_id, engine.new_secret(SECRET_LENGTH))
+
+
+def open_secret(engine: Engine, organization_id: OrganizationId, rule_id: RuleId, sealed: str) -> str:
+    """Open the secret of a rule. Raises SecretsLocked."""
+    return engine.keyring.open(RULE_SECRET, organization_id, rule_id, sealed)
+
+
 async def create_rule(engine: Engine, command: CreateRule) -> Answer:
     """Create a rule. Raises InvalidParameters for what `check` finds wrong, and the refusals of idempotency."""
 
@@ -68,7 +79,7 @@ async def create_rule(engine: Engine, command: CreateRule) -> Answer:
         if problems := problems_of(engine, command.rule, accounts, command.typed_accounts, at):
             return [InvalidParameters(problems)]
         rule_id = RuleId(engine.new_id())
-        secret = engine.new_secret(SECRET_LENGTH)
+        secret = fresh_secret(engine, command.organization_id, rule_id)
         await stored.insert_rule(tx, command.organization_id, rule_id, command.rule, secret, at)
         if command.asides:
             await stored.set_aside(tx, command.organization_id, rule_id, command.asides)

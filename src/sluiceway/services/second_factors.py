@@ -13,6 +13,7 @@ from sluiceway.storage import factors as stored
 from sluiceway.storage.credentials import Person
 from sluiceway.storage.database import WriteTx
 from sluiceway.storage.factors import Factors
+from sluiceway.storage.keyring import TOTP_SECRET
 from sluiceway.storage.sessions import Session
 
 __all__ = ["Factors"]
@@ -50,7 +51,8 @@ async def begin_totp(engine: Engine, person: Person) -> NewTotp:
     uri = TOTP(secret).provisioning_uri(name=person.email, issuer_name=ISSUER)
 
     async def work(tx: WriteTx) -> None:
-        if not await stored.begin_totp(tx, person, secret, engine.now()):
+        sealed = engine.keyring.seal(TOTP_SECRET, person.organization_id, person.id, secret)
+        if not await stored.begin_totp(tx, person, sealed, engine.now()):
             raise PersonRefused("One-time codes are on already. Turn them off first.")
 
     await attempt(engine, persons_act(person.organization_id, person.id, "BEGIN_TOTP", person.id), work)
@@ -129,7 +131,8 @@ async def _take_code(engine: Engine, tx: WriteTx, person: Person, code: str, *, 
         return False
     shown, now = code.strip().replace(" ", ""), engine.now()
     this_step = int(now.timestamp()) // STEP_S
-    codes = HOTP(totp.secret, digits=DIGITS)
+    secret = engine.keyring.open(TOTP_SECRET, person.organization_id, person.id, totp.secret)
+    codes = HOTP(secret, digits=DIGITS)
     # All of them are looked at, so that how long it takes tells nothing.
     right = [
         step

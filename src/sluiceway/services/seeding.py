@@ -29,7 +29,7 @@ from sluiceway.services.audit_log import Done, do, record
 from sluiceway.services.clock import advance, read_clock
 from sluiceway.services.engine import Engine
 from sluiceway.services.keys import create_key, every_grant, identify
-from sluiceway.services.rules import SECRET_LENGTH, enable_rule
+from sluiceway.services.rules import enable_rule, fresh_secret, open_secret
 from sluiceway.services.sample import (
     ACCOUNTS,
     CARDS,
@@ -161,8 +161,9 @@ async def _insert(engine: Engine, password: str, tax_port: int) -> bool:
         for card in _cards(ids, issued):
             await insert_card(tx, card)
         for rule in sample_rules(ids, tax_url(tax_port)).values():
-            secret = engine.new_secret(SECRET_LENGTH)
-            await insert_rule(tx, DEMO_ORGANIZATION, RuleId(engine.new_id()), rule, secret, OPENED)
+            rule_id = RuleId(engine.new_id())
+            secret = fresh_secret(engine, DEMO_ORGANIZATION, rule_id)
+            await insert_rule(tx, DEMO_ORGANIZATION, rule_id, rule, secret, OPENED)
         await record(engine, tx, [Done(operators_act(DEMO_ORGANIZATION, "CREATE_ORGANIZATION"))])
         return True
 
@@ -332,9 +333,10 @@ async def _tax_service(engine: Engine, rule: RuleRecord | None) -> TaxService | 
         return None
 
     async def work(tx: WriteTx) -> str:
-        return await rule_secret(tx, DEMO_ORGANIZATION, rule.id, engine.new_secret(SECRET_LENGTH))
+        return await rule_secret(tx, DEMO_ORGANIZATION, rule.id, fresh_secret(engine, DEMO_ORGANIZATION, rule.id))
 
-    return TaxService(url, await engine.database.write(work))
+    sealed = await engine.database.write(work)
+    return TaxService(url, open_secret(engine, DEMO_ORGANIZATION, rule.id, sealed))
 
 
 def _accounts_by_short_name(records: list[AccountRecord]) -> dict[str, AccountId]:

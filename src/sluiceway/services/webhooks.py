@@ -23,9 +23,10 @@ from sluiceway.services.delivering import BATCH, messages_of
 from sluiceway.services.engine import Engine
 from sluiceway.storage import webhooks as stored
 from sluiceway.storage.database import ReadTx, WriteTx
+from sluiceway.storage.keyring import ENDPOINT_SECRET, PREVIOUS_ENDPOINT_SECRET
 from sluiceway.storage.organizations import lock_organization
 from sluiceway.storage.outbox import OutboxEvent, events_between, insert_events
-from sluiceway.storage.webhooks import Delivery, Endpoint
+from sluiceway.storage.webhooks import Delivery, Endpoint, Sealed
 
 PREFIX: Final = "whsec_"
 SECRET_LENGTH: Final = 44
@@ -49,7 +50,8 @@ async def create_endpoint(
         await lock_organization(tx, organization_id)
         await _check_room(engine, tx, organization_id)
         now = engine.now()
-        await stored.insert_endpoint(tx, organization_id, endpoint_id, url=url, events=events, secret=secret, at=now)
+        sealed = engine.keyring.seal(ENDPOINT_SECRET, organization_id, endpoint_id, secret)
+        await stored.insert_endpoint(tx, organization_id, endpoint_id, url=url, events=events, secret=sealed, at=now)
         return await _get(engine, tx, organization_id, endpoint_id, endpoint_id)
 
     return await do(engine, act or operators_act(organization_id, "CREATE_ENDPOINT", endpoint_id), work), secret
@@ -82,7 +84,18 @@ async def rotate_secret(
 
     async def work(tx: WriteTx) -> Endpoint:
         found = await _get(engine, tx, organization_id, endpoint_id, spelling)
-        await stored.rotate_secret(tx, organization_id, found.id, secret, engine.now() + OLD_SECRET_LASTS)
+        # Sealed anew for the other column: a value opens in its own place alone.
+        old = await stored.lock_secret(tx, organization_id, found.id)
+        sealed = Sealed(
+            engine.keyring.seal(ENDPOINT_SECRET, organization_id, found.id, secret),
+            engine.keyring.seal(
+                PREVIOUS_ENDPOINT_SECRET,
+                organization_id,
+                found.id,
+                engine.keyring.open(ENDPOINT_SECRET, organization_id, found.id, old),
+            ),
+        )
+        await stored.rotate_secret(tx, organization_id, found.id, sealed, engine.now() + OLD_SECRET_LASTS)
         return await _get(engine, tx, organization_id, found.id, spelling)
 
     return await do(engine, act or operators_act(organization_id, "ROTATE_ENDPOINT_SECRET", endpoint_id), work), secret

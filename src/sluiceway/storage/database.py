@@ -15,11 +15,12 @@ from psycopg.rows import TupleRow
 from psycopg_pool import PoolClosed, PoolTimeout, TooManyRequests
 
 from sluiceway.storage.line import Connection
-from sluiceway.storage.pool import APPLICATION_ROLE, SESSION, DatabaseOptions, Pool
+from sluiceway.storage.pool import APPLICATION_ROLE, READING_ROLE, SESSION, DatabaseOptions, Pool
 from sluiceway.storage.transactions import COMMIT, LentTx, Params, ReadTx, SharedReads, WriteTx
 
 __all__ = [
     "APPLICATION_ROLE",
+    "READING_ROLE",
     "RETRY_DELAYS_S",
     "SESSION",
     "ConstraintViolated",

@@ -19,14 +19,20 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType, TracebackType
 from typing import Final, NoReturn
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 import psycopg
+from psycopg import sql
 
+from sluiceway.storage.database import APPLICATION_ROLE, READING_ROLE
 from sluiceway.storage.programs import MAJOR_VERSION, Account, EmbeddedPostgresFailed, choose_account, program, run
 
 SUPERUSER: Final = "sluiceway"
 DATABASE_NAME: Final = "sluiceway"
+_ROLE: Final = """
+    SELECT EXISTS (SELECT FROM pg_roles WHERE rolname = %s),
+           EXISTS (SELECT FROM pg_roles WHERE rolname = %s AND rolcanlogin)
+"""
 
 # What PostgreSQL does to keep its promises is spelled out, whatever the files in the data directory say. The rest suits
 # a small machine that the server shares with Sluiceway.
@@ -318,6 +324,19 @@ def _create_database(url: str) -> None:
     with psycopg.connect(url, autocommit=True, connect_timeout=10) as conn:
         if not conn.execute("SELECT 1 FROM pg_database WHERE datname = %s", (DATABASE_NAME,)).fetchall():
             conn.execute("CREATE DATABASE sluiceway")
+        # They log in as what they are, and so cannot become the owner again: whoever reaches the socket is trusted, and
+        # only this account does.
+        for role in (APPLICATION_ROLE, READING_ROLE):
+            [(is_there, may_login)] = conn.execute(_ROLE, (role, role)).fetchall()
+            if not may_login:
+                what = sql.SQL("ALTER ROLE {} LOGIN" if is_there else "CREATE ROLE {} LOGIN")
+                with suppress(psycopg.errors.DuplicateObject, psycopg.errors.UniqueViolation):
+                    conn.execute(what.format(sql.Identifier(role)))
+
+
+def as_role(url: str, role: str) -> str:
+    """Give the address of an embedded database as another role has it."""
+    return urlsplit(url)._replace(netloc=f"{role}@").geturl()
 
 
 def _is_too_long(path: Path) -> bool:

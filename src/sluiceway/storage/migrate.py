@@ -13,6 +13,7 @@ from psycopg import AsyncConnection, errors
 from psycopg.rows import TupleRow
 
 from sluiceway.storage.database import DatabaseUnavailable
+from sluiceway.storage.roles import keep_reading_rights
 
 _FILE_NAME: Final = re.compile(r"^(\d{4})_([a-z0-9_]+)\.sql$")
 # Whoever else migrates holds up nobody but migrators.
@@ -23,7 +24,7 @@ PATIENCE_S: Final = 60.0
 """For how long a migration that finds its tables locked is tried again, from its beginning."""
 _BREATH_S: Final = 1.0
 """How long everybody else has between two tries."""
-
+_APPLIED: Final[LiteralString] = "SELECT version, name, sha256 FROM schema_migration ORDER BY version"
 _HISTORY: Final[LiteralString] = """
     CREATE TABLE IF NOT EXISTS schema_migration (
         version integer PRIMARY KEY,
@@ -77,21 +78,32 @@ async def migrate(
 ) -> list[Migration]:
     """Apply what is missing, as the role that `url` names, which becomes the owner; return what was applied.
 
-    Safe to run from many processes at once, and beside those that serve: they wait for its locks, and never long for
-    it to get them. Raises MigrationFailed and DatabaseUnavailable.
+    A role that is not the owner may find out in this way that nothing is missing. Safe to run from many processes at
+    once, and beside those that serve: they wait for its locks, and never long for it to get them. Raises
+    MigrationFailed and DatabaseUnavailable.
     """
     wanted = migrations() if wanted is None else wanted
     applied: list[Migration] = []
     try:
         async with await AsyncConnection[TupleRow].connect(url, autocommit=True, connect_timeout=5) as conn:
-            await _create_history(conn)
-            while (migration := await _apply_next_patiently(conn, wanted, patience_s)) is not None:
-                applied.append(migration)
+            if not await _is_complete(conn, wanted):
+                await _create_history(conn)
+                while (migration := await _apply_next_patiently(conn, wanted, patience_s)) is not None:
+                    applied.append(migration)
+            await keep_reading_rights(conn)
     except errors.LockNotAvailable as failure:
         raise MigrationFailed("other sessions kept its tables locked; try again when they are done") from failure
     except psycopg.OperationalError as failure:
         raise DatabaseUnavailable(str(failure)) from failure
     return applied
+
+
+async def _is_complete(conn: AsyncConnection[TupleRow], wanted: list[Migration]) -> bool:
+    try:
+        applied = await (await conn.execute(_APPLIED)).fetchall()
+    except (errors.UndefinedTable, errors.InsufficientPrivilege):
+        return False
+    return _next(wanted, applied) is None
 
 
 async def _create_history(conn: AsyncConnection[TupleRow]) -> None:
@@ -103,7 +115,10 @@ async def _create_history(conn: AsyncConnection[TupleRow]) -> None:
         return
     except errors.InsufficientPrivilege as failure:
         user = conn.info.user
-        raise MigrationFailed(f"the role {user} may not create tables in this database ({failure})") from failure
+        raise MigrationFailed(
+            f"the role {user} may not create tables in this database ({failure}):"
+            " name its owner with DATABASE_OWNER_URL"
+        ) from failure
 
 
 async def _apply_next_patiently(
@@ -125,8 +140,7 @@ async def _apply_next(conn: AsyncConnection[TupleRow], wanted: list[Migration]) 
         await conn.execute(_WAIT_FOR_MIGRATORS)
         # One migrator at a time, while readers of the history go on. Whoever waited here sees what the other applied.
         await conn.execute("LOCK TABLE schema_migration IN EXCLUSIVE MODE")
-        cursor = await conn.execute("SELECT version, name, sha256 FROM schema_migration ORDER BY version")
-        migration = _next(wanted, await cursor.fetchall())
+        migration = _next(wanted, await (await conn.execute(_APPLIED)).fetchall())
         if migration is not None:
             await conn.execute(_WAIT_FOR_TABLES)
             await _apply(conn, migration)
@@ -164,8 +178,9 @@ async def _apply(conn: AsyncConnection[TupleRow], migration: Migration) -> None:
 def _missing_right(user: str, migration: Migration, failure: psycopg.Error) -> str:
     what = f"migration {migration.version} ({migration.name}): {failure.diag.message_primary}"
     if "role" not in str(failure.diag.message_primary):
-        return f"{what}; it has to run as the owner of the schema, and runs as {user}"
+        return f"{what}; it has to run as the owner of the schema, and runs as {user} (DATABASE_OWNER_URL)"
     return (
         f"{what}; either let {user} create it (ALTER ROLE {user} CREATEROLE) or have an administrator run:"
-        f" CREATE ROLE sluiceway_app NOLOGIN; GRANT sluiceway_app TO {user}"
+        f" CREATE ROLE sluiceway_app NOLOGIN; GRANT sluiceway_app TO {user}; CREATE ROLE sluiceway_read NOLOGIN;"
+        f" GRANT sluiceway_read TO sluiceway_app"
     )

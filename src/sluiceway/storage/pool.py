@@ -13,9 +13,12 @@ from psycopg.types.string import TextLoader
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
 from sluiceway.storage.arrays import ArrayDumper
+from sluiceway.storage.keyring import NO_KEYS, Keyring
 from sluiceway.storage.line import Connection, Line
 
 APPLICATION_ROLE: Final = "sluiceway_app"
+READING_ROLE: Final = "sluiceway_read"
+"""Whoever only reads may work under this one, as far as the migration could make it."""
 # The first execution of a statement on a connection is parsed, from the second on it is prepared.
 _PREPARE_THRESHOLD: Final = 1
 # More than there are queries in this package, so that no prepared statement pushes out another.
@@ -58,6 +61,8 @@ class DatabaseOptions:
     application_name: str = "sluiceway"
     min_connections: int = 2
     max_connections: int = 10
+    keyring: Keyring = NO_KEYS
+    """What opens the secrets that are in it."""
     organizations_at_once: int | None = None
     """How many organizations one transaction may lock or change: any number, but one where they are spread by Citus."""
     wait_for_connection_s: float = 5.0

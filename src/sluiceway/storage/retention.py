@@ -61,7 +61,9 @@ async def strip_simulated_runs(tx: WriteTx, organization_id: OrganizationId, bef
     row = {"organization_id": organization_id, "before_id": least_id(before), "limit": limit}
     old = await fetch_all(tx, QUERIES["simulations_to_strip"], row)
     planned = [transfer_id for _, transfer_ids in old for transfer_id in transfer_ids]
-    await execute(tx, QUERIES["forget_planned"], {"organization_id": organization_id, "transfer_ids": planned})
+    await execute(
+        tx, QUERIES["forget_simulated_transfers"], {"organization_id": organization_id, "transfer_ids": planned}
+    )
     await execute(tx, QUERIES["strip_runs"], {"organization_id": organization_id, "ids": [run[0] for run in old]})
     return len(old)
 
@@ -69,7 +71,9 @@ async def strip_simulated_runs(tx: WriteTx, organization_id: OrganizationId, bef
 async def forget_simulated_transfers(tx: WriteTx, organization_id: OrganizationId, before: datetime, limit: int) -> int:
     """Delete simulated transfers that are of no run, the oldest first; return how many."""
     row = {"organization_id": organization_id, "before_id": least_id(before), "limit": limit}
-    return await count(tx, QUERIES["forget_simulated_transfers"], row)
+    old = [transfer_id for (transfer_id,) in await fetch_all(tx, QUERIES["simulated_transfers"], row)]
+    forgotten = {"organization_id": organization_id, "transfer_ids": old}
+    return len(await fetch_all(tx, QUERIES["forget_simulated_transfers"], forgotten)) if old else 0
 
 
 async def organizations_with_old_reads(tx: ReadTx, before: datetime) -> list[OrganizationId]:
@@ -82,9 +86,8 @@ async def cut_reads(tx: WriteTx, organization_id: OrganizationId, before: dateti
     """Cut batches of reads of about `limit` entries together, the oldest first; return how many batches."""
     row = {"organization_id": organization_id, "before_id": least_id(before), "limit": limit}
     old = await fetch_all(tx, QUERIES["reads_to_cut"], row)
-    numbers, first_ids, last_ids = [[batch[column] for batch in old] for column in range(3)]
-    batches = {"organization_id": organization_id, "numbers": numbers}
-    await execute(tx, QUERIES["cut_entries"], {**batches, "first_ids": first_ids, "last_ids": last_ids})
+    batches = {"organization_id": organization_id, "numbers": [number for (number,) in old]}
+    await execute(tx, QUERIES["cut_reads"], batches)
     await execute(tx, QUERIES["mark_cut"], {**batches, "at": at})
     return len(old)
 

@@ -1,5 +1,5 @@
--- All that deletes what has happened is in this file: a look at it tells what can ever go. The oldest first, a few
--- hundred rows at a time, one organization at a time; no statement waits for anybody's lock but that of another one
+-- All that deletes what has happened is in this file, and in the two functions that it calls (migration 19): a look at
+-- them tells what can ever go. The oldest first, a few hundred rows at a time, one organization at a time; no statement waits for anybody's lock but that of another one
 -- that forgets the same. What many rows go from, a statement begins where the one before has ended: the index is full
 -- of what has gone until it is vacuumed, and stepping over a million such entries took 40 ms each time.
 
@@ -77,26 +77,21 @@ WHERE organization_id = %(organization_id)s::uuid AND id < %(before_id)s::uuid
     AND mode = 'SIMULATION' AND trace IS NOT NULL
 ORDER BY id LIMIT %(limit)s;
 
--- name: forget_planned
--- What simulated runs would have moved.
-DELETE FROM transfer
-WHERE organization_id = %(organization_id)s::uuid AND id = ANY (%(transfer_ids)s::uuid[]) AND mode = 'SIMULATION';
-
 -- name: strip_runs
 -- In the same transaction: what a run says that it made is what there is.
 UPDATE execution SET trace = NULL, transfer_ids = '{}'
 WHERE organization_id = %(organization_id)s::uuid AND id = ANY (%(ids)s::uuid[]) AND mode = 'SIMULATION';
 
--- name: forget_simulated_transfers
+-- name: simulated_transfers
 -- Those that somebody asked for alone, without a run.
-WITH old AS (
-    SELECT id FROM transfer
-    WHERE organization_id = %(organization_id)s::uuid AND id < %(before_id)s::uuid
-        AND mode = 'SIMULATION' AND execution_id IS NULL
-    ORDER BY id LIMIT %(limit)s
-)
-DELETE FROM transfer t USING old
-WHERE t.organization_id = %(organization_id)s::uuid AND t.id = old.id AND t.mode = 'SIMULATION';
+SELECT id FROM transfer
+WHERE organization_id = %(organization_id)s::uuid AND id < %(before_id)s::uuid
+    AND mode = 'SIMULATION' AND execution_id IS NULL
+ORDER BY id LIMIT %(limit)s;
+
+-- name: forget_simulated_transfers
+-- We may delete no transfer ourselves: the function deletes simulated ones alone.
+SELECT forget_simulated_transfers(%(organization_id)s::uuid, %(transfer_ids)s::uuid[]);
 
 -- name: organizations_with_old_reads
 -- Of which not even the last is young.
@@ -108,21 +103,19 @@ WHERE EXISTS (
 
 -- name: reads_to_cut
 -- Whole batches of reads alone, the oldest: as many as have so many entries together, or one.
-SELECT number, first_id, last_id FROM (
-    SELECT number, first_id, last_id, sum(entries) OVER (ORDER BY last_id) - entries AS before
+SELECT number FROM (
+    SELECT number, sum(entries) OVER (ORDER BY last_id) - entries AS before
     FROM (
-        SELECT number, first_id, last_id, entries FROM audit_batch
+        SELECT number, last_id, entries FROM audit_batch
         WHERE organization_id = %(organization_id)s::uuid AND last_id < %(before_id)s::uuid AND cut_at IS NULL
         ORDER BY last_id LIMIT %(limit)s
     ) AS oldest
 ) AS counted
 WHERE before < %(limit)s;
 
--- name: cut_entries
--- Found by their ids, since no index has their batch.
-DELETE FROM audit_entry e
-USING unnest(%(numbers)s::bigint[], %(first_ids)s::uuid[], %(last_ids)s::uuid[]) AS w (number, first_id, last_id)
-WHERE e.organization_id = %(organization_id)s::uuid AND e.id BETWEEN w.first_id AND w.last_id AND e.batch = w.number;
+-- name: cut_reads
+-- We may delete no entry ourselves: the function cuts entries of whole batches of reads alone.
+SELECT cut_reads(%(organization_id)s::uuid, %(numbers)s::bigint[]);
 
 -- name: mark_cut
 -- In the same transaction. The batch stays in the chain, with all that proves what it was.

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import NamedTuple
 
-from sluiceway.storage.database import APPLICATION_ROLE, ReadTx, fetch_all
+from sluiceway.storage.database import APPLICATION_ROLE, READING_ROLE, ReadTx, fetch_all
 from sluiceway.storage.queries import load
 
 QUERIES = load(__file__)
@@ -20,6 +20,10 @@ class Server(NamedTuple):
     is_login_superuser: bool
     is_superuser: bool
     has_application_role: bool
+    has_reading_role: bool
+    """Whoever connects can also be the one who only reads."""
+    is_login_owner: bool
+    """Whoever connects could change the schema, and so undo what binds our role."""
     has_checksums: bool
     max_connections: int
     size_bytes: int
@@ -52,7 +56,7 @@ class Strength(NamedTuple):
 
 async def ask_server(tx: ReadTx) -> Server:
     """Ask what can be asked of any database, also an empty one."""
-    [row] = await fetch_all(tx, QUERIES["server"], {"role": APPLICATION_ROLE})
+    [row] = await fetch_all(tx, QUERIES["server"], {"role": APPLICATION_ROLE, "reading": READING_ROLE})
     return Server(*row)
 
 

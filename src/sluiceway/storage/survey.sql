@@ -7,6 +7,9 @@ SELECT current_setting('server_version'), clock_timestamp(), session_user::text,
        (SELECT rolsuper FROM pg_roles WHERE rolname = session_user),
        (SELECT rolsuper FROM pg_roles WHERE rolname = current_user),
        EXISTS (SELECT FROM pg_roles WHERE rolname = %(role)s),
+       EXISTS (SELECT FROM pg_roles WHERE rolname = %(reading)s AND pg_has_role(session_user, oid, 'MEMBER')),
+       EXISTS (SELECT FROM pg_class
+               WHERE oid = to_regclass('schema_migration') AND pg_has_role(session_user, relowner, 'MEMBER')),
        current_setting('data_checksums') = 'on', current_setting('max_connections')::integer,
        pg_database_size(current_database()), inet_server_addr() IS NOT NULL,
        (SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()),
@@ -19,7 +22,7 @@ SELECT version, name, sha256 FROM schema_migration ORDER BY version;
 -- name: rights
 -- What our role must not be able to do: change what happened.
 SELECT t.name, p.privilege
-FROM unnest(ARRAY['posting', 'approval', 'rule_revision', 'audit_batch']) AS t (name)
+FROM unnest(ARRAY['posting', 'transfer', 'approval', 'rule_revision', 'audit_batch', 'audit_entry']) AS t (name)
 CROSS JOIN unnest(ARRAY['UPDATE', 'DELETE', 'TRUNCATE']) AS p (privilege)
 WHERE has_table_privilege(current_user, t.name, p.privilege);
 
@@ -32,8 +35,8 @@ SELECT extract(epoch FROM clock_timestamp() - beat_at)::float8 FROM worker_heart
 SELECT count(*), count(*) FILTER (WHERE calls_per_minute IS NULL) FROM api_key WHERE revoked_at IS NULL;
 
 -- name: signing_secrets
--- What webhooks are signed with, whsec_ and base64: shorter than 38 letters is less than 24 bytes.
-SELECT count(*), count(*) FILTER (WHERE length(secret) < 38) FROM webhook_endpoint WHERE disabled_at IS NULL;
+-- What webhooks are signed with, whsec_ and base64: shorter than 38 letters, sealed than 109, is less than 24 bytes.
+SELECT count(*), count(*) FILTER (WHERE length(secret) < 109) FROM webhook_endpoint WHERE disabled_at IS NULL;
 
 -- name: admins
 -- Who may enable rules, and whose password is kept in a way that we no longer make.

@@ -43,9 +43,17 @@ class ClaimedEndpoint(NamedTuple):
     url: str
     secret: str
     previous_secret: str | None
+    """Sealed, as the secret is."""
     fence: int
     failing_since: datetime | None
     is_enabled: bool
+
+
+class Sealed(NamedTuple):
+    """An endpoint's secrets, each sealed for its column."""
+
+    secret: str
+    previous_secret: str
 
 
 class NewDelivery(NamedTuple):
@@ -149,11 +157,17 @@ async def lock_endpoints(
     return [Hearer(*row) for row in rows]
 
 
+async def lock_secret(tx: WriteTx, organization_id: OrganizationId, endpoint_id: EndpointId) -> str:
+    """Read the sealed secret of an endpoint that exists, and let nobody change it meanwhile."""
+    [(sealed,)] = await fetch_all(tx, QUERIES["lock_secret"], {"organization_id": organization_id, "id": endpoint_id})
+    return str(sealed)
+
+
 async def rotate_secret(
-    tx: WriteTx, organization_id: OrganizationId, endpoint_id: EndpointId, secret: str, until: datetime
+    tx: WriteTx, organization_id: OrganizationId, endpoint_id: EndpointId, secrets: Sealed, until: datetime
 ) -> int:
     """Give an endpoint a new secret; the old one signs too until then. Returns how many there were (0 or 1)."""
-    row = {"organization_id": organization_id, "id": endpoint_id, "secret": secret, "until": until}
+    row = {"organization_id": organization_id, "id": endpoint_id, "until": until, **secrets._asdict()}
     return await count(tx, QUERIES["rotate_secret"], row)
 
 

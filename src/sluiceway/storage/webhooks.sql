@@ -20,9 +20,16 @@ WHERE organization_id = %(organization_id)s::uuid AND disabled_at IS NULL
 ORDER BY id
 FOR NO KEY UPDATE;
 
+-- name: lock_secret
+-- Of two who renew it, the second one's old secret is the first one's new one.
+SELECT secret FROM webhook_endpoint
+WHERE organization_id = %(organization_id)s::uuid AND id = %(id)s::uuid
+ORDER BY id
+FOR NO KEY UPDATE;
+
 -- name: rotate_secret
 -- The one from before signs too for a while; one that was still older does not any more.
-UPDATE webhook_endpoint SET previous_secret = secret, previous_secret_until = %(until)s, secret = %(secret)s
+UPDATE webhook_endpoint SET previous_secret = %(previous_secret)s, previous_secret_until = %(until)s, secret = %(secret)s
 WHERE organization_id = %(organization_id)s::uuid AND id = %(id)s::uuid;
 
 -- name: disable_endpoint

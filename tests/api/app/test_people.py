@@ -8,7 +8,7 @@ from sluiceway.services import people as services
 from sluiceway.storage.database import fetch_all
 from tests.api.app.client import Browser, assert_refused
 from tests.api.app.test_second_factors import data, state
-from tests.support import PASSWORD
+from tests.support import AS_OWNER, PASSWORD
 
 
 async def everybody(browser: Browser) -> dict[str, Any]:
@@ -142,6 +142,16 @@ async def test_a_password_is_changed_and_all_other_sessions_end(admin: Browser) 
     await admin.other().sign_in("quite another one")
 
 
+async def test_a_long_password_of_any_letters_counts_to_the_last_one(admin: Browser) -> None:
+    password = "Drei Würfel, 🎲🎲🎲 and no rule about letters ".ljust(199, "x") + "Z"
+    await data(await admin.post("/security/password", {"password": password}))
+
+    for wrong in (password[:-1], password[:64], password.lower(), password.strip("Z") + "z", f"{password} "):
+        refused = await admin.other().post("/sign-in", {"email": admin.email, "password": wrong})
+        assert refused.status_code in (400, 403), wrong
+    assert await state(await admin.other().sign_in(password)) == "signed_in"
+
+
 async def test_sessions_are_listed_and_ended_one_by_one_or_all_but_this(admin: Browser, viewer: Browser) -> None:
     second = await admin.other().sign_in()
     third = await admin.other().sign_in()
@@ -164,7 +174,8 @@ async def test_sessions_are_listed_and_ended_one_by_one_or_all_but_this(admin: B
 @pytest.mark.parametrize(("column", "hours"), [("seen_at", 12), ("created_at", 7 * 24)])
 async def test_a_session_ends_when_it_has_been_idle_or_is_old(admin: Browser, column: str, hours: int) -> None:
     async def age(by: int) -> None:
-        async with admin.edge.engine.database.lend() as tx:
+        async with admin.edge.engine.database.lend() as tx, tx.conn.transaction():
+            await tx.conn.execute(AS_OWNER)
             await tx.conn.execute(f"UPDATE session SET {column} = {column} - make_interval(hours => {by})".encode())  # noqa: S608 -- a column of ours
 
     await age(hours - 1)

@@ -10,6 +10,7 @@ from tests.api.client import whole_grant
 from tests.api.matrix.holdings import Credential, Holding
 from tests.api.matrix.oracle import Extent, Which, Words
 from tests.api.matrix.stage import Stage
+from tests.support import AS_OWNER
 
 Headers = dict[str, str]
 Grants = dict[Permission, Grant]
@@ -63,6 +64,7 @@ async def lift_limits(stage: Stage) -> None:
     """Let tokens and secrets of the remote API make as many calls as they like, all that there are now."""
 
     async def work(tx: WriteTx) -> None:
+        await execute(tx, AS_OWNER)
         await execute(tx, "UPDATE access_token SET calls_per_minute = NULL")
         await execute(tx, "UPDATE rule_secret SET calls_per_minute = NULL")
 
