@@ -67,7 +67,9 @@ class Nursery:
         assert self._process.stdin is not None
         async with self._one_at_a_time:
             self._process.stdin.write(json.dumps(order).encode() + b"\n")
-            return await self._started.get()
+            pid = await self._started.get()
+            assert pid, "the warm process has ended"
+            return pid
 
     async def ended(self, pid: int) -> int:
         """Wait until a process has ended; give its status as the system tells it."""
@@ -90,6 +92,7 @@ class Nursery:
                 self._started.put_nowait(told["started"])
             else:
                 self._end_of(told["ended"]).set_result(told["status"])
+        self._started.put_nowait(0)
 
 
 class Victim:
