@@ -1,10 +1,12 @@
 """One seed's world: organizations with people, programs, banks and remote servers, over thirty virtual days."""
 
 import asyncio
+import gc
 import itertools
 import random
 import sys
 import traceback
+import warnings
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -105,6 +107,11 @@ class Simulation:
             structlog.reset_defaults()
             vars(worker_loop).update(usual)
             asyncio.set_event_loop(None)
+        if self.violations:
+            # A world that ends early leaves work behind that nobody has begun, and Python says so: not in whoever is next.
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", RuntimeWarning)
+                gc.collect()
         reached, self.store.reached = dict(self.store.reached), type(self.store.reached)()
         return Outcome(self.seed, self.violations, self.store.trace, self.store.commits, self.calls, reached)
 
