@@ -45,8 +45,8 @@ def main() -> int:
         wrong += outcome.wrong
         for name, what in (("servers", "server"), ("workers", "worker"), ("postgres",) * 2, ("everything",) * 2):
             left[name] = max(0, left[name] - outcome.counts[f"{what}_kills"])
-        left["stops"], points, seed = 0, False, seed + 1
         print(_write_down(evidence, _piece(seed, began, outcome)), flush=True)
+        left["stops"], points, seed = 0, False, seed + 1
     return 1 if wrong else 0
 
 
