@@ -108,7 +108,7 @@ class Simulation:
             vars(worker_loop).update(usual)
             asyncio.set_event_loop(None)
         if self.violations:
-            # A world that ends early leaves work behind that nobody has begun; Python says so, but not to whoever is next.
+            # A world that ends early leaves work behind that nobody has begun. Python says so: not to whoever is next.
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", RuntimeWarning)
                 gc.collect()
