@@ -35,7 +35,7 @@ _PLAIN: Final[Mapping[str, tuple[str, ...]]] = {
     "timestamp without time zone": ("2026-01-01", "2035-01-01"),
 }
 _AT_ONCE: Final = 3
-_PLACES: Final = {"after", "after_id", "before_id", "but", "from_id", "to_id"}
+_PLACES: Final = {"after", "after_id", "before_id", "but", "from_id", "from_key", "to_id", "to_key"}
 """Where a page begins or ends: ids are compared with them, whoever has such an id."""
 
 
@@ -52,7 +52,7 @@ OF_THEMSELVES: Final = {
     "remote_access.set_enabled",
 }
 """Those whose id, or ids, are organizations."""
-_TAKEN: Final = {("23505", f"{table}_secret_hash_key") for table in ("access_token", "api_key", "rule_secret")}
+_TAKEN: Final = [("23505", f"{table}_secret_hash_key") for table in ("access_token", "api_key", "rule_secret")]
 """Credentials are looked up before it is known whose they are, so no two may be alike: of 190 random bits, none are."""
 
 
@@ -155,7 +155,7 @@ class Ground:
     def _run(self, query: Query, parameters: Sequence[str | None]) -> tuple[object, bool]:
         """Give what a statement answers, with names for what it was given; and whether it changed what is theirs."""
         given = {
-            value: f"#{at}.{part}"
+            value.strip('"'): f"#{at}.{part}"
             for at, parameter in enumerate(parameters) if parameter is not None
             for part, value in enumerate(parameter.strip("{}").split(","))
             if len(value) > _AT_ONCE
