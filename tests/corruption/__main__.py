@@ -40,6 +40,10 @@ def main() -> int:
                 count = min(IN_ONE_WORLD, given.lies - start)
                 every.append(asyncio.run(_world(url, given.seed + start // IN_ONE_WORLD, count, 0)))
                 print(f"{every[-1].found} of {every[-1].injected} in {every[-1].seconds:.0f} s", flush=True)
+                for number, lie in every[-1].missed:
+                    print(
+                        f"missed: seed {every[-1].seed}, lie {number}: {lie.kind} {lie.table}: {lie.said}", flush=True
+                    )
     for told in every:
         for number, lie in told.missed:
             evidence.violations.append(f"seed {told.seed}, lie {number}: {lie.kind} {lie.table}: {lie.said}")
@@ -56,8 +60,8 @@ def main() -> int:
         found_by=dict(checks.most_common()),
         seconds_an_audit=round(sum(t.seconds for t in every) / max(1, sum(t.injected for t in every)), 3),
     )
-    for violation in evidence.violations:
-        print(violation)
+    if given.only is not None:
+        print(*evidence.violations, sep="\n")
     if given.only is None and not given.dry:
         print(evidence.write())
     return 1 if evidence.violations else 0

@@ -87,6 +87,7 @@ HARMLESS_COLUMNS: Final[Mapping[str, str]] = {
 
 
 HARMLESS_COPIES: Final[Mapping[str, tuple[LiteralString, str]]] = {
+    "restored_origin": ("true", "one more event of which each run waits for a person"),
     "card_transaction": (
         "t.status = 'DECLINED'",
         "a card refused once more: no money moved, and nothing counts it",

@@ -324,12 +324,12 @@ SELECT o.id, o.id, format('restored at %%s, released at %%s', r.restored_at, r.r
        format('restored at %%s, held since %%s', o.restored_at, o.held_since), count(*) OVER ()
 FROM organization o
 LEFT JOIN LATERAL (
-    SELECT restored_at, released_at FROM restoration
+    SELECT restored_at, released_at, epoch, count(*) OVER () AS times FROM restoration
     WHERE organization_id = o.id AND (%(only)s::uuid IS NULL OR organization_id = %(only)s)
     ORDER BY epoch DESC LIMIT 1
 ) AS r ON true
 WHERE (%(only)s::uuid IS NULL OR o.id = %(only)s) AND (
-    o.restored_at IS DISTINCT FROM r.restored_at
+    r.epoch <> r.times + 1 OR o.restored_at IS DISTINCT FROM r.restored_at
     OR (o.held_since IS NOT NULL) <> (r.restored_at IS NOT NULL AND r.released_at IS NULL))
 ORDER BY 1 LIMIT %(limit)s;
 
