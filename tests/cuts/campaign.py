@@ -23,7 +23,7 @@ from tests.db.relay import Cut, Relay
 from tests.e2e.processes import Serving, free_port, run
 from tests.invariants import violations
 from tests.outbound.servers import Server, allowing, replying, serving
-from tests.support import real_engine
+from tests.support import SECRET_KEY, real_engine
 from tests.taxes import headers
 
 CALLERS: Final = 4
@@ -184,7 +184,9 @@ async def run_campaign(
         found.violations += await untold(database, households[0], receiver, found)
         for sentence, rows in (await violations(database)).items():
             found.violations.append(f"not true: {sentence}: {rows[:3]}")
-        audited = await asyncio.to_thread(run, "audit", "--database-url", database_url, ALLOW_UNSAFE_POSTGRES="1")
+        audited = await asyncio.to_thread(
+            run, "audit", "--database-url", database_url, ALLOW_UNSAFE_POSTGRES="1", SECRET_KEY=SECRET_KEY
+        )
         if audited.returncode:
             found.violations.append(f"the audit: {audited.stdout[-2000:]}{audited.stderr[-2000:]}")
     return found
@@ -196,7 +198,7 @@ async def served(database_url: str, receiver: Server | None = None, /, **environ
     allowed = {} if receiver is None else {"REMOTE_ALLOW": f"http://127.0.0.1:{receiver.port}"}
     with tempfile.TemporaryDirectory(prefix="sluiceway-cuts-") as folder:
         # What was cut off is begun again once its lease is over, and here nobody waits for half a minute.
-        given = {"ALLOW_UNSAFE_POSTGRES": "1", "LEASE_S": "2", **allowed, **environment}
+        given = {"ALLOW_UNSAFE_POSTGRES": "1", "LEASE_S": "2", "SECRET_KEY": SECRET_KEY, **allowed, **environment}
         server = Serving("serve", Path(folder) / "data", free_port(), "--database-url", database_url, **given)
         try:
             # The line that it needs is ours to carry meanwhile.
