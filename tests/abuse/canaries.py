@@ -32,7 +32,7 @@ class Kind(Enum):
     """What a canary stands for: where it may be kept, and whether who sent it may be told it again."""
 
     SHOWN = "something that only its owner knows, shown to us: kept nowhere, and never told again"
-    HELD = "a secret that we have made and have to show to others: kept in its column, told once"
+    HELD = "the seal of a secret that we have to show to others: kept in its column alone"
     NUMBER = "the number of somebody's bank account"
     TEXT = "what somebody writes to be kept and shown"
     PATH = "part of an address"
@@ -111,8 +111,8 @@ class Aviary:
         return word
 
     def hold(self, secret: str, place: str) -> str:
-        """Take a secret that was made for one: by what follows its prefix."""
-        self.sown.append(Canary(secret.rpartition("_")[2][-24:], place, Kind.HELD))
+        """Take a secret that was made for one, by what follows its prefix: it is kept sealed, and so nowhere."""
+        self.sown.append(Canary(secret.rpartition("_")[2][-24:], place, Kind.SHOWN))
         return secret
 
     def digits(self, place: str, count: int) -> str:

@@ -27,6 +27,7 @@ from sluiceway.services.delivering import tell
 from sluiceway.services.edge import Edge
 from sluiceway.services.gathering import gather, waiting_organizations
 from sluiceway.storage.database import Database, WriteTx, fetch_all
+from sluiceway.storage.keyring import ENDPOINT_SECRET
 from sluiceway.storage.webhooks import insert_endpoint
 from tests.abuse.forms import OURS as OURS_BY_NAME
 from tests.abuse.forms import Form, forms
@@ -250,8 +251,9 @@ async def work_through(world: World, found: Found, canary: Canary, chosen: Seque
     async def listen(tx: WriteTx) -> None:
         for url in (*plain, *ordinary):
             endpoint_id = EndpointId(engine.new_id())
+            sealed = engine.keyring.seal(ENDPOINT_SECRET, world.organization_id, endpoint_id, SECRET)
             await insert_endpoint(
-                *(tx, world.organization_id, endpoint_id), url=url, events=["*"], secret=SECRET, at=engine.now()
+                *(tx, world.organization_id, endpoint_id), url=url, events=["*"], secret=sealed, at=engine.now()
             )
 
     await engine.database.write(listen)
