@@ -37,7 +37,7 @@ def main() -> int:
             if given.large and LARGE not in known:
                 figures = asyncio.run(large(Path(folder), url, given.large))
                 _keep(given.record, known, LARGE, Outcome([], figures))
-    _tell(evidence, {seed: known[str(seed)] for seed in seeds})
+    _tell(evidence, {int(name): outcome for name, outcome in known.items() if name != LARGE})
     if LARGE in known:
         evidence.figures[LARGE] = known[LARGE].figures
     print(evidence.write())
@@ -63,7 +63,7 @@ def _tell(evidence: Evidence, outcomes: dict[int, Outcome]) -> None:
     figures = [outcome.figures for outcome in outcomes.values()]
     for seed, outcome in outcomes.items():
         evidence.violations += [f"seed {seed}: {each}" for each in outcome.violations]
-    evidence.figures |= {"drills": len(figures), "seeds": [min(outcomes, default=0), max(outcomes, default=0)]}
+    evidence.figures |= {"drills": len(figures), "seeds": sorted(outcomes)}
     for name in ("double_submissions", "payments", "answered_before", "asked_after", "approved", "refused_as_paid"):
         evidence.figures[name] = sum(int(each.get(name, 0)) for each in figures)
     rto = [each["rto_s"] for each in figures if "rto_s" in each]
