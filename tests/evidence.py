@@ -52,6 +52,12 @@ class Evidence:
         return file
 
 
+def without_record(words: Sequence[str]) -> list[str]:
+    """Leave out of a command where it keeps what it has done so far: whoever repeats it begins anew."""
+    at = words.index("--record") if "--record" in words else len(words)
+    return [*words[:at], *words[at + 2 :]]
+
+
 def where() -> dict[str, Figure]:
     """Name the commit and the machine."""
     return {

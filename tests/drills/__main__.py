@@ -11,7 +11,7 @@ from pathlib import Path
 from tests.drills.drill import Outcome, drill
 from tests.drills.large import large
 from tests.drills.stage import cluster
-from tests.evidence import Evidence
+from tests.evidence import Evidence, without_record
 
 LARGE = "large"
 
@@ -24,7 +24,7 @@ def main() -> int:
     parser.add_argument("--large", type=int, default=0, help="also time a database with so many transfers")
     parser.add_argument("--record", type=Path, help="write each drill here too, and do none that is here already")
     given = parser.parse_args()
-    evidence = Evidence("drills", ["python", "-m", "tests.drills", *sys.argv[1:]])
+    evidence = Evidence("drills", ["python", "-m", "tests.drills", *without_record(sys.argv[1:])])
     known = _recorded(given.record)
     seeds = range(given.first, given.first + given.drills)
     with tempfile.TemporaryDirectory(prefix="sluiceway-drills-") as folder:

@@ -14,7 +14,7 @@ from psycopg import sql
 
 from sluiceway.storage.embedded import EmbeddedPostgres
 from sluiceway.storage.migrate import migrate, migrations
-from tests.evidence import Evidence, Figure
+from tests.evidence import Evidence, Figure, without_record
 from tests.upgrade.baseline import BASELINE, make_past, previous_commit, previous_release
 from tests.upgrade.campaign import MIGRATORS, at_once, beside_the_release_before, killed, stories_of
 from tests.upgrade.linter import dangers_in
@@ -32,7 +32,7 @@ def main() -> int:
     parser.add_argument("--only", default=",".join(PARTS), help="which parts are done now, as far as they are not")
     parser.add_argument("--record", type=Path, help="what was done is written here, and not done again")
     given = parser.parse_args()
-    evidence = Evidence("upgrade", ["python", "-m", "tests.upgrade", *sys.argv[1:]])
+    evidence = Evidence("upgrade", ["python", "-m", "tests.upgrade", *without_record(sys.argv[1:])])
     commit = previous_commit()
     if commit is None:
         print("There is no git history here, and so no release before this one.", file=sys.stderr)
