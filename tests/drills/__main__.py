@@ -38,6 +38,10 @@ def main() -> int:
                 figures = asyncio.run(large(Path(folder), url, given.large))
                 _keep(given.record, known, LARGE, Outcome([], figures))
     _tell(evidence, {int(name): outcome for name, outcome in known.items() if name != LARGE})
+    if given.record is not None:
+        # One after the other as there was time, perhaps not all of the same commit: the seeds say which.
+        evidence.figures["is_of_several_runs"] = True
+        evidence.command = ["python", "-m", "tests.drills", "--drills", str(len(known)), "--large", "1000000"]
     if LARGE in known:
         evidence.figures[LARGE] = known[LARGE].figures
     print(evidence.write())
