@@ -10,6 +10,8 @@ from tests.simulation.plants import PLANTS, Plant, found_by, planted, without_cl
 from tests.simulation.schema import schema_of
 from tests.simulation.tables import read_schema
 
+# The loops of many worlds, and the server's of the comparison, are collected whenever Python likes: in any test.
+pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 SEEDS = int(os.environ.get("SIMULATION_SEEDS", "500"))
 
 

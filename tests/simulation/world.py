@@ -137,7 +137,10 @@ class Simulation:
                 break
             for task in tasks:
                 task.cancel()
-            self.loop.run_until_complete(asyncio.wait(tasks, timeout=60))
+            try:
+                self.loop.run_until_complete(asyncio.wait(tasks, timeout=60))
+            except Endless:
+                break
         self.loop.close()
 
     # Time
