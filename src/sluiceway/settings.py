@@ -47,7 +47,7 @@ class Settings:
     secret_key: str | None = None
     """What seals secrets in the database: keys in base64, the first of which seals (docs/howto/operate.md)."""
     secret_key_file: Path | None = None
-    """The file that they are in, which is read again when it changes. Neither: one in `data_dir`, if that is ours."""
+    """The file that they are in, which is read again when it changes. Neither: one in `data_dir`, which is made."""
     host: str = "127.0.0.1"
     port: int = 8080
     max_connections: int = 10
@@ -82,10 +82,10 @@ class Settings:
 
     @property
     def key_file(self) -> Path | None:
-        """Name the file with the keys: the one that was named, or the embedded server's; None: they are in no file."""
+        """Name the file with the keys: the one that was named, or our own; None: they are in no file."""
         if self.secret_key_file is not None:
             return self.secret_key_file
-        return None if self.secret_key is not None or self.database_url is not None else self.data_dir / "secret.key"
+        return None if self.secret_key is not None else self.data_dir / "secret.key"
 
 
 def read_settings(environment: Mapping[str, str] | None = None) -> Settings:

@@ -44,8 +44,13 @@ if TYPE_CHECKING:
     from sluiceway.api.http import App, Door
 
 PATIENCE_S = 3600.0
+MADE_A_KEY = (
+    "Made %s, which seals secrets in the database that DATABASE_URL names. Without it they are lost: keep a copy apart"
+    " from the database and its backups. Every other process of this database needs it too, as SECRET_KEY_FILE or SECRET_KEY"
+    " (docs/howto/operate.md)."
+)
 WITHOUT_A_KEY = (
-    "DATABASE_URL names a PostgreSQL of your own, and there is no SECRET_KEY to seal secrets with. Make one with"
+    "there is no SECRET_KEY to seal secrets with, and no file with one can be made: {}. Make a key with"
     " `sluiceway secrets new-key`, keep it apart from the database and its backups, and give it to every process as"
     " SECRET_KEY or SECRET_KEY_FILE (docs/howto/operate.md)"
 )
@@ -128,15 +133,21 @@ def add_sealing_key(file: Path) -> None:
 
 
 def keyring_of(settings: Settings, *, may_make: bool = True) -> Keyring:
-    """Give the keys that secrets are sealed with. The embedded server's are made when there are none, if one may.
+    """Give the keys that secrets are sealed with. Where none are named, a file with one is made, if it may be.
 
-    Raises SecretsLocked for keys that are none, and for a file that cannot be read.
+    Raises SecretsLocked for keys that are none, and for a file that cannot be read or made.
     """
     file = settings.key_file
     if file is None:
-        return Keyring(settings.secret_key or "", random_bytes=secrets.token_bytes, missing=WITHOUT_A_KEY)
-    if settings.secret_key_file is None and may_make:
-        make_key_file(file, secrets.token_bytes)
+        return Keyring(settings.secret_key or "", random_bytes=secrets.token_bytes)
+    if settings.secret_key_file is None and may_make and not file.exists():
+        try:
+            file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            make_key_file(file, secrets.token_bytes)
+        except OSError as failure:
+            raise SecretsLocked(WITHOUT_A_KEY.format(failure)) from failure
+        if settings.database_url is not None:
+            log.warning(MADE_A_KEY, file)
     if not file.exists():
         return NO_KEYS
     return Keyring(file=file, random_bytes=secrets.token_bytes)

@@ -239,14 +239,38 @@ def test_a_key_comes_from_the_environment_or_from_a_file_and_is_never_shown(tmp_
 
 
 @pytest.mark.e2e
-def test_a_server_of_ones_own_without_a_key_does_not_start(database_url: str, tmp_path: Path):
+def test_a_server_of_ones_own_without_a_key_makes_one_and_says_that_others_need_it(database_url: str, tmp_path: Path):
+    given = {"DATABASE_URL": database_url, "ALLOW_UNSAFE_POSTGRES": "1", "SECRET_KEY": ""}
+
+    with Serving("serve", tmp_path / "data", free_port(), **given) as serving:
+        said = serving.output
+
+    file = tmp_path / "data/secret.key"
+    assert file.stat().st_mode & 0o777 == 0o600
+    assert f"Made {file}, which seals secrets" in said
+    assert "Every other process of this database needs it too" in said
+
+
+@pytest.mark.e2e
+async def test_a_process_elsewhere_that_has_not_been_given_the_key_does_not_start(
+    vault: Vault, database_url: str, tmp_path: Path
+):
+    given = {"DATABASE_URL": database_url, "ALLOW_UNSAFE_POSTGRES": "1", "SECRET_KEY": ""}
+
     for command in (("serve", "--port", str(free_port())), ("worker",)):
-        ran = run(
-            *command, "--data-dir", str(tmp_path), DATABASE_URL=database_url, ALLOW_UNSAFE_POSTGRES="1", SECRET_KEY=""
-        )
+        ran = run(*command, "--data-dir", str(tmp_path / "elsewhere"), **given)
 
         assert ran.returncode == 78
-        assert "there is no SECRET_KEY to seal secrets with. Make one with `sluiceway secrets new-key`" in ran.stderr
+        assert (
+            f"keys are missing that have sealed secrets in this database: {vault.engine.keyring.ids()[0]}" in ran.stderr
+        )
+
+
+def test_where_no_file_can_be_made_a_key_has_to_be_given(tmp_path: Path):
+    (tmp_path / "a file").write_text("in the way")
+
+    with pytest.raises(SecretsLocked, match="Make a key with `sluiceway secrets new-key`"):
+        keyring_of_settings(Settings(data_dir=tmp_path / "a file" / "data", database_url="postgresql://somewhere/"))
 
 
 @pytest.mark.e2e

@@ -199,7 +199,7 @@ def judge_secrets(strange: Counter[str | None], known: Sequence[str]) -> Finding
         says = f"{strange[None]} secrets lie open (sluiceway secrets rotate)"
         return Finding("secrets", Verdict.WRONG, says)
     if not known:
-        says = "there is no SECRET_KEY, and nothing to seal yet: serve and worker will not start"
+        says = "there is no SECRET_KEY, and nothing to seal yet: who starts first makes a key in its data directory"
         return Finding("secrets", Verdict.WARNING, says)
     return Finding("secrets", Verdict.OK, f"what has to be shown again is sealed, with {len(known)} keys at hand")
 
