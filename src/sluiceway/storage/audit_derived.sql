@@ -50,6 +50,12 @@ WITH side AS (
     WHERE (%(only)s::uuid IS NULL OR a.organization_id = %(only)s)
         AND d.balance IS DISTINCT FROM CASE WHEN a.kind = 'EXTERNAL_ACCOUNT' THEN a.reported_balance ELSE a.posted END
     UNION ALL
+    SELECT d.organization_id, d.account_id, d.day, NULL, d.balance
+    FROM account_day d
+    LEFT JOIN account a ON a.organization_id = d.organization_id AND a.id = d.account_id
+        AND (%(only)s::uuid IS NULL OR a.organization_id = %(only)s)
+    WHERE a.id IS NULL AND (%(only)s::uuid IS NULL OR d.organization_id = %(only)s)
+    UNION ALL
     SELECT organization_id, id, NULL, NULL, reported_balance FROM account
     WHERE kind <> 'EXTERNAL_ACCOUNT' AND reported_balance IS NOT NULL
         AND (%(only)s::uuid IS NULL OR organization_id = %(only)s)
