@@ -46,8 +46,8 @@ if TYPE_CHECKING:
 PATIENCE_S = 3600.0
 MADE_A_KEY = (
     "Made %s, which seals secrets in the database that DATABASE_URL names. Without it they are lost: keep a copy apart"
-    " from the database and its backups. Every other process of this database needs it too, as SECRET_KEY_FILE or SECRET_KEY"
-    " (docs/howto/operate.md)."
+    " from the database and its backups. Every other process of this database needs it too, as SECRET_KEY_FILE or"
+    " SECRET_KEY (docs/howto/operate.md)."
 )
 WITHOUT_A_KEY = (
     "there is no SECRET_KEY to seal secrets with, and no file with one can be made: {}. Make a key with"
