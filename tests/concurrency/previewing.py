@@ -96,7 +96,7 @@ def _action(dice: random.Random) -> dict[str, Any]:
     group = {"group_index": dice.randint(0, 1), "up_to_enabled": dice.random() < 0.5}
     if dice.random() < 0.5:
         return fixed(dice.randint(1, 30_000), source, destination, **group)
-    return percent(dice.randint(1, 100), source, destination)
+    return percent(dice.randint(1, 25), source, destination)
 
 
 async def _change(town: Town, dice: random.Random) -> None:

@@ -89,7 +89,7 @@ class _Mistaken(Database):
 
     async def open(self) -> None:
         await super().open()
-        self._reads = _InOrder(await AsyncConnection.connect(self._conninfo, autocommit=True))
+        self._reads = _InOrder(await AsyncConnection.connect(self._pool._conninfo, autocommit=True))
 
     async def close(self) -> None:
         await self._reads.conn.close()
