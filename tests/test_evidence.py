@@ -21,8 +21,9 @@ def test_nothing_was_violated(file: Path):
     assert document["commit"]
 
 
-def test_every_part_has_evidence_and_every_evidence_a_part():
-    assert {file.stem[:-11] for file in FILES} == set(PARTS)
+def test_all_evidence_is_of_a_part_that_can_be_run_again():
+    assert FILES
+    assert {file.stem[:-11] for file in FILES} <= set(PARTS)
 
 
 def test_the_document_says_what_the_evidence_says():

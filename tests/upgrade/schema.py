@@ -14,7 +14,9 @@ _SCHEMA = """
     UNION ALL SELECT format('%s %s %s', conrelid::regclass, conname, pg_get_constraintdef(oid)) FROM pg_constraint
     WHERE connamespace = 'public'::regnamespace
     UNION ALL SELECT indexdef FROM pg_indexes WHERE schemaname = 'public'
-    UNION ALL SELECT format('%s %s %s', c.relname, a.attname, coalesce(a.attacl, c.relacl))
+    UNION ALL SELECT format('%s %s %s', c.relname, a.attname,
+                            (SELECT string_agg(given::text, ' ' ORDER BY given::text)
+                             FROM unnest(coalesce(a.attacl, c.relacl)) AS given))
     FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0
     WHERE c.relnamespace = 'public'::regnamespace AND c.relkind = 'r'
     UNION ALL SELECT format('%s %s %s', p.tablename, p.policyname, p.qual) FROM pg_policies p
