@@ -18,6 +18,7 @@ from sluiceway.settings import Settings
 from sluiceway.storage.embedded import EmbeddedPostgres
 from sluiceway.wiring import open_database, running
 from tests.e2e.processes import Serving, data_folder, free_port, is_postgres_running, run
+from tests.support import SECRET_KEY
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(180)]
 
@@ -185,7 +186,7 @@ async def test_without_the_demo_running_a_command_serves_what_its_rules_ask():
         with Serving("demo", data_dir, free_port()) as demo:
             assert demo.stop() == 0
 
-        with beside_the_demo(Settings(data_dir=data_dir)) as settings:
+        with beside_the_demo(Settings(data_dir=data_dir, secret_key=SECRET_KEY)) as settings:
             async with open_database(settings) as database, running(database, settings, with_worker=False) as parts:
                 await advance(parts.engine, DEMO_ORGANIZATION, START + timedelta(days=3))
 

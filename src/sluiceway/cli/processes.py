@@ -235,8 +235,14 @@ class _Place:
         given = {
             "DATA_DIR": str(self._settings.data_dir),
             "DATABASE_URL": self._settings.database_url or "",
+            "DATABASE_OWNER_URL": self._settings.database_owner_url or "",
             "METRICS_TOKEN": self._settings.metrics_token or "",
         }
+        if self._settings.secret_key_file is not None:
+            # They look at it too, whenever it changes.
+            given["SECRET_KEY_FILE"] = str(self._settings.secret_key_file)
+        else:
+            given["SECRET_KEY"] = self._settings.secret_key or ""
         fds = (self._sock.fileno(), theirs.fileno())
         options = ("--listening-fd", str(fds[0]), "--line-fd", str(fds[1]))
         with theirs:
