@@ -46,8 +46,8 @@ SETTINGS: Final[Mapping[str, str]] = {
     "max_connections": "100",
     "shared_buffers": "256MB",
     "max_wal_size": "2GB",
-    # Statistics of young tables soon, not after the default minute: until then the planner thinks that they are tiny, and
-    # a list of transfers took 1,000 us where it takes 100.
+    # Statistics of young tables soon, not after the default minute: until then the planner thinks that they are tiny,
+    # and a list of transfers took 1,000 us where it takes 100.
     "autovacuum_naptime": "5s",
     # Of 3,000 rows instead of 30,000: ours are found by key, whatever the shape of a table, and while one grows from
     # nothing, gathering the finer statistics every few seconds took a tenth of PostgreSQL's time.
