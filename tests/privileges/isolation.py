@@ -35,7 +35,18 @@ _PLAIN: Final[Mapping[str, tuple[str, ...]]] = {
     "timestamp without time zone": ("2026-01-01", "2035-01-01"),
 }
 _AT_ONCE: Final = 3
-_PLACES: Final = {"after", "after_id", "before_id", "but", "from_id", "from_key", "to_id", "to_key"}
+_PLACES: Final = {
+    "after",
+    "after_id",
+    "before_id",
+    "beyond_id",
+    "but",
+    "day_id",
+    "from_id",
+    "from_key",
+    "to_id",
+    "to_key",
+}
 """Where a page begins or ends: ids are compared with them, whoever has such an id."""
 
 
@@ -209,7 +220,9 @@ class Ground:
             mine = [self.chance.choice(known) for _ in range(_AT_ONCE)] if known else ["x"] * _AT_ONCE
             # Words of a vocabulary are nobody's: the same for both.
             is_secret = kind == "bytea" or name in ("key", "keys", "email", "id", "ids")
-            others = [self._like(value, kind) for value in mine] if known and is_secret else mine
+            # The same twice is the same twice there too.
+            unlike = {value: self._like(value, kind) for value in mine}
+            others = [unlike[value] for value in mine] if known and is_secret else mine
         else:
             mine = others = self.chance.choices(_PLAIN[kind], k=_AT_ONCE)
         return _written(mine, is_list=is_list), _written(others, is_list=is_list)
