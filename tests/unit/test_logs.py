@@ -63,7 +63,7 @@ def test_what_is_no_secret_stays_as_it_is():
 
 def test_each_line_is_json_with_its_time_and_its_level(said: StringIO):
     structlog.get_logger().warning("overloaded", refused=3, request_id="req_1")
-    logging.getLogger("some.library").warning("it says %s", "so")
+    logging.getLogger("some.package").warning("it says %s", "so")
     structlog.get_logger().debug("nobody wants this")
     try:
         int(f"Bearer {CANARY}")
@@ -79,7 +79,7 @@ def test_each_line_is_json_with_its_time_and_its_level(said: StringIO):
         "req_1",
     )
     assert first["at"].endswith("Z")
-    assert (theirs["event"], theirs["logger"]) == ("it says so", "some.library")
+    assert (theirs["event"], theirs["logger"]) == ("it says so", "some.package")
     assert failed["request_id"] == "req_2\n{\x1b[31m"
     assert "Traceback" in failed["exception"]
     assert CANARY not in text

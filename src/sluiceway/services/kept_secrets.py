@@ -10,7 +10,7 @@ from sluiceway.services.audit_log import Done, record
 from sluiceway.services.engine import Engine
 from sluiceway.storage import kept_secrets as stored
 from sluiceway.storage.database import ReadTx, WriteTx
-from sluiceway.storage.keyring import COLUMNS, Column, SecretsLocked, is_sealed
+from sluiceway.storage.keyring import COLUMNS, MISSING, Column, SecretsLocked, is_sealed
 
 BATCH: Final = 200
 """How many values are sealed in one transaction, whose rows nobody else changes meanwhile."""
@@ -53,7 +53,7 @@ async def prepare(engine: Engine) -> None:
     """
     keyring = engine.keyring
     if keyring.is_empty:
-        raise SecretsLocked(keyring.missing)
+        raise SecretsLocked(MISSING)
     async with engine.database.read() as tx:
         found = sum((await count_by_key(tx, keyring.marks())).values(), Counter[str | None]())
     if missing := missing_keys(found, keyring.ids()):

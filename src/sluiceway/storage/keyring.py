@@ -22,6 +22,7 @@ from sluiceway.domain.ids import OrganizationId
 PREFIX: Final = "sw1."
 """What every sealed value begins with, and nothing that we seal: none of it has a point."""
 KEY_BYTES: Final = 32
+MISSING: Final = "there is no SECRET_KEY"
 _NONCE_BYTES: Final = 12
 _ID_LENGTH: Final = 16
 _MODE: Final = 0o600
@@ -105,14 +106,12 @@ class Keyring:
         *,
         random_bytes: Callable[[int], bytes],
         file: Path | None = None,
-        missing: str = "there is no SECRET_KEY",
     ) -> None:
-        """Hold the keys of a text, or those of a file; `missing` says what to do where there are none.
+        """Hold the keys of a text, or those of a file.
 
         Raises SecretsLocked for what is no key, and for a file that cannot be read.
         """
         self.file = file
-        self.missing = missing
         self._random_bytes = random_bytes
         self._state: tuple[int, ...] | None = None
         self._keys: tuple[Key, ...] = ()
@@ -164,7 +163,7 @@ class Keyring:
     def _first(self) -> Key:
         self._renew()
         if not self._keys:
-            raise SecretsLocked(self.missing)
+            raise SecretsLocked(MISSING)
         return self._keys[0]
 
     def _find(self, key_id: str) -> Key:
@@ -174,7 +173,7 @@ class Keyring:
                     return key
             self._renew()
         if not self._keys:
-            raise SecretsLocked(self.missing)
+            raise SecretsLocked(MISSING)
         raise SecretsLocked(f"the key {key_id}, which has sealed a secret, is not among those of SECRET_KEY")
 
     def _renew(self) -> None:
