@@ -1,4 +1,4 @@
-"""A look at what was new took minutes: beyond the end of the statistics the planner compared every row with every other."""
+"""A look at what was new took minutes: where statistics end, the planner compared every row with every other."""
 
 import asyncio
 from typing import Final
