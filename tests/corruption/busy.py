@@ -51,6 +51,10 @@ _REST: Final[tuple[LiteralString, ...]] = (
     """INSERT INTO ach_limit
        SELECT organization_id, side, period, 100000000, 1000 FROM person,
               unnest('{CREDIT,DEBIT}'::text[]) AS side, unnest('{DAY,MONTH}'::text[]) AS period""",
+    """INSERT INTO restoration
+       SELECT organization_id, 2, gen_random_uuid(), created_at, created_at, true, created_at, 'Ada' FROM person""",
+    """UPDATE organization SET restored_at = r.restored_at FROM restoration r WHERE r.organization_id = id""",
+    """INSERT INTO restored_origin SELECT organization_id, id FROM execution ORDER BY id LIMIT 3""",
     """INSERT INTO account_target
        SELECT organization_id, id, 100000, NULL, '2026-07-01', 0 FROM account WHERE kind = 'POD'""",
 )
