@@ -33,12 +33,17 @@ INVARIANTS: Final[dict[str, LiteralString]] = {
     "each day of an account of ours ended with what had been posted by then": """
         SELECT d.organization_id, d.account_id, d.day, d.balance FROM account_day d
         JOIN account a ON a.organization_id = d.organization_id AND a.id = d.account_id
-        WHERE a.kind <> 'EXTERNAL_ACCOUNT' AND d.balance <> (
-            SELECT coalesce(sum(CASE WHEN p.credit_account_id = a.id THEN p.amount ELSE -p.amount END), 0)
-            FROM posting p
-            WHERE p.organization_id = a.organization_id AND a.id IN (p.credit_account_id, p.debit_account_id)
-                AND p.kind IN ('post', 'settle', 'reverse') AND (p.posted_at AT TIME ZONE 'UTC')::date <= d.day
-        )
+        LEFT JOIN (
+            SELECT organization_id, account_id, (posted_at AT TIME ZONE 'UTC')::date AS day, sum(amount) AS moved FROM (
+                SELECT organization_id, credit_account_id AS account_id, posted_at, amount, kind FROM posting
+                UNION ALL
+                SELECT organization_id, debit_account_id, posted_at, -amount, kind FROM posting
+            ) AS sides
+            WHERE kind IN ('post', 'settle', 'reverse')
+            GROUP BY organization_id, account_id, day
+        ) AS p ON p.organization_id = d.organization_id AND p.account_id = d.account_id AND p.day <= d.day
+        WHERE a.kind <> 'EXTERNAL_ACCOUNT'
+        GROUP BY d.organization_id, d.account_id, d.day, d.balance HAVING d.balance <> coalesce(sum(p.moved), 0)
     """,
     "what rules moved by day is what their transfers say": """
         SELECT organization_id, rule_id, source, destination, sum(moved), sum(transfers), sum(returned) FROM (
