@@ -38,6 +38,8 @@ class Loop(base_events.BaseEventLoop):
 
     def __init__(self, seed: int) -> None:
         super().__init__()
+        # Nobody debugs it, and every handle asks.
+        self.get_debug = bool  # type: ignore[method-assign]
         self._now = 0.0
         self._draw = random.Random(seed)
         self.steps = 0
@@ -56,27 +58,37 @@ class Loop(base_events.BaseEventLoop):
     def _write_to_self(self) -> None:
         """Nobody sleeps."""
 
+    def call_soon(self, callback: Any, *args: Any, context: contextvars.Context | None = None) -> events.Handle:
+        """As every loop does, without asking each time whether it is closed or debugged: it is called most of all."""
+        made = events.Handle(callback, args, self, context)
+        self._ready.append(made)  # type: ignore[attr-defined]
+        return made
+
     def _run_once(self) -> None:
+        """Run until somebody stops the loop: the caller asks after every round, and rounds are many."""
         ready: Any = self._ready  # type: ignore[attr-defined]
-        if not ready:
-            self._advance()
-        count = len(ready)
-        if count > 1:
-            ready.rotate(-int(self._draw.random() * count))
-        if not ready:
-            return
-        handle = ready.popleft()
-        if handle._cancelled:
-            return
-        process = handle._context.get(PROCESS)
-        if process is not None and (process.is_dead or process.is_paused):
-            process.held.append(handle)
-            return
-        self.steps += 1
-        if self.steps > self.most_steps:
-            self.most_steps *= 2
-            raise Endless
-        handle._run()
+        draw = self._draw.random
+        while True:
+            if not ready:
+                self._advance()
+            count = len(ready)
+            if count > 1:
+                ready.rotate(-int(draw() * count))
+            elif not ready:
+                return
+            handle = ready.popleft()
+            if not handle._cancelled:
+                process = handle._context.get(PROCESS)
+                if process is None or not (process.is_dead or process.is_paused):
+                    self.steps += 1
+                    if self.steps > self.most_steps:
+                        self.most_steps *= 2
+                        raise Endless
+                    handle._run()
+                else:
+                    process.held.append(handle)
+            if self._stopping:  # type: ignore[attr-defined]
+                return
 
     def _advance(self) -> None:
         scheduled: list[Any] = self._scheduled  # type: ignore[attr-defined]

@@ -91,6 +91,9 @@ class Expressions:
             return f"not {self.subquery(tree.this.this, scope, function, exists=True)}()"
         if isinstance(tree, exp.Is | exp.NullSafeEQ | exp.NullSafeNEQ | exp.Boolean):
             return self.value(tree, scope, function)
+        if isinstance(tree, exp.In) and (among := _texts(tree)):
+            # NULL is none of the texts: where only TRUE counts it is left out, as it should be.
+            return f"({self.value(tree.this, scope, function)} in {among})"
         kind = type(tree)
         if kind in _COMPARED and not isinstance(tree.expression, exp.Any):
             left, right = (self.value(side, scope, function) for side in (tree.left, tree.right))
@@ -169,7 +172,10 @@ class Expressions:
                 if tree.args.get("query") is not None:
                     rows = self.subquery(tree.args["query"], scope, function)
                     return f"in_list({of(tree.this)}, [t[0] for t in {rows}()])"
-                return f"in_list({of(tree.this)}, ({''.join(of(each) + ', ' for each in tree.expressions)}))"
+                value, among = of(tree.this), _texts(tree)
+                if among and _is_simple(value):
+                    return f"(None if {value} is None else {value} in {among})"
+                return f"in_list({value}, ({''.join(of(each) + ', ' for each in tree.expressions)}))"
             case exp.Exists():
                 return f"{self.subquery(tree.this, scope, function, exists=True)}()"
             case exp.Subquery():
@@ -303,6 +309,14 @@ class Expressions:
 def _is_simple(written: str) -> bool:
     """Whether it may be written twice: a column, a parameter, a constant."""
     return "(" not in written
+
+
+def _texts(tree: exp.In) -> str | None:
+    """Write the set of texts in which a value is looked for; None: it is looked for among something else."""
+    texts = [each.this for each in tree.expressions if isinstance(each, exp.Literal) and each.is_string]
+    if not texts or len(texts) < len(tree.expressions) or any(_INSTANT.fullmatch(each) for each in texts):
+        return None
+    return f"{{{', '.join(map(repr, texts))}}}"
 
 
 def _is_constant(written: str) -> bool:

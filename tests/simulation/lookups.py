@@ -47,6 +47,8 @@ class Loops(Expressions):
         self.parameters: set[str] = set()
         self.named: dict[str, Sequence[str]] = {}
         """Columns of what WITH names."""
+        self.knows_time = False
+        """Whether what was compiled reads the clock."""
         self._count = 0
         self.sums: dict[str, str] = {}
         if not COLUMNS:

@@ -11,7 +11,7 @@ from sqlglot import exp
 from tests.simulation import values
 from tests.simulation.scopes import Function, NotKnown, Scope, Source
 from tests.simulation.selects import Selects, conjuncts
-from tests.simulation.tables import Key, Row, Table, Unique
+from tests.simulation.tables import Index, Key, Row, Table, Unique
 
 Values = Mapping[str, Any]
 Rows = list[Row]
@@ -166,6 +166,12 @@ class Statement:
     named: list[tuple[str, Part]] = field(default_factory=list[tuple[str, Part]])
     main: Part | None = None
     writes: bool = False
+    reads: list[Table] = field(default_factory=list[Table])
+    knows_time: bool = False
+
+    def changes(self) -> tuple[int, ...] | None:
+        """Count the changes of its tables: with the same counts it gives the same. None: it reads the clock, too."""
+        return None if self.knows_time else tuple([table.changes for table in self.reads])
 
     async def run(self, x: View, given: Values) -> tuple[Rows, int]:
         """Run it and return its rows, and how many it touched."""
@@ -198,6 +204,10 @@ class Compiler:
         statement.main, _ = self._part(tree, selects)
         parts = [statement.main, *(part for _, part in statement.named)]
         statement.writes = any(isinstance(part, Insert | Change) for part in parts)
+        used = selects.constants.values()
+        tables = [each.table if isinstance(each, Index) else each for each in used if isinstance(each, Index | Table)]
+        statement.reads = list(dict.fromkeys(tables))
+        statement.knows_time = selects.knows_time
         return statement
 
     def condition(self, table: Table, sql: str) -> Callable[[Row], Any]:
@@ -324,6 +334,7 @@ class Compiler:
     def _made(self, selects: Selects, outer: Function) -> Maker:
         outer.hoisted[:0] = [f"p_{name} = P[{name!r}]" for name in sorted(selects.parameters)]
         written = "\n".join(outer.written())
+        selects.knows_time |= "server_now" in written
         space = self._globals(selects)
         try:
             exec(compile(written, f"<{selects.name}>", "exec"), space)  # noqa: S102 -- made of the program's own SQL

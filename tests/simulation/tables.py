@@ -98,6 +98,8 @@ class Table:
         self.primary_name: str = primary["name"]
         self.pk = getter([self.place[column] for column in self.primary])
         self.rows: dict[Key, Row] = {}
+        self.changes = 0
+        """How often a row has become another, or all are forgotten: never the same number twice."""
         self.indexes: dict[tuple[tuple[str, ...], tuple[str, ...]], Index] = {}
         self.uniques: list[Unique] = []
         self.foreign: list[ForeignKey] = []
@@ -115,6 +117,7 @@ class Table:
 
     def empty(self) -> None:
         """Forget all rows; the indexes stay."""
+        self.changes += 1
         self.rows.clear()
         for index in self.indexes.values():
             index.found.clear()
@@ -123,6 +126,7 @@ class Table:
 
     def put(self, pk: Key, row: Row | None) -> None:
         """Make a row what it is now; None: it is gone."""
+        self.changes += 1
         before = self.rows.get(pk)
         if before is not None:
             for index in self.indexes.values():

@@ -39,6 +39,8 @@ class Store:
         self.locks: dict[tuple[str, Key], Transaction] = {}
         self.promised: dict[tuple[str, Key], tuple[Transaction, Key]] = {}
         """Unique keys of rows that are not committed: whose, and of which row."""
+        self.clean: dict[str, tuple[int, ...]] = {}
+        """For what must hold: at which changes of the tables that it is about it last did."""
         self.ran: Counter[str] = Counter()
         self.reached: Counter[str] = Counter()
         """How often something happened that has to happen sometimes."""

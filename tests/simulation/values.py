@@ -42,15 +42,11 @@ def not3(a: bool | None) -> bool | None:
 
 
 def and3(*parts: bool | None) -> bool | None:
-    if any(part is False for part in parts):
-        return False
-    return None if any(part is None for part in parts) else True
+    return False if False in parts else None if None in parts else True
 
 
 def or3(*parts: bool | None) -> bool | None:
-    if any(part is True for part in parts):
-        return True
-    return None if any(part is None for part in parts) else False
+    return True if True in parts else None if None in parts else False
 
 
 def add(a: Any, b: Any) -> Any:
@@ -95,7 +91,10 @@ def concat(a: Any, b: Any) -> Any:
 
 
 def coalesce(*values: Any) -> Any:
-    return next((value for value in values if value is not None), None)
+    for value in values:
+        if value is not None:
+            return value
+    return None
 
 
 def least(*values: Any) -> Any:

@@ -93,6 +93,7 @@ class Simulation:
         usual = {name: getattr(worker_loop, name) for name in PACE}
         vars(worker_loop).update(PACE)
         structlog.configure(processors=[self._hear])
+        gc.disable()
         try:
             self.loop.run_until_complete(self._live())
         except Endless:
@@ -107,6 +108,7 @@ class Simulation:
             structlog.reset_defaults()
             vars(worker_loop).update(usual)
             asyncio.set_event_loop(None)
+            gc.enable()
         if self.violations:
             # A world that ends early leaves work behind that nobody has begun. Python says so: not to whoever is next.
             with warnings.catch_warnings():
