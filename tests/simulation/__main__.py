@@ -1,38 +1,51 @@
-"""`python -m tests.simulation --seeds 20000`: virtual months of the program, each with its own bad luck."""
+"""`python -m tests.simulation --seeds 20000`: virtual months of the program, each with its own bad luck.
+
+With `--more`, runs add up: what the newest evidence has is gone on with, each piece listed with its commit and seeds.
+"""
 
 import argparse
 import json
 import os
-import subprocess
 import sys
 import time
-from typing import Any
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any, Final
 
-from tests.evidence import FOLDER, ROOT, Evidence
+from tests.evidence import FOLDER, Evidence, where
 from tests.simulation.campaign import SOMETIMES, Found, explore_in_pieces, live, never
 from tests.simulation.world import DAYS
 
+COUNTED: Final = (
+    *("seeds", "virtual_days", "without_faults", "replayed_with_the_same_trace", "same_on_postgresql", "calls"),
+    "commits",
+)
+MOST: Final = ("detected", "most_seeds_to_detect")
+"""What is planted is planted anew in each piece that plants: these do not add up."""
 
-def earlier() -> tuple[Found, int] | None:
-    """Read what the newest evidence found, and its first seed; None: none, or what it speaks of has changed."""
+
+def earlier() -> list[dict[str, Any]]:
+    """Read the pieces of the newest evidence; none: there is no evidence."""
     files = sorted(FOLDER.glob("simulation-*.json"))
-    if not files:
-        return None
-    said: dict[str, Any] = json.loads(files[-1].read_text(encoding="utf-8"))
-    changed = ["git", "diff", "--quiet", said["commit"], "--", "src", "tests/simulation"]
-    if said["violations"] or said["is_dirty"] or subprocess.run(changed, cwd=ROOT, check=False).returncode:
-        return None
-    found = Found(
-        seeds=said["seeds"],
-        calm=said["without_faults"],
-        replayed=said["replayed_with_the_same_trace"],
-        same_on_postgresql=said["same_on_postgresql"],
-        commits=said["commits"],
-        calls=said["calls"],
-        virtual_days=said["virtual_days"],
-    )
-    found.reached.update(said["reached"])
-    return found, said["first_seed"]
+    return json.loads(files[-1].read_text(encoding="utf-8"))["pieces"] if files else []
+
+
+def summed(pieces: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Add up what pieces have found, whichever commits they are of."""
+    reached = Counter[str]()
+    for piece in pieces:
+        reached.update(piece["reached"])
+    sums = {name: sum(piece[name] for piece in pieces) for name in COUNTED}
+    return {
+        **sums,
+        **{name: max(piece[name] for piece in pieces) for name in MOST},
+        "virtual_years": round(sums["virtual_days"] / 365, 1),
+        "markers": sum(reached[each] > 0 for each in SOMETIMES),
+        "seconds_of_all_pieces": round(sum(piece["seconds"] for piece in pieces), 1),
+        "reached": dict(sorted(reached.items())),
+        "pieces": list(pieces),
+    }
 
 
 def main() -> int:
@@ -57,19 +70,32 @@ def main() -> int:
         print(f"seed {outcome.seed}: trace {outcome.trace}, {outcome.commits} commits", *outcome.violations, sep="\n")
         return 1 if outcome.violations else 0
     evidence = Evidence("simulation", ["python", "-m", "tests.simulation", *sys.argv[1:]])
-    found, first = (earlier() if asked.more else None) or (Found(), asked.first)
-    began = time.monotonic()
-    for piece in explore_in_pieces(first + found.seeds, asked.seeds, asked.days, asked.jobs):
-        found.add(piece)
+    pieces = earlier() if asked.more else []
+    pieces.append(_piece(asked, max((each["first_seed"] + each["seeds"] for each in pieces), default=asked.first)))
+    figures = summed(pieces)
+    evidence.violations += [sentence for each in pieces for sentence in each["what_was_violated"]]
+    evidence.violations += never(figures["seeds"], figures["reached"])
+    evidence.figures |= figures
+    print(evidence.write())
+    return 1 if evidence.violations else 0
+
+
+def _piece(asked: argparse.Namespace, first: int) -> dict[str, Any]:
+    """Live through the seeds from `first` on; give what was found, and of which commit."""
+    # What runs is what stands there now, whatever is committed meanwhile.
+    place, began_at, began = where(), datetime.now(UTC), time.monotonic()
+    found = Found()
+    for some in explore_in_pieces(first, asked.seeds, asked.days, asked.jobs):
+        found.add(some)
         print(f"{found.seeds} seeds, {len(found.violations)} violations, {time.monotonic() - began:.0f} s", flush=True)
-        for each in piece.violations:
+        for each in some.violations:
             print(each, flush=True)
         if asked.minutes and time.monotonic() - began > asked.minutes * 60:
             break
     if asked.fidelity:
         from tests.simulation.fidelity import compare_on_postgresql
 
-        differences = compare_on_postgresql(range(asked.first, asked.first + asked.fidelity))
+        differences = compare_on_postgresql(range(first, first + asked.fidelity))
         found.violations += differences
         found.same_on_postgresql = asked.fidelity - len(differences)
     detected: list[int] = []
@@ -79,13 +105,17 @@ def main() -> int:
         for plant, seeds in zip(PLANTS, find_all(), strict=True):
             found.violations += [f"nobody found that {plant.what}"] if seeds is None else []
             detected += [] if seeds is None else [seeds]
-    found.violations += never(found)
-    evidence.violations += found.violations
-    evidence.figures |= {
-        "seeds": found.seeds,
+    run = {"began_at": began_at.isoformat(timespec="seconds"), "seconds": round(time.monotonic() - began, 1)}
+    return piece_of(first, found, detected, run | {name: place[name] for name in ("commit", "is_dirty")})
+
+
+def piece_of(first: int, found: Found, detected: Sequence[int], run: Mapping[str, Any]) -> dict[str, Any]:
+    """Write down one run: what it found from the seed `first` on, and after how many seeds what was planted."""
+    return {
         "first_seed": first,
+        "seeds": found.seeds,
+        **run,
         "virtual_days": found.virtual_days,
-        "virtual_years": round(found.virtual_days / 365, 1),
         "without_faults": found.calm,
         "replayed_with_the_same_trace": found.replayed,
         "same_on_postgresql": found.same_on_postgresql,
@@ -93,11 +123,9 @@ def main() -> int:
         "commits": found.commits,
         "detected": len(detected),
         "most_seeds_to_detect": max(detected, default=0),
-        "markers": sum(found.reached[each] > 0 for each in SOMETIMES),
         "reached": dict(sorted(found.reached.items())),
+        "what_was_violated": found.violations,
     }
-    print(evidence.write())
-    return 1 if found.violations else 0
 
 
 if __name__ == "__main__":

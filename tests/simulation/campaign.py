@@ -2,7 +2,7 @@
 
 import os
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 from typing import Final
@@ -94,11 +94,11 @@ def explore(seeds: Iterable[int], days: int = DAYS) -> Found:
     return found
 
 
-def never(found: Found) -> list[str]:
+def never(seeds: int, reached: Mapping[str, int]) -> list[str]:
     """Name what enough seeds have never come past."""
-    if found.seeds < ENOUGH:
+    if seeds < ENOUGH:
         return []
-    return [f"never in {found.seeds} seeds: {each}" for each in SOMETIMES if not found.reached[each]]
+    return [f"never in {seeds} seeds: {each}" for each in SOMETIMES if not reached.get(each)]
 
 
 def explore_in_pieces(first: int, count: int, days: int, jobs: int) -> Iterator[Found]:

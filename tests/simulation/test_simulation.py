@@ -1,10 +1,12 @@
 """Virtual months of the program over tables in memory: nothing is lost, doubled, made up or left lying."""
 
 import os
+from collections import Counter
 
 import pytest
 
-from tests.simulation.campaign import PIECE, explore
+from tests.simulation.__main__ import piece_of, summed
+from tests.simulation.campaign import PIECE, Found, explore
 from tests.simulation.fidelity import compare, difference
 from tests.simulation.plants import PLANTS, Plant, found_by, planted, without_claims
 from tests.simulation.schema import schema_of
@@ -69,3 +71,18 @@ def test_the_first_difference_between_two_tellings_is_named(told: list[str], row
 
     assert found is not None
     assert found.startswith(says)
+
+
+def test_pieces_of_several_commits_add_up():
+    began = {"began_at": "2026-03-02T15:00:00+00:00", "seconds": 1.5, "is_dirty": False}
+    first = piece_of(0, Found(seeds=2, virtual_days=60, reached=Counter(pause=1)), [3, 1], began | {"commit": "a"})
+    second = piece_of(2, Found(seeds=5, virtual_days=150, reached=Counter(pause=2)), [], began | {"commit": "b"})
+
+    found = summed([first, second])
+
+    assert (found["seeds"], found["virtual_days"], found["detected"], found["most_seeds_to_detect"]) == (7, 210, 2, 3)
+    assert (found["reached"], found["markers"], found["seconds_of_all_pieces"]) == ({"pause": 3}, 1, 3.0)
+    assert [(each["commit"], each["first_seed"], each["seeds"]) for each in found["pieces"]] == [
+        ("a", 0, 2),
+        ("b", 2, 5),
+    ]
