@@ -4,16 +4,26 @@ import asyncio
 import statistics
 from dataclasses import dataclass, field
 from random import Random
+from typing import Final
 
 from tests.crash.comparing import come_to_rest, compare
 from tests.crash.exhausting import exhaust
-from tests.crash.killing import Kills, kill_again_and_again, kill_everything, kill_postgres, stop_beyond_leases
-from tests.crash.stage import Stage, set_stage
+from tests.crash.killing import (
+    STOPPED_LEASE_S,
+    Kills,
+    kill_again_and_again,
+    kill_everything,
+    kill_postgres,
+    stop_beyond_leases,
+)
+from tests.crash.stage import CLIENTS, LEASE_S, Stage, set_stage
+
+CLIENTS_THAT_WAIT: Final = 16
 
 
 @dataclass(frozen=True)
 class Plan:
-    """How often what is killed, within how many seconds; how often something stands still; whether at every point."""
+    """How often what is killed, under whose load, in how long; how often something stands still; if at every point."""
 
     servers: int = 0
     workers: int = 0
@@ -21,6 +31,7 @@ class Plan:
     everything: int = 0
     stops: int = 0
     points: bool = False
+    clients: int = CLIENTS
     seconds: float = 150.0
 
 
@@ -36,7 +47,9 @@ class Outcome:
 async def run_piece(seed: int, plan: Plan) -> Outcome:
     """Do what the plan says. One seed for all dice: what is asked, and when something is killed."""
     outcome = Outcome()
-    async with set_stage(seed, servers=2 if plan.stops else 1, workers=2 if plan.stops else 1) as stage:
+    # At a point that is named dies the only one of its kind, or the other would do the work and never come by.
+    of_each, lease_s = 1 if plan.points else 2, STOPPED_LEASE_S if plan.stops else LEASE_S
+    async with set_stage(seed, of_each=of_each, lease_s=lease_s) as stage:
         kills = Kills()
         if plan.servers or plan.workers or plan.postgres or plan.everything:
             await _kill(stage, plan, kills)
@@ -62,8 +75,8 @@ async def run_piece(seed: int, plan: Plan) -> Outcome:
             **verdict.figures,
         }
         outcome.notes |= {
-            "server_start_s_median": _median(stage.server.starts_s),
-            "worker_start_s_median": _median(stage.worker.starts_s),
+            "server_start_s_median": _median([took for server in stage.servers for took in server.starts_s]),
+            "worker_start_s_median": _median([took for worker in stage.workers for took in worker.starts_s]),
             "postgres_start_s_median": _median(stage.cluster.starts_s[1:]),
             "postgres_kill_to_next_answer_s_median": _median(kills.recoveries_s),
             "postgres_kill_to_next_answer_s_longest": round(max(kills.recoveries_s, default=0.0), 3),
@@ -73,14 +86,14 @@ async def run_piece(seed: int, plan: Plan) -> Outcome:
 
 async def _kill(stage: Stage, plan: Plan, kills: Kills) -> None:
     clock = asyncio.get_running_loop().time
-    wanted = (max(plan.servers, plan.workers) * 0.5, plan.postgres * 1.5, plan.everything * 2.0)
+    wanted = (max(plan.servers, plan.workers) * 0.5, plan.postgres * 2.0, plan.everything * 2.5)
     began = clock()
-    async with stage.load():
+    async with stage.load(plan.clients):
         dice = [Random(stage.dice.random()) for _ in range(4)]
         until = began + plan.seconds * wanted[0] / sum(wanted)
         await asyncio.gather(
-            kill_again_and_again(stage, stage.server, "server", plan.servers, kills, until, dice[0]),
-            kill_again_and_again(stage, stage.worker, "worker", plan.workers, kills, until, dice[1]),
+            kill_again_and_again(stage, stage.servers, "server", plan.servers, kills, until, dice[0]),
+            kill_again_and_again(stage, stage.workers, "worker", plan.workers, kills, until, dice[1]),
         )
         until = began + plan.seconds * sum(wanted[:2]) / sum(wanted)
         await kill_postgres(stage, plan.postgres, kills, until, dice[2])
@@ -89,10 +102,9 @@ async def _kill(stage: Stage, plan: Plan, kills: Kills) -> None:
 
 async def _stop(stage: Stage, times: int) -> None:
     """Two servers and two workers, of which one at a time stands still beyond its leases; the others go on."""
-    await asyncio.gather(stage.servers[1].start(), stage.workers[1].start())
     stage.outside.takes_s = 0.05
-    async with stage.load(servers=2, patience_s=0.5):
-        await stop_beyond_leases(stage, [*stage.servers, *stage.workers], times, Random(stage.dice.random()))
+    async with stage.load(CLIENTS_THAT_WAIT, patience_s=0.5):
+        await stop_beyond_leases(stage, times, Random(stage.dice.random()))
     stage.outside.takes_s = 0.0
 
 

@@ -101,7 +101,7 @@ class Client:
 
     async def ask(self, request: Request) -> None:
         line = {"n": request.number, "kind": request.kind, "key": request.key, "path": request.path}
-        await self._journal.write({**line, "body": request.body, "subject": request.subject})
+        self._journal.write({**line, "body": request.body, "subject": request.subject})
         self._seen.in_flight.add(request.number)
         status, is_replay, body, cuts = await self._until_answered(request)
         self._seen.in_flight.discard(request.number)
@@ -141,16 +141,16 @@ class Client:
                 line.hang_up()
                 cuts += 1
                 self._seen.cuts += 1
-                await self._journal.write({"n": request.number, "cut": True})
+                self._journal.write({"n": request.number, "cut": True})
                 await self._until_up()
                 await asyncio.sleep(0.005 * min(attempt + 1, 20))
                 continue
             if status in _TRY_AGAIN:
                 cuts += 1
-                await asyncio.sleep(0.02)
+                await asyncio.sleep(0.02 * min(attempt + 1, 10))
                 continue
             if status >= 500:
                 self._seen.wrong.append(f"request {request.number} ({request.kind}) was answered {status}: {body}")
-            await self._journal.write({"n": request.number, "status": status, "replay": is_replay, "body": body})
+            self._journal.write({"n": request.number, "status": status, "replay": is_replay, "body": body})
             return status, is_replay, body, cuts
         raise AssertionError(f"request {request.number} was never answered")

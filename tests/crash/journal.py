@@ -1,10 +1,9 @@
-"""What load clients write to disk: each request before it is sent, each answer after it has come.
+"""What load clients write to a file: each request before it is sent, each answer after it has come.
 
-Many clients share one file. Whoever writes waits until the disk has it; what comes meanwhile is the next lot, so that
-one flush serves them all.
+Each line is one write to an open file. It is not flushed to the disk: the system is not what is killed, and whoever
+writes is not either, so that a line which was written is there at the end, and flushing would only slow the load.
 """
 
-import asyncio
 import json
 import os
 from collections import defaultdict
@@ -15,43 +14,19 @@ from typing import Any
 
 
 class Journal:
-    """A file that only grows. `with` ends once everything is on disk."""
+    """A file that only grows, open for as long as the load lasts."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-        self._lines: list[bytes] = []
-        self._waiting: list[asyncio.Future[None]] = []
-        self._flushing: asyncio.Task[None] | None = None
 
-    async def write(self, line: dict[str, Any]) -> None:
-        """Write a line and wait until it cannot be lost any more."""
-        on_disk: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._lines.append(json.dumps(line, separators=(",", ":")).encode() + b"\n")
-        self._waiting.append(on_disk)
-        if self._flushing is None:
-            self._flushing = asyncio.create_task(self._flush())
-        await on_disk
-
-    async def _flush(self) -> None:
-        while self._lines:
-            lines, self._lines = self._lines, []
-            waiting, self._waiting = self._waiting, []
-            await asyncio.to_thread(self._put, b"".join(lines))
-            for each in waiting:
-                if not each.done():
-                    each.set_result(None)
-        self._flushing = None
-
-    def _put(self, text: bytes) -> None:
-        view = memoryview(text)
+    def write(self, line: dict[str, Any]) -> None:
+        """Hand a line to the system, which keeps it however this process ends."""
+        view = memoryview(json.dumps(line, separators=(",", ":")).encode() + b"\n")
         while view:
             view = view[os.write(self._file, view) :]
-        os.fdatasync(self._file)
 
-    async def close(self) -> None:
-        if self._flushing is not None:
-            await self._flushing
+    def close(self) -> None:
         os.close(self._file)
 
 

@@ -3,18 +3,20 @@
 import asyncio
 import signal
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from random import Random
 from typing import Final
 
-from tests.crash.stage import LEASE_S, Stage
+from tests.crash.stage import Stage
 from tests.crash.victims import Victim
 
-MOMENT_S: Final = (0.05, 0.5)
-"""How long something lives, once it is ready, before it is killed."""
+MOMENT_S: Final = (0.02, 0.3)
+"""How long it goes well, once what was killed is ready again, before the next kill."""
 AGAIN: Final = 0.1
 """How often it is killed a second time while it is still getting up."""
-STOPPED_S: Final = (1.2 * LEASE_S, 2.5 * LEASE_S)
+STOPPED_LEASE_S: Final = 1
+STOPPED_S: Final = (1.2 * STOPPED_LEASE_S, 2.5 * STOPPED_LEASE_S)
 PATIENCE_S: Final = 30.0
 
 
@@ -35,12 +37,13 @@ class Kills:
 
 
 async def kill_again_and_again(
-    stage: Stage, victim: Victim, what: str, times: int, kills: Kills, until: float, dice: Random
+    stage: Stage, victims: Sequence[Victim], what: str, times: int, kills: Kills, until: float, dice: Random
 ) -> None:
-    """Kill one process so many times, or until it is time to stop; at the end it runs."""
+    """Kill one of them at a time, so often or until it is time to stop; the others go on, at the end all run."""
     clock = asyncio.get_running_loop().time
     while kills.count[what] < times and clock() < until:
         await asyncio.sleep(dice.uniform(*MOMENT_S))
+        victim = dice.choice(victims)
         await victim.kill()
         kills.add(stage, what)
         while kills.count[what] < times and dice.random() < AGAIN:
@@ -65,25 +68,25 @@ async def kill_postgres(stage: Stage, times: int, kills: Kills, until: float, di
 
 
 async def kill_everything(stage: Stage, times: int, kills: Kills, until: float, dice: Random) -> None:
-    """Kill server, worker and PostgreSQL at once. Whoever is started first starts PostgreSQL."""
+    """Kill servers, workers and PostgreSQL at once. Whoever is started first starts PostgreSQL."""
     clock = asyncio.get_running_loop().time
     while kills.count["everything"] < times and clock() < until:
         await asyncio.sleep(dice.uniform(*MOMENT_S))
         stage.cluster.kill()
-        await asyncio.gather(stage.server.kill(), stage.worker.kill())
+        await asyncio.gather(*(victim.kill() for victim in stage.victims))
         began = clock()
         kills.add(stage, "everything")
-        await asyncio.gather(stage.server.start(), stage.worker.start())
+        await asyncio.gather(*(victim.start() for victim in stage.victims))
         await stage.cluster.start()
         await _until_acknowledged(stage)
         kills.recoveries_s.append(clock() - began)
 
 
-async def stop_beyond_leases(stage: Stage, victims: list[Victim], times: int, dice: Random) -> None:
+async def stop_beyond_leases(stage: Stage, times: int, dice: Random) -> None:
     """Let one of them stand still for longer than a lease, so that others take over its work; then let it go on."""
     for _ in range(times):
         await asyncio.sleep(dice.uniform(0.1, 0.4))
-        victim = dice.choice(victims)
+        victim = dice.choice(stage.victims)
         victim.send(signal.SIGSTOP)
         await asyncio.sleep(dice.uniform(*STOPPED_S))
         victim.send(signal.SIGCONT)
