@@ -63,6 +63,8 @@ OF_THEMSELVES: Final = {
     "remote_access.set_enabled",
 }
 """Those whose id, or ids, are organizations."""
+_TO_NOBODY: Final = 0x5EED
+"""What makes an id nobody's: its last bits, which are of chance, are others."""
 _TAKEN: Final = [("23505", f"{table}_secret_hash_key") for table in ("access_token", "api_key", "rule_secret")]
 """Credentials are looked up before it is known whose they are, so no two may be alike: of 190 random bits, none are."""
 
@@ -212,7 +214,8 @@ class Ground:
     def _pair(self, name: str, kind: str, *, is_list: bool) -> tuple[str, str]:
         if kind == "uuid":
             mine = self.chance.sample(self.ids, _AT_ONCE)
-            others = [str(uuid.UUID(int=self.chance.getrandbits(128))) for _ in mine]
+            # The same twice is the same twice there too, and what comes before another does so there.
+            others = [str(uuid.UUID(int=uuid.UUID(each).int ^ _TO_NOBODY)) for each in mine]
             if name in _PLACES:
                 others = mine
         elif kind in ("text", "bytea"):
@@ -220,7 +223,6 @@ class Ground:
             mine = [self.chance.choice(known) for _ in range(_AT_ONCE)] if known else ["x"] * _AT_ONCE
             # Words of a vocabulary are nobody's: the same for both.
             is_secret = kind == "bytea" or name in ("key", "keys", "email", "id", "ids")
-            # The same twice is the same twice there too.
             unlike = {value: self._like(value, kind) for value in mine}
             others = [unlike[value] for value in mine] if known and is_secret else mine
         else:

@@ -2,6 +2,7 @@
 
 import os
 import random
+import secrets
 from collections.abc import AsyncGenerator, Generator
 from dataclasses import replace
 
@@ -19,8 +20,7 @@ from tests.services.town import Town
 from tests.support import plain_engine
 
 ROUNDS = 1
-SEED = int(os.environ.get("SLUICEWAY_TEST_SEED", "7"))
-"""The same parameters in every run; `python -m tests.privileges` draws many others."""
+SEED = int(os.environ.get("SLUICEWAY_TEST_SEED", secrets.randbelow(1_000_000)))
 _STATEMENTS = statements()
 # ruff: noqa: S608 -- names come from the catalogue.
 # What belongs to no organization, or finds out whose something is. Each is looked at by a person when it is added.
