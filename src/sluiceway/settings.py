@@ -25,6 +25,8 @@ SHORTEST_TOKEN: Final = 16
 Network = IPv4Network | IPv6Network
 LOOPBACK: Final = (IPv4Network("127.0.0.0/8"), IPv6Network("::1/128"))
 _NONE: Final = "none"
+_TRACES: Final = ("otlp", "console")
+_COLLECTORS: Final = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
 _THIS_MACHINE: Final = ("127.0.0.1", "::1", "localhost")
 
 
@@ -71,6 +73,8 @@ class Settings:
     """How what is logged is written: json or console; None: for people at a terminal, else json."""
     log_level: str = "info"
     """From which level on something is logged; debug has a line for each request and each execution."""
+    otel_traces_exporter: str | None = None
+    """Where spans go that OpenTelemetry makes, otlp or console (docs/howto/operate.md); None: there are none."""
     base_path: str = ""
     """Under which path a proxy serves the app, such as `/money`; without it, X-Forwarded-Prefix may say so."""
     audit: str = "on"
@@ -111,6 +115,7 @@ def read_settings(environment: Mapping[str, str] | None = None) -> Settings:
         **_metrics(given),
         log_format=_one_of(given, "LOG_FORMAT", ("json", "console"), None),
         log_level=_one_of(given, "LOG_LEVEL", ("debug", "info", "warning", "error"), None) or defaults.log_level,
+        otel_traces_exporter=_traces(given),
         base_path=_base_path(given),
         audit=_one_of(given, "AUDIT", ("on", "prompt", "off"), None) or defaults.audit,
         trusted_proxies=_proxies(given, defaults.trusted_proxies),
@@ -140,6 +145,7 @@ def shown(settings: Settings) -> dict[str, str]:
         "METRICS_TOKEN": "none" if settings.metrics_token is None else MASK,
         "LOG_FORMAT": settings.log_format or "console at a terminal, else json",
         "LOG_LEVEL": settings.log_level,
+        "OTEL_TRACES_EXPORTER": settings.otel_traces_exporter or _NONE,
         "BASE_PATH": settings.base_path or _NONE,
         "AUDIT": settings.audit,
         "TRUSTED_PROXIES": ", ".join(map(str, settings.trusted_proxies)) or _NONE,
@@ -168,6 +174,19 @@ def _metrics(given: Mapping[str, str]) -> _Metrics:
     if host not in _THIS_MACHINE and token is None:
         raise ValueError(f"METRICS at {host} needs a METRICS_TOKEN, since others than this machine can reach it")
     return {"metrics": Place(host, int(port)), "metrics_token": token}
+
+
+def _traces(given: Mapping[str, str]) -> str | None:
+    """Read whether spans are wanted: where an exporter is named, or a place to export to.
+
+    The standard's default is to export to this machine all the time, which nobody may have asked for.
+    """
+    if given.get("OTEL_SDK_DISABLED", "").strip().lower() == "true":
+        return None
+    chosen = _one_of(given, "OTEL_TRACES_EXPORTER", (*_TRACES, _NONE), None)
+    if chosen is None and any(given.get(name) for name in _COLLECTORS):
+        return _TRACES[0]
+    return None if chosen == _NONE else chosen
 
 
 def masked(url: str) -> str:

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import os
 import random
 import secrets
 import shutil
@@ -26,6 +27,7 @@ from sluiceway.services.doctor import Finding, Verdict, judge_disk
 from sluiceway.services.edge import Edge
 from sluiceway.services.engine import Engine
 from sluiceway.services.tally import WAITING, Copied, Tally
+from sluiceway.services.tracing import NO_TRACING, Tracing
 from sluiceway.services.verifying import SHARES
 from sluiceway.settings import Settings
 from sluiceway.storage.archive import Archive
@@ -44,6 +46,11 @@ if TYPE_CHECKING:
     from sluiceway.api.http import App, Door
 
 PATIENCE_S = 3600.0
+LAST_SPANS_S = 2.0
+WITHOUT_OPENTELEMETRY = (
+    "OTEL_... variables ask for them, and OpenTelemetry is not installed: pip install 'sluiceway[tracing]', or set"
+    " OTEL_TRACES_EXPORTER=none"
+)
 MADE_A_KEY = (
     "Made %s, which seals secrets in the database that DATABASE_URL names. Without it they are lost: keep a copy apart"
     " from the database and its backups. Every other process of this database needs it too, as SECRET_KEY_FILE or"
@@ -58,6 +65,10 @@ _BASE62 = string.digits + string.ascii_letters
 
 # Not the log of what runs: commands that print for programs say this beside it.
 log = logging.getLogger(__name__)
+
+
+class CannotTrace(Exception):
+    """Spans are asked for that cannot be made."""
 
 
 def now() -> datetime:
@@ -265,6 +276,7 @@ def application(edge: Edge, settings: Settings | None = None, door: "Door | None
     """Build what a process serves: the app, and behind it every API generation, all through one door."""
     # Commands that serve nothing need not load what serves: it takes them a second.
     from sluiceway.api.app import counted, create_app  # noqa: PLC0415 -- as above
+    from sluiceway.api.http import traced  # noqa: PLC0415 -- as above
     from sluiceway.web.app import create_web  # noqa: PLC0415 -- as above
     from sluiceway.web.proxies import Proxies  # noqa: PLC0415 -- as above
 
@@ -273,8 +285,33 @@ def application(edge: Edge, settings: Settings | None = None, door: "Door | None
     proxies = Proxies((settings or Settings()).trusted_proxies)
     app = create_web(edge, create_app(edge, door), door, base_path=base_path, proxies=proxies)
     # Nobody waits for what nobody collects.
-    is_wanted = settings is not None and (settings.metrics is not None or settings.log_level == "debug")
-    return counted(app, edge.engine.tally, base_path) if is_wanted else app
+    if settings is not None and (settings.metrics is not None or settings.log_level == "debug"):
+        app = counted(app, edge.engine.tally, base_path)
+    # Around it, so that its lines name the trace.
+    return traced(app, edge.engine) if edge.engine.tracing.is_on else app
+
+
+@asynccontextmanager
+async def tracing_of(settings: Settings) -> AsyncGenerator[Tracing]:
+    """Make spans, where that is asked for, and hand over the last of them in the end. Raises CannotTrace.
+
+    OpenTelemetry is imported here and nowhere else: who does not trace need not have it.
+    """
+    if settings.otel_traces_exporter is None:
+        yield NO_TRACING
+        return
+    try:
+        from sluiceway.services.open_telemetry import open_telemetry  # noqa: PLC0415 -- as it says
+
+        tracing = open_telemetry(os.environ, is_on_console=settings.otel_traces_exporter == "console")
+    except ImportError as missing:
+        raise CannotTrace(WITHOUT_OPENTELEMETRY) from missing
+    except ValueError as wrong:
+        raise CannotTrace(str(wrong)) from wrong
+    try:
+        yield tracing
+    finally:
+        await asyncio.to_thread(tracing.close, LAST_SPANS_S)
 
 
 @asynccontextmanager
@@ -282,13 +319,14 @@ async def working_engine(
     database: Database, settings: Settings, wake: Callable[[], None] = lambda: None
 ) -> AsyncGenerator[Engine]:
     """Build an engine that may also ask remote services, as far as the deployment lets it."""
-    async with Outbound(read_policy(settings.remote_allow)) as outbound:
+    async with Outbound(read_policy(settings.remote_allow)) as outbound, tracing_of(settings) as tracing:
         lease = timedelta(seconds=settings.lease_s)
         yield replace(
             engine_of(database, wake, outbound),
             lease=lease,
             retention=settings.retention,
             audit_share=SHARES[settings.audit],
+            tracing=tracing,
         )
 
 

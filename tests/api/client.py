@@ -11,6 +11,7 @@ import httpx
 from psycopg import sql
 
 from sluiceway.api.app import create_app
+from sluiceway.api.http import App
 from sluiceway.domain.access import EVERY, Grant, Permission, TransferPair
 from sluiceway.domain.ids import IdKind, format_id
 from sluiceway.services.edge import Edge
@@ -89,21 +90,24 @@ def only(permission: Permission, *ids: str) -> tuple[Permission, Grant]:
 
 
 @asynccontextmanager
-async def open_api(world: World, edge: Edge) -> AsyncGenerator[Api]:
+async def open_api(world: World, edge: Edge, app: App | None = None) -> AsyncGenerator[Api]:
     _, secret = await create_key(world.engine, world.organization_id, "everything", every_grant(), rate_limit=PLENTY)
-    async with open_http(edge) as http:
+    async with open_http(edge, app) as http:
         yield Api(http, world, secret)
 
 
 @asynccontextmanager
-async def open_http(edge: Edge) -> AsyncGenerator[httpx.AsyncClient]:
-    """Open a client. Closes the edge, and expects that the log has every call by somebody known exactly once."""
+async def open_http(edge: Edge, app: App | None = None) -> AsyncGenerator[httpx.AsyncClient]:
+    """Open a client, of the APIs or of another `app` over the edge.
+
+    Closes the edge, and expects that the log has every call by somebody known exactly once.
+    """
     answers: list[httpx.Response] = []
 
     async def keep(answer: httpx.Response) -> None:
         answers.append(answer)
 
-    transport = httpx.ASGITransport(create_app(edge))
+    transport = httpx.ASGITransport(app or create_app(edge))
     hooks = {"response": [keep]}
     async with httpx.AsyncClient(transport=transport, base_url="http://sluiceway.test", event_hooks=hooks) as http:
         yield http

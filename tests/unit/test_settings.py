@@ -62,3 +62,25 @@ def test_everything_that_may_be_chosen_is_shown_and_no_secret():
 
     assert told.keys() == names | {"ANSWERS_KEPT_HOURS", "SIMULATIONS_KEPT_DAYS", "READS_KEPT_DAYS"}
     assert CANARY not in str(told)
+
+
+@pytest.mark.parametrize(
+    ("given", "traces"),
+    [
+        ({}, None),
+        ({"OTEL_SERVICE_NAME": "money"}, None),
+        ({"OTEL_TRACES_EXPORTER": "otlp"}, "otlp"),
+        ({"OTEL_TRACES_EXPORTER": "console"}, "console"),
+        ({"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:4318"}, "otlp"),
+        ({"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": "http://127.0.0.1:4318/v1/traces"}, "otlp"),
+        ({"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:4318", "OTEL_TRACES_EXPORTER": "none"}, None),
+        ({"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:4318", "OTEL_SDK_DISABLED": "True"}, None),
+    ],
+)
+def test_spans_are_made_where_somebody_asks_for_them(given: dict[str, str], traces: str | None):
+    assert read_settings(given).otel_traces_exporter == traces
+
+
+def test_an_exporter_that_is_not_offered_is_refused():
+    with pytest.raises(ValueError, match="OTEL_TRACES_EXPORTER must be one of otlp, console, none"):
+        read_settings({"OTEL_TRACES_EXPORTER": "zipkin"})

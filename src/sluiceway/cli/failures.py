@@ -72,6 +72,7 @@ def sentence_of(failure: Exception) -> str | None:
     from sluiceway.storage.migrate import MigrationFailed
     from sluiceway.storage.programs import EmbeddedPostgresFailed
     from sluiceway.storage.scale_out import ScaleOutRefused
+    from sluiceway.wiring import CannotTrace
 
     match failure:
         case CommandFailed() | BadScenario():
@@ -90,6 +91,8 @@ def sentence_of(failure: Exception) -> str | None:
             return f"The database could not be brought up to date: {_one_line(reason)}"
         case ScaleOutRefused():
             return f"The database is not spread over machines as it should be: {_one_line(str(failure))}."
+        case CannotTrace():
+            return f"Spans cannot be made: {_one_line(str(failure))}."
         case SecretsLocked(reason):
             return f"Secrets cannot be sealed or opened: {_one_line(reason)}."
         case EmbeddedPostgresFailed(reason):
@@ -104,10 +107,11 @@ def status_of(failure: Exception) -> int:
     """Say what the program ends with."""
     from sluiceway.storage.durability import UnsafeSettings
     from sluiceway.storage.keyring import SecretsLocked
+    from sluiceway.wiring import CannotTrace
 
     if isinstance(failure, CommandFailed):
         return failure.status
-    return NOT_SET_UP if isinstance(failure, UnsafeSettings | SecretsLocked) else FAILED
+    return NOT_SET_UP if isinstance(failure, UnsafeSettings | SecretsLocked | CannotTrace) else FAILED
 
 
 def _refusal(refusal: Refusal) -> str:

@@ -13,6 +13,7 @@ from typing import Any, Final, TextIO, cast
 
 import structlog
 
+from sluiceway.services.tracing import here, named
 from sluiceway.settings import MASK, Settings
 
 Line = MutableMapping[str, Any]
@@ -43,6 +44,7 @@ def log_to_stderr(settings: Settings, stream: TextIO | None = None) -> None:
     shared: list[Callable[[Any, str, Line], Any]] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
+        add_trace,
         structlog.processors.TimeStamper(fmt="iso", utc=True, key="at"),
         # As plain text: others would print every local variable, secrets among them.
         structlog.processors.format_exc_info,
@@ -73,6 +75,11 @@ def log_to_stderr(settings: Settings, stream: TextIO | None = None) -> None:
     logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
     # Others' libraries say what they send and receive when they are asked to say everything.
     logging.getLogger("sluiceway").setLevel(level)
+
+
+def add_trace(_logger: object, _method: str, line: Line) -> Line:
+    """Name the trace that this is a part of, unless the line names that of what it is about."""
+    return {**named(here()), **line}
 
 
 def mask(_logger: object, _method: str, line: Line) -> Line:

@@ -15,7 +15,7 @@ from standardwebhooks import Webhook
 from sluiceway.domain.ids import AccountId, ExecutionId, RuleId
 from sluiceway.domain.money import MAX_CENTS, Cents
 from sluiceway.domain.transfers import Mode
-from sluiceway.outbound.client import USUAL, Limits, Outbound, OutboundFailed, Response
+from sluiceway.outbound.client import NO_TRACE, USUAL, Limits, Outbound, OutboundFailed, Response
 from sluiceway.outbound.guard import OutboundRefused
 
 AMOUNT_KEY: Final = "amountInCents"
@@ -70,13 +70,22 @@ class TryAgain(NamedTuple):
 AskedAmount = Answered | Unusable | TryAgain
 
 
-async def ask_amount(outbound: Outbound, question: Question, now: datetime, *, limits: Limits = USUAL) -> AskedAmount:
+async def ask_amount(
+    outbound: Outbound,
+    question: Question,
+    now: datetime,
+    *,
+    limits: Limits = USUAL,
+    trace: Mapping[str, str] = NO_TRACE,
+) -> AskedAmount:
     """Ask once. No reason ever holds what the server said, or an address that we found on the way.
 
-    `now` is the real time, not an organization's: the other server compares it with its own clock.
+    `now` is the real time, not an organization's: the other server compares it with its own clock. `trace` are the
+    headers by which it can go on with our trace.
     """
     body = _body(question)
-    headers = {"Content-Type": "application/json", "Accept": "application/json", **_signed(question, body, now)}
+    own = {"Content-Type": "application/json", "Accept": "application/json"}
+    headers = {**trace, **own, **_signed(question, body, now)}
     try:
         response = await outbound.post(question.url, body, headers, limits=limits)
     except OutboundRefused as refused:

@@ -36,6 +36,7 @@ class Limits:
 
 
 USUAL = Limits()
+NO_TRACE: Mapping[str, str] = {}
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 from standardwebhooks import Webhook
 
 from sluiceway.domain.webhooks import Delivered, NotDelivered, Outcome
-from sluiceway.outbound.client import Limits, Outbound, OutboundFailed, Response
+from sluiceway.outbound.client import NO_TRACE, Limits, Outbound, OutboundFailed, Response
 from sluiceway.outbound.guard import OutboundRefused
 
 USUAL: Final = Limits(connect_s=3, total_s=20, body_bytes=64 * 1024)
@@ -27,9 +27,19 @@ class Message(NamedTuple):
     body: str
 
 
-async def send_message(outbound: Outbound, message: Message, now: datetime, *, limits: Limits = USUAL) -> Outcome:
-    """Send a message once. `now` is the real time: endpoints compare it with their own clocks."""
-    headers = {"Content-Type": "application/json", **_signed(message, now)}
+async def send_message(
+    outbound: Outbound,
+    message: Message,
+    now: datetime,
+    *,
+    limits: Limits = USUAL,
+    trace: Mapping[str, str] = NO_TRACE,
+) -> Outcome:
+    """Send a message once. `now` is the real time: endpoints compare it with their own clocks.
+
+    `trace` are the headers by which the endpoint can go on with our trace.
+    """
+    headers = {**trace, "Content-Type": "application/json", **_signed(message, now)}
     try:
         response = await outbound.post(message.url, message.body.encode(), headers, limits=limits)
     except OutboundRefused as refused:

@@ -4,7 +4,7 @@ An answered trigger is a row, and the row is the job: whatever dies afterwards, 
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from sluiceway.domain.audit import Act
 from sluiceway.domain.errors import NotFound, Refusal, RuleDisabled
@@ -15,6 +15,7 @@ from sluiceway.domain.rules import TriggerType
 from sluiceway.domain.transfers import Mode
 from sluiceway.services.engine import Engine
 from sluiceway.services.idempotency import Answer, Idempotency, run_idempotently
+from sluiceway.services.tracing import Span, current
 from sluiceway.storage.database import WriteTx
 from sluiceway.storage.executions import Admitted, insert_executions
 from sluiceway.storage.rules import rule_states
@@ -39,6 +40,8 @@ class TriggerRule:
     mode: Mode = Mode.LIVE
     approval_above: Cents | None = None
     act: Act | None = None
+    span: Span = field(default_factory=current, repr=False, compare=False)
+    """What the call is traced as."""
 
 
 async def admit(engine: Engine, commands: Sequence[TriggerRule]) -> list[Answer | Refusal]:
@@ -70,6 +73,10 @@ async def _admit(engine: Engine, tx: WriteTx, commands: Sequence[TriggerRule]) -
             execution_id = ExecutionId(engine.new_id())
             admitted.append(_execution(execution_id, command, state))
             answers.append(command.show(execution_id))
+            if engine.tracing.is_on:
+                place = engine.tracing.execution(execution_id)
+                command.span.link(place)
+                current().link(place)
     await insert_executions(tx, admitted, engine.now())
     return answers
 

@@ -6,11 +6,13 @@ from typing import Generic, TypeVar
 
 from sluiceway.domain.errors import Refusal
 from sluiceway.services.queues import FairQueue
+from sluiceway.services.tracing import NO_SPAN, Place, Span, current, here
 from sluiceway.storage.database import DatabaseUnavailable
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
-Waiting = tuple[Item, asyncio.Future[Result | Refusal]]
+Waiting = tuple[Item, asyncio.Future[Result | Refusal], Place | None]
+"""What waits, what it waits for, and the span that it is a part of."""
 
 
 class Batcher(Generic[Item, Result]):
@@ -27,6 +29,7 @@ class Batcher(Generic[Item, Result]):
         waiting: FairQueue[Waiting[Item, Result]] | None = None,
         *,
         note: Callable[[int, float], None] = lambda _items, _seconds: None,
+        span: Callable[[Sequence[Place | None]], Span] = lambda _: NO_SPAN,
         limit: int = 128,
         lanes: int = 1,
         owners_at_once: int | None = None,
@@ -35,10 +38,12 @@ class Batcher(Generic[Item, Result]):
 
         Beside others, a batch begins once as many items wait as the smallest of those took.
 
-        `note` is told of each batch how many items it had and how many seconds it took.
+        `note` is told of each batch how many items it had and how many seconds it took. `span` makes the span of one,
+        given those of its items.
         """
         self._run = run
         self._note = note
+        self._span = span
         self._limit = limit
         self._lanes = lanes
         self._owners_at_once = owners_at_once
@@ -51,7 +56,7 @@ class Batcher(Generic[Item, Result]):
     async def submit(self, item: Item, owner: str = "") -> Result:
         """Give one item to the next batch and wait for its result. Raises the item's Refusal, and Overloaded."""
         future: asyncio.Future[Result | Refusal] = asyncio.get_running_loop().create_future()
-        self._waiting.put(owner, (item, future))
+        self._waiting.put(owner, (item, future, here()))
         if self._busy_lanes < self._lanes and self._is_worth_a_batch():
             self._busy_lanes += 1
             task = asyncio.create_task(self._work())
@@ -75,7 +80,8 @@ class Batcher(Generic[Item, Result]):
                 is_pressed, began = self._waiting.is_pressed(), clock()
                 self._under_way.append(len(batch))
                 try:
-                    await self._run_batch(batch)
+                    with self._span([place for _, _, place in batch]):
+                        await self._run_batch(batch)
                 finally:
                     self._under_way.remove(len(batch))
                 took_s = clock() - began
@@ -95,7 +101,7 @@ class Batcher(Generic[Item, Result]):
 
     async def _run_batch(self, batch: Sequence[Waiting[Item, Result]]) -> None:
         try:
-            results = await self._run([item for item, _ in batch])
+            results = await self._run([item for item, _, _ in batch])
         except DatabaseUnavailable as failure:
             # The commit may have happened: only a caller with an idempotency key can find out by asking again.
             _fail(batch, failure)
@@ -112,7 +118,7 @@ class Batcher(Generic[Item, Result]):
             # What was committed is unknown here too, and nobody must wait for an answer that never comes.
             _fail(batch, AssertionError("a batch answers every item"))
             return
-        for (_, future), result in zip(batch, results, strict=True):
+        for (_, future, _), result in zip(batch, results, strict=True):
             if not future.done():
                 future.set_result(result)
 
@@ -121,6 +127,7 @@ def _fail(
     batch: Sequence[Waiting[Item, Result]],
     failure: Exception,
 ) -> None:
-    for _, future in batch:
+    current().fail(type(failure).__name__)
+    for _, future, _ in batch:
         if not future.done():
             future.set_exception(failure)

@@ -12,7 +12,7 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-from sluiceway.domain.ids import DeliveryId, OrganizationId
+from sluiceway.domain.ids import DeliveryId, ExecutionId, OrganizationId
 from sluiceway.domain.transfers import Mode
 from sluiceway.domain.webhooks import (
     Because,
@@ -26,6 +26,7 @@ from sluiceway.domain.webhooks import (
 )
 from sluiceway.outbound import MESSAGE_LIMITS, Message, Outbound, send_message
 from sluiceway.services.engine import Engine
+from sluiceway.services.tracing import NO_SPAN, Place, Span, current, outgoing
 from sluiceway.storage import outbox
 from sluiceway.storage import webhooks as stored
 from sluiceway.storage.database import WriteTx
@@ -42,6 +43,17 @@ LONGEST_CALL: Final = 2 / 3
 
 # Of kinds whose first word is not what they are about.
 _SUBJECTS: Final = {"approval": "transfer", "automation": "rule", "balance": "account"}
+
+
+class _About(msgspec.Struct):
+    id: str
+
+
+class _Told(msgspec.Struct):
+    """What a message says that it is about."""
+
+    type: str
+    data: _About
 
 
 class _Turn(NamedTuple):
@@ -97,9 +109,14 @@ async def pass_on(engine: Engine, organization_id: OrganizationId) -> int:
             messages = await messages_of(engine, tx, organization_id, events, hearers)
             await stored.insert_deliveries(tx, organization_id, messages, engine.now(), is_again=False)
             await outbox.end_pending(tx, organization_id, [event.id for event in events])
+            if engine.tracing.is_on:
+                current().link(*(_execution_of(engine, event.kind, event.subject_id) for event in events))
         return len(events)
 
-    return await engine.database.write(work)
+    with engine.tracing.span("pass on events", is_apart=True, organization_id=organization_id) as span:
+        count = await engine.database.write(work)
+        span.note(batch_items=count)
+        return count
 
 
 async def messages_of(
@@ -192,10 +209,36 @@ async def _serve(engine: Engine, outbound: Outbound, organization_id: Organizati
     while following is not None:
         endpoint, delivery = following
         message = Message(endpoint.url, _open(engine, organization_id, endpoint), delivery.event_id, delivery.body)
-        outcome = await send_message(outbound, message, engine.now(), limits=limits)
-        following = await _write(engine, organization_id, following, outcome)
+        with _traced(engine, organization_id, following) as span:
+            outcome = await send_message(outbound, message, engine.now(), limits=limits, trace=outgoing())
+            if isinstance(outcome, NotDelivered):
+                span.fail(type(outcome).__name__)
+            following = await _write(engine, organization_id, following, outcome)
         count += 1
     return count
+
+
+def _traced(engine: Engine, organization_id: OrganizationId, turn: _Turn) -> Span:
+    """Make the span of an attempt, pointing at the execution that the message is about, if it is about one."""
+    tracing, delivery = engine.tracing, turn.delivery
+    if not tracing.is_on:
+        return NO_SPAN
+    told = msgspec.json.decode(delivery.body, type=_Told)
+    return tracing.span(
+        "tell a webhook",
+        kind="client",
+        is_apart=True,
+        links=[_execution_of(engine, told.type, told.data.id)],
+        organization_id=organization_id,
+        endpoint_id=turn.endpoint.id,
+        event_id=delivery.event_id,
+        event_kind=told.type,
+        attempt=delivery.attempts + 1,
+    )
+
+
+def _execution_of(engine: Engine, kind: str, subject_id: str) -> Place | None:
+    return engine.tracing.execution(ExecutionId(subject_id)) if kind.startswith("execution.") else None
 
 
 def _open(engine: Engine, organization_id: OrganizationId, endpoint: ClaimedEndpoint) -> tuple[str, ...]:

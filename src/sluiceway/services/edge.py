@@ -25,6 +25,7 @@ from sluiceway.services.passwords import Passwords
 from sluiceway.services.queues import AT_FIRST, FairQueue
 from sluiceway.services.readiness import Readiness
 from sluiceway.services.remote_access import identify_rule_secrets, identify_tokens
+from sluiceway.services.tracing import NO_SPAN, Place, Span
 from sluiceway.services.transfers import CreateTransfer, transfer
 from sluiceway.services.turns import Turns
 
@@ -74,9 +75,11 @@ class Edge:
         at_once = engine.database.options.organizations_at_once
         lanes = 1 if at_once is None else _LANES
         self._queues: dict[str, Sized] = {}
-        self._identify = self._batcher("calls", run_identify, most_waiting)
-        self._identify_token = self._batcher("calls with tokens", run_identify_token, most_waiting)
-        self._identify_rule_secret = self._batcher("calls with rule secrets", run_identify_rule_secret, most_waiting)
+        self._identify = self._batcher("calls", run_identify, most_waiting, is_traced=False)
+        self._identify_token = self._batcher("calls with tokens", run_identify_token, most_waiting, is_traced=False)
+        self._identify_rule_secret = self._batcher(
+            "calls with rule secrets", run_identify_rule_secret, most_waiting, is_traced=False
+        )
         self._admit = self._batcher("triggers", run_admit, most_waiting, max(lanes, _ADMISSIONS), at_once)
         self._transfer = self._batcher("transfers", run_transfer, most_waiting, lanes, at_once)
         self._deposit = self._batcher("deposits", run_deposit, most_waiting, lanes, at_once)
@@ -102,11 +105,18 @@ class Edge:
         most_waiting: int,
         lanes: int = 1,
         owners_at_once: int | None = None,
+        *,
+        is_traced: bool = True,
     ) -> Batcher[Item, Result]:
         waiting = FairQueue[Waiting[Item, Result]](what, most_waiting)
         self._queues[what] = waiting
         note = partial(self.engine.tally.batch, what)
-        return Batcher(run, waiting, note=note, lanes=lanes, owners_at_once=owners_at_once)
+        span = partial(self._span if is_traced else _no_span, what)
+        return Batcher(run, waiting, note=note, span=span, lanes=lanes, owners_at_once=owners_at_once)
+
+    def _span(self, what: str, places: Sequence[Place | None]) -> Span:
+        """Make the span of a batch, which points at those of its calls."""
+        return self.engine.tracing.span(f"batch of {what}", is_apart=True, links=places, batch_items=len(places))
 
     def waiting(self) -> dict[str, int]:
         """Tell how many wait of each kind."""
@@ -205,3 +215,8 @@ class Edge:
         await self.readiness.close()
         await self._backlog.close()
         await self.recorder.close()
+
+
+def _no_span(_what: str, _places: Sequence[Place | None]) -> Span:
+    """Make none: who calls is found out before it is known whether there is to be one of the call."""
+    return NO_SPAN

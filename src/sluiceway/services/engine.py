@@ -13,6 +13,7 @@ from sluiceway.domain.rules import Needs, Remote, Rule, needs
 from sluiceway.outbound import Outbound
 from sluiceway.rails import CardIssuer, Rail
 from sluiceway.services.tally import Tally
+from sluiceway.services.tracing import NO_TRACING, Tracing
 from sluiceway.storage import credentials
 from sluiceway.storage import rules as stored_rules
 from sluiceway.storage.database import Database, ReadTx
@@ -126,6 +127,8 @@ class Engine:
     """Which part of its time a worker may spend on verifying what was committed; 0: it does not."""
     tally: Tally = field(default_factory=Tally)
     """What this process counts of what it does."""
+    tracing: Tracing = NO_TRACING
+    """Makes spans of it, for who collects them."""
     audit_rest: Rest = field(default_factory=Rest)
     revisions: RevisionCache = field(default_factory=RevisionCache)
     principals: PrincipalCache = field(default_factory=PrincipalCache)

@@ -19,6 +19,7 @@ from sluiceway.outbound import Answered, AskedAmount, Outbound, Question, TryAga
 from sluiceway.services.engine import UNREADABLE, Engine
 from sluiceway.services.refreshing import refresh
 from sluiceway.services.rules import fresh_secret, open_secret
+from sluiceway.services.tracing import outgoing
 from sluiceway.storage import executions as stored
 from sluiceway.storage.accounts import external_accounts
 from sluiceway.storage.database import Locked, WriteTx
@@ -183,9 +184,17 @@ async def _ask(engine: Engine, task: _Task, place: Place) -> AskedAmount:
     assert isinstance(action.amount, RemoteAmount), "only such actions are asked for"
     assert action.destination is not None, "only a pay-down has no destination"
     gathering = task.gathering
-    return await ask_amount(
-        outbound,
-        Question(
+    with engine.tracing.span(
+        "ask for an amount",
+        kind="client",
+        within=engine.tracing.execution(gathering.id),
+        execution_id=gathering.id,
+        rule_id=gathering.rule_id,
+        step=place[0],
+        action=place[1],
+        attempt=gathering.attempts,
+    ) as span:
+        question = Question(
             url=action.amount.url,
             secret=open_secret(engine, gathering.organization_id, gathering.rule_id, task.secret),
             execution_id=gathering.id,
@@ -196,9 +205,11 @@ async def _ask(engine: Engine, task: _Task, place: Place) -> AskedAmount:
             transfer_amount=gathering.transfer_amount,
             source_account_id=action.source,
             destination_account_id=action.destination,
-        ),
-        engine.now(),
-    )
+        )
+        answer = await ask_amount(outbound, question, engine.now(), trace=outgoing())
+        if not isinstance(answer, Answered):
+            span.fail(type(answer).__name__)
+        return answer
 
 
 async def _write(

@@ -87,12 +87,23 @@ async def _hand_over(engine: Engine, organization: Organization, leg: ClaimedLeg
     if rail is None:
         await _write(engine, organization.id, leg, Refused(leg.id, ErrorCode.PAYMENT_NOT_SUPPORTED))
         return
-    try:
-        outcome = await _ask(rail, organization, leg, organization.clock.read(engine.now()))
-    except RailUnavailable:
-        await _retry(engine, organization, leg)
-        return
-    await _write(engine, organization.id, leg, outcome)
+    with engine.tracing.span(
+        "hand over a payment",
+        kind="client",
+        is_apart=True,
+        organization_id=organization.id,
+        transfer_id=leg.transfer_id,
+        leg_id=leg.id,
+        attempt=leg.attempts,
+    ) as span:
+        try:
+            outcome = await _ask(rail, organization, leg, organization.clock.read(engine.now()))
+        except RailUnavailable as failure:
+            span.fail(type(failure).__name__)
+            await _retry(engine, organization, leg)
+            return
+        span.note(answer=type(outcome).__name__)
+        await _write(engine, organization.id, leg, outcome)
 
 
 async def _ask(rail: Rail, organization: Organization, leg: ClaimedLeg, at: datetime) -> Outcome:

@@ -22,6 +22,7 @@ from sluiceway.domain.transfers import LegPurpose, Mode, TransferStatus
 from sluiceway.domain.transfers import Origin as TransferOrigin
 from sluiceway.services.engine import Engine
 from sluiceway.services.holding import refuse_while_held
+from sluiceway.services.tracing import current, here, named
 from sluiceway.storage import rules as stored_rules
 from sluiceway.storage.accounts import write_balances
 from sluiceway.storage.ach import use_rooms
@@ -334,7 +335,10 @@ class Movements:
                     execution_id=one.id,
                     status=one.status,
                     transfers=len(one.transfer_ids),
+                    **named(self.engine.tracing.execution(one.id)),
                 )
+        if self.engine.tracing.is_on:
+            self._trace_all()
         tally = self.engine.tally
         tally.add_each(
             "transfers",
@@ -347,6 +351,19 @@ class Movements:
             "executions",
             ["conditions_not_met" if one.conditions_not_met else one.status.lower() for one in self.finished],
         )
+
+    def _trace_all(self) -> None:
+        """Make the spans of what has been planned, and point at those of what it has fired."""
+        tracing = self.engine.tracing
+        current().link(*(tracing.execution(fired.id) for fired in self._admitted))
+        for one in self.finished:
+            tracing.executed(
+                one.id,
+                [here()],
+                organization_id=one.organization_id,
+                status=one.status.lower(),
+                transfer_ids=list(one.transfer_ids),
+            )
 
 
 def arrival_of(book: Book, source: AccountId, destination: AccountId) -> AccountId:

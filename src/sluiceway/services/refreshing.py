@@ -121,6 +121,21 @@ async def _claim(
 
 async def _fetch(engine: Engine, organization: Organization, feed: Feed) -> bool:
     """Fetch one thing; tell whether it was answered for."""
+    with engine.tracing.span(
+        "fetch from a bank",
+        kind="client",
+        is_apart=True,
+        organization_id=organization.id,
+        subject_id=feed.subject_id,
+        attempt=feed.attempts,
+    ) as span:
+        is_answered = await _fetch_once(engine, organization, feed)
+        if not is_answered:
+            span.fail("NotAnswered")
+        return is_answered
+
+
+async def _fetch_once(engine: Engine, organization: Organization, feed: Feed) -> bool:
     if feed.subject_id == organization.id:
         await fetch_reports(engine, organization, feed)
         return True

@@ -19,6 +19,7 @@ from sluiceway.services.engine import UNREADABLE, Compiled, Engine
 from sluiceway.services.holding import EVERYTHING, Run, repeated_runs
 from sluiceway.services.limits import AchRooms, load_rooms
 from sluiceway.services.movements import Movements, Origin, arrival_of, fired_rules
+from sluiceway.services.tracing import current
 from sluiceway.storage import executions as stored_executions
 from sluiceway.storage import rules as stored_rules
 from sluiceway.storage.accounts import lock_accounts
@@ -61,7 +62,8 @@ async def settle(engine: Engine, organization_ids: Sequence[OrganizationId], lim
     async def work(tx: WriteTx) -> int:
         return await _settle(engine, tx, organization_ids[:limit], limit)
 
-    return await engine.database.write(work)
+    with engine.tracing.span("settle", is_apart=True):
+        return await engine.database.write(work)
 
 
 async def _settle(engine: Engine, tx: WriteTx, chosen: Sequence[OrganizationId], limit: int) -> int:
@@ -75,15 +77,23 @@ async def _settle(engine: Engine, tx: WriteTx, chosen: Sequence[OrganizationId],
     if not organizations:
         return 0
     clocks = {key: organization.clock.read(at) for key, organization in organizations.items()}
-    claimed = await stored_executions.claim_executions(tx, clocks, limit)
+    tracing = engine.tracing
+    with tracing.span("claim"):
+        claimed = await stored_executions.claim_executions(tx, clocks, limit)
     if not claimed:
         return 0
     compiled = await engine.revisions.get(tx, {_revision(execution) for execution in claimed})
     bearable = _bearable(claimed, compiled, chosen)
-    batch = await _load(engine, tx, bearable, compiled, organizations, at)
-    for execution in bearable:
-        batch.settle(execution)
-    await batch.movements.write(tx)
+    if tracing.is_on:
+        current().note(batch_items=len(bearable))
+        current().link(*(tracing.execution(execution.id) for execution in bearable))
+    with tracing.span("load"):
+        batch = await _load(engine, tx, bearable, compiled, organizations, at)
+    with tracing.span("plan"):
+        for execution in bearable:
+            batch.settle(execution)
+    with tracing.span("write"):
+        await batch.movements.write(tx)
     return len(bearable)
 
 

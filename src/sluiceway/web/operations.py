@@ -20,6 +20,7 @@ from sluiceway.api.http import (
     Receive,
     Reply,
     Scope,
+    begin_span,
     hash_of,
     read_idempotency_key,
     read_json,
@@ -219,6 +220,8 @@ async def run(operations: Mapping[str, Any], edge: Edge, reading: Reading, scope
         body = None if operation.body is None else await read_json(operation, headers, receive)
         return await operation.handler(Ask(edge, visit, request_id, reading.read_query(scope["query_string"]), body))
     session = await identify(edge.engine, visit)
+    if operation.changes_something:
+        begin_span(scope, operation.method, reading.prefix + operation.path)
     principal = principal_of(session.organization_id, session.person.id, session.person.role)
     *parents, spelling = ["", *(scope["path_params"][name] for name in operation.path_ids)]
     found = None if operation.id_kind is None else parse_id(operation.id_kind, spelling)

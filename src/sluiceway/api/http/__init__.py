@@ -46,6 +46,7 @@ from sluiceway.api.http.refusals import (
     UnsupportedMediaType,
     every_refusal,
 )
+from sluiceway.api.http.tracing import begin_span, traced
 
 __all__ = [
     "ACT",
@@ -86,6 +87,7 @@ __all__ = [
     "Text",
     "UnsupportedMediaType",
     "Whole",
+    "begin_span",
     "build",
     "by_name",
     "document",
@@ -101,5 +103,6 @@ __all__ = [
     "read_pairs",
     "request_id_of",
     "storable",
+    "traced",
     "unavailable",
 ]

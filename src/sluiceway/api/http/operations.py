@@ -22,6 +22,7 @@ from sluiceway.api.http.headers import (
 )
 from sluiceway.api.http.queries import Choice, First, Instant, Named, Parameter, write_cursor
 from sluiceway.api.http.refusals import Header, MethodNotAllowed, Table
+from sluiceway.api.http.tracing import begin_span
 from sluiceway.domain.access import Caller, Permission, Principal, require, visible
 from sluiceway.domain.audit import MAX_PATH, Act
 from sluiceway.domain.errors import RateLimited
@@ -290,6 +291,8 @@ async def run(
     request_id = request_id_of(scope, edge.engine.new_id)
     headers = read_headers(scope)
     caller = await _identify(operation, edge, reading, headers)
+    if operation.changes_something:
+        begin_span(scope, operation.method, reading.prefix + operation.path)
     principal = reading.see_as(caller.principal)
     *parents, spelling = ["", *(scope["path_params"][name] for name in operation.path_ids)]
     found = None if operation.id_kind is None else parse_id(operation.id_kind, spelling)
