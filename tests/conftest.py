@@ -11,10 +11,12 @@ import os
 import shutil
 import signal
 import tempfile
+import time
 import uuid
 from collections.abc import AsyncGenerator, Generator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Final
 from urllib.parse import urlsplit
 
 import psycopg
@@ -38,6 +40,9 @@ _FAST = {
     "autovacuum": "off",
     "max_wal_size": "256MB",
 }
+_END: Final = """
+    SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s AND backend_type = 'client backend'
+"""
 _MEMORY = Path("/dev/shm")  # noqa: S108 - a folder of our own is made in it.
 _ENOUGH_MEMORY = 2 << 30
 
@@ -107,39 +112,45 @@ def server_url(test_folder: Path) -> Generator[str]:
 
 
 @pytest.fixture(scope="session")
-def template(server_url: str, test_folder: Path) -> str:
+def keeper(server_url: str) -> Generator[psycopg.Connection]:
+    """Keep a connection for making and dropping databases: to connect anew for each costs more than they do."""
+    with _connected(server_url) as conn:
+        yield conn
+
+
+@pytest.fixture(scope="session")
+def template(server_url: str, keeper: psycopg.Connection, test_folder: Path) -> str:
     """Name a migrated database, made by the first worker that gets here."""
     name = f"{_run_name(test_folder)}_template"
     made = test_folder / "template"
     with (test_folder / "template.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not made.exists():
-            with _connected(server_url) as conn:
-                conn.execute(sql.SQL("DROP DATABASE IF EXISTS {}").format(sql.Identifier(name)))
-                conn.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+            keeper.execute(sql.SQL("DROP DATABASE IF EXISTS {}").format(sql.Identifier(name)))
+            keeper.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
             asyncio.run(migrate(_with_database(server_url, name)))
             made.touch()
     return name
 
 
 @pytest.fixture
-def database_url(server_url: str, template: str) -> Generator[str]:
+def database_url(server_url: str, keeper: psycopg.Connection, template: str) -> Generator[str]:
     """Make a migrated, empty database for one test."""
-    with _clone(server_url, template) as url:
+    with _clone(keeper, server_url, template) as url:
         yield url
 
 
 @pytest.fixture(scope="module")
-def module_database_url(server_url: str, template: str) -> Generator[str]:
+def module_database_url(server_url: str, keeper: psycopg.Connection, template: str) -> Generator[str]:
     """Make a migrated, empty database for the tests of one module, which see what the ones before left."""
-    with _clone(server_url, template) as url:
+    with _clone(keeper, server_url, template) as url:
         yield url
 
 
 @pytest.fixture
-def empty_database_url(server_url: str) -> Generator[str]:
+def empty_database_url(server_url: str, keeper: psycopg.Connection) -> Generator[str]:
     """Make a database for one test, without any table."""
-    with _clone(server_url, "template0") as url:
+    with _clone(keeper, server_url, "template0") as url:
         yield url
 
 
@@ -154,18 +165,21 @@ _numbers = itertools.count(1)
 
 
 @contextmanager
-def _clone(server_url: str, template: str) -> Generator[str]:
+def _clone(keeper: psycopg.Connection, server_url: str, template: str) -> Generator[str]:
     worker = os.environ.get("PYTEST_XDIST_WORKER", "main")
     name = f"{_run_name(Path(os.environ[_FOLDER]))}_{worker}_{next(_numbers)}"
     # Copying files costs two checkpoints, which cost nothing where nothing is synced.
     strategy = sql.SQL("wal_log" if _GIVEN in os.environ else "file_copy")
     create = sql.SQL("CREATE DATABASE {} TEMPLATE {} STRATEGY {}")
-    with _connected(server_url) as conn:
-        conn.execute(create.format(sql.Identifier(name), sql.Identifier(template), strategy))
-        try:
-            yield _with_database(server_url, name)
-        finally:
-            conn.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+    keeper.execute(create.format(sql.Identifier(name), sql.Identifier(template), strategy))
+    try:
+        yield _with_database(server_url, name)
+    finally:
+        # Whoever has just hung up needs a millisecond to be gone, and DROP would look again only after a hundred.
+        deadline = time.monotonic() + 5
+        while keeper.execute(_END, (name,)).fetchall() and time.monotonic() < deadline:
+            time.sleep(0.002)
+        keeper.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
 
 
 @contextmanager
