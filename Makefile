@@ -15,6 +15,10 @@ BIN := .venv/bin
 # The environment is the one beside this file, whatever the caller's shell has activated or set.
 SYNC = env -u VIRTUAL_ENV UV_PROJECT_ENVIRONMENT=.venv UV_PYTHON_DOWNLOADS=never .bootstrap/bin/uv
 
+# The tests start hundreds of processes. Where nothing compiled is kept, each would compile the program and its libraries
+# anew, which takes longer than most of what it is started for.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 .PHONY: help setup app api demo test fuzz screenshots lint types contracts check bench bench-quick prove crash fmt lock clean
 
