@@ -38,10 +38,11 @@ class Seen:
 
 
 class Line:
-    """A connection that is kept for as long as it lives."""
+    """A connection that is kept for as long as it lives, to a server that `is_up`, as far as anybody has heard."""
 
-    def __init__(self, port: int) -> None:
+    def __init__(self, port: int, is_up: Callable[[], bool]) -> None:
         self.port = port
+        self.is_up = is_up
         self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
 
     async def ask(self, request: Request) -> tuple[int, bool, str]:
@@ -67,14 +68,14 @@ class Line:
 
 
 class Client:
-    """One program that uses the API. `until_up` waits for a server; `ports` are those that may be asked."""
+    """One program that uses the API. `until_up` waits for a server; `lines` lead to those that may be asked."""
 
     def __init__(
         self,
         asking: Asking,
         journal: Journal,
         seen: Seen,
-        ports: Sequence[int],
+        lines: Sequence[Line],
         until_up: Callable[[], Awaitable[object]],
         *,
         patience_s: float = 20.0,
@@ -82,7 +83,7 @@ class Client:
         self._asking = asking
         self._journal = journal
         self._seen = seen
-        self._lines = [Line(port) for port in ports]
+        self._lines = lines
         self._until_up = until_up
         self._patience_s = patience_s
         self._dice: random.Random = asking.dice
@@ -130,10 +131,15 @@ class Client:
                 f"request {request.number} was answered {status} {body} and then {told_status} {told} ({is_replay=})"
             )
 
+    def _another(self, than: Line | None) -> Line:
+        """Choose whom to ask: whoever is up and, after a failure, another one, as far as there is one."""
+        up = [line for line in self._lines if line.is_up()] or self._lines
+        return self._dice.choice([line for line in up if line is not than] or up)
+
     async def _until_answered(self, request: Request) -> tuple[int, bool, str, int]:
-        cuts = 0
+        cuts, line = 0, None
         for attempt in range(ATTEMPTS):
-            line = self._lines[attempt % len(self._lines)] if attempt else self._dice.choice(self._lines)
+            line = self._another(line)
             try:
                 async with asyncio.timeout(self._patience_s):
                     status, is_replay, body = await line.ask(request)

@@ -11,7 +11,7 @@ from typing import Final
 from tests.crash.stage import Stage
 from tests.crash.victims import Victim
 
-MOMENT_S: Final = (0.02, 0.3)
+MOMENT_S: Final = (0.05, 0.5)
 """How long it goes well, once what was killed is ready again, before the next kill."""
 AGAIN: Final = 0.1
 """How often it is killed a second time while it is still getting up."""

@@ -15,7 +15,7 @@ from typing import Final
 
 from sluiceway.storage.embedded import EmbeddedPostgres
 from sluiceway.storage.migrate import migrate
-from tests.crash.clients import Client, Seen
+from tests.crash.clients import Client, Line, Seen
 from tests.crash.journal import Journal
 from tests.crash.outside import Outside
 from tests.crash.town import Asking, Numbers, Town, settle_down
@@ -123,7 +123,8 @@ class Stage:
         async with asyncio.TaskGroup() as group:
             for _ in range(clients):
                 asking = Asking(self.town, Random(self.dice.random()), self.numbers, is_even)
-                client = Client(asking, self.journal, self.seen, self.ports, self.until_up, patience_s=patience_s)
+                lines = [Line(port, server.is_up.is_set) for port, server in zip(self.ports, self.servers, strict=True)]
+                client = Client(asking, self.journal, self.seen, lines, self.until_up, patience_s=patience_s)
                 group.create_task(client.run(stop, pause_s))
             try:
                 yield
