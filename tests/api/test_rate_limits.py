@@ -3,15 +3,23 @@
 import asyncio
 import re
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from ipaddress import ip_network
 
 import httpx
 import psycopg
 import pytest
 
+from sluiceway.api.app import create_app
+from sluiceway.domain.errors import TooManyGuesses, Unauthenticated
 from sluiceway.domain.ids import to_base32
 from sluiceway.services import remote_access
-from sluiceway.services.keys import create_key, every_grant
-from tests.api.client import Api
+from sluiceway.services.edge import Edge
+from sluiceway.services.guessing import MOST_NETWORKS, Guesses
+from sluiceway.services.keys import checksum, create_key, every_grant
+from sluiceway.web.app import create_web
+from sluiceway.web.proxies import Proxies
+from tests.api.client import Api, open_http
 
 Ask = Callable[[Api], Awaitable[httpx.Response]]
 
@@ -31,7 +39,7 @@ async def by_sandbox(api: Api) -> httpx.Response:
 
 
 async def by_platform(api: Api) -> httpx.Response:
-    return await api.http.get("/platform/v1/accounts", headers={"Authorization": f"Bearer {api.secret}"})
+    return await api.http.get("/platform/v1/accounts", headers={**api.headers, "Authorization": f"Bearer {api.secret}"})
 
 
 @pytest.mark.parametrize(
@@ -118,3 +126,48 @@ async def test_a_call_that_comes_too_early_waits_too_while_there_is_more_to_reco
 
     assert not done
     assert (await early).status_code == 429
+
+
+@pytest.mark.parametrize("through", [None, "198.51.100.7"])
+async def test_whoever_guesses_keys_is_told_to_wait_and_their_neighbours_are_not(api: Api, through: str | None) -> None:
+    edge = Edge(api.world.engine, most_guesses=3)
+    proxies = Proxies(() if through is None else (ip_network("127.0.0.1"),))
+    said = {} if through is None else {"x_forwarded_for": through}
+    unknown = f"sk_{'x' * 32}{checksum('x' * 32)}"
+    async with open_http(edge, create_web(edge, create_app(edge), proxies=proxies)) as http:
+        neighbour = replace(api, http=http).with_headers(**said)
+        guesser = neighbour.with_secret(unknown)
+
+        nothing_shown = [await by_v1(neighbour.with_secret(None)) for _ in range(5)]
+        guesses = [await by_v1(guesser), await by_platform(guesser), await by_sandbox(neighbour.with_secret("sk_x"))]
+        late = [await by_v1(guesser), await by_platform(guesser), await by_sandbox(guesser)]
+        known = [await by_v1(neighbour) for _ in range(3)]
+        elsewhere = await by_v1(guesser.with_headers(x_forwarded_for="203.0.113.9"))
+
+    # Who shows nothing guesses nothing.
+    assert {answer.status_code for answer in (*nothing_shown, *guesses)} == {401}
+    assert [answer.status_code for answer in late] == [429] * 3
+    assert all(1 <= int(answer.headers["retry-after"]) <= 61 for answer in late)
+    assert [answer.json()["error"]["code"] for answer in late] == [
+        "rate_limit_exceeded",
+        "RATE_LIMIT_EXCEEDED",
+        "rate_limit_exceeded",
+    ]
+    assert [answer.status_code for answer in known] == [200] * 3
+    # What somebody says of themselves counts only through a proxy that is believed.
+    assert elsewhere.status_code == (429 if through is None else 401)
+
+
+def test_guesses_are_forgotten_after_a_while_and_bounded_in_number() -> None:
+    now = 0.0
+    guesses = Guesses(lambda: now, most=2)
+
+    first = [type(guesses.refusal("2001:db8::1")) for _ in range(2)] + [type(guesses.refusal("2001:db8::ffff"))]
+    now = 61.0
+    again = type(guesses.refusal("2001:db8::1"))
+    for number in range(2 * MOST_NETWORKS):
+        guesses.refusal(f"10.{number >> 16}.{number >> 8 & 255}.{number & 255}")
+
+    assert first == [Unauthenticated, Unauthenticated, TooManyGuesses]
+    assert again is Unauthenticated
+    assert len(guesses._windows) == MOST_NETWORKS

@@ -85,7 +85,7 @@ def test_every_entry_can_be_told(name: str) -> None:
 
 
 @GENERATION
-@pytest.mark.parametrize("kind", [e.IdempotencyKeyInUse, e.RateLimited])
+@pytest.mark.parametrize("kind", [e.IdempotencyKeyInUse, e.RateLimited, e.TooManyGuesses])
 def test_whoever_asks_too_early_is_told_when_to_ask_again(name: str, kind: type[e.Refusal]) -> None:
     generation = GENERATIONS[name]
     for table in (generation.refusals, *(operation.words for operation in generation.operations)):
@@ -241,6 +241,12 @@ async def too_often(call: Caller) -> httpx.Response:
         return await call(*AN_OPERATION[call.name])
 
 
+async def guessed(call: Caller) -> httpx.Response:
+    async with open_http(Refusing(call.api.world, e.TooManyGuesses(7))) as http:
+        call.http = http
+        return await call(*AN_OPERATION[call.name])
+
+
 async def not_empty(call: Caller) -> httpx.Response:
     await deposit(call.api, 100, "savings")
     return await call("DELETE", f"/accounts/{call.api.account('savings')}")
@@ -303,6 +309,7 @@ MET: Final[dict[type[e.Refusal], dict[str, Meeting]]] = {
     e.IdempotencyKeyMismatch: {"v1": another_body, "platform": another_body, "sandbox": another_body},
     e.IdempotencyKeyInUse: dict.fromkeys(GENERATIONS, in_use),
     e.RateLimited: dict.fromkeys(GENERATIONS, too_often),
+    e.TooManyGuesses: dict.fromkeys(GENERATIONS, guessed),
     e.AccountNotEmpty: {"v1": not_empty},
     e.TransferNotCancellable: {"v1": over_already},
     e.MoneyStopped: {"v1": while_money_is_stopped, "platform": while_money_is_stopped},

@@ -151,6 +151,13 @@ class RateLimited(Refusal):
     wait_s: int
 
 
+@dataclass(eq=False)
+class TooManyGuesses(Refusal):
+    """An unknown credential, after too many of them from one network; the next is looked at in `wait_s` seconds."""
+
+    wait_s: int
+
+
 class AppRefusal(Refusal):
     """The parent of what only a person in the app is refused: no program with a key ever meets one of these."""
 

@@ -18,6 +18,7 @@ from sluiceway.services.card_transactions import CardUse, use_cards
 from sluiceway.services.changes import Changes
 from sluiceway.services.deposits import Deposit, deposit
 from sluiceway.services.engine import Engine
+from sluiceway.services.guessing import MOST, Guesses
 from sluiceway.services.idempotency import Answer, Idempotency
 from sluiceway.services.keys import identify
 from sluiceway.services.once import Effect, answer_once
@@ -45,9 +46,12 @@ _ADMISSIONS: Final = 2
 class Edge:
     """The batchers of one process."""
 
-    def __init__(self, engine: Engine, *, most_waiting: int = AT_FIRST, most_due: int = MOST_DUE) -> None:
+    def __init__(
+        self, engine: Engine, *, most_waiting: int = AT_FIRST, most_due: int = MOST_DUE, most_guesses: int = MOST
+    ) -> None:
         """Start with nothing waiting. Until it is known how fast things go, `most_waiting` of each kind may wait."""
         self.engine = engine
+        self.guesses = Guesses(lambda: asyncio.get_running_loop().time(), most_guesses)
 
         async def run_identify(secrets: Sequence[str]) -> Sequence[Caller | Refusal]:
             return await identify(engine, secrets)
@@ -211,6 +215,7 @@ class Edge:
             self._use_card,
         ):
             await batcher.close()
+        self.passwords.close()
         await self.changes.close()
         await self.readiness.close()
         await self._backlog.close()

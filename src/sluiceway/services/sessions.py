@@ -8,7 +8,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from hashlib import sha256
-from ipaddress import IPv6Address
 from typing import Final, NamedTuple
 
 import structlog
@@ -26,6 +25,7 @@ from sluiceway.domain.errors import (
 from sluiceway.domain.ids import IdKind, OrganizationId, PersonId, SessionId, from_base32, to_base32
 from sluiceway.services.audit_log import Done, attempt, do, record_refusal, refused
 from sluiceway.services.engine import Engine
+from sluiceway.services.guessing import network_of
 from sluiceway.services.passwords import Passwords, require_good
 from sluiceway.services.proofs import Fresh, prove
 from sluiceway.storage import sessions as stored
@@ -52,7 +52,6 @@ MOST_OF_EMAIL: Final = 50
 """With one e-mail address from wherever: many more, or anybody could keep somebody else out."""
 MOST_OF_ADDRESS: Final = 100
 """From one network: an address, or of the longer ones the half that names a network, since who has one has them all."""
-_NETWORK_BITS: Final = 64
 
 FIRST_ORGANIZATION: Final = OrganizationId("01900000-0000-7000-8000-000000000001")
 """Always the same id, so that the database itself refuses a second setup, whoever else sets up at the same time."""
@@ -292,7 +291,7 @@ async def count_attempts(engine: Engine, visitor: Visitor, what: str, most: int 
     `most`: so many are allowed from wherever. Whoever is refused for where they are does not count there, or one
     visitor alone could keep everybody else from what is not theirs.
     """
-    now, network = engine.now(), _network(visitor.address)
+    now, network = engine.now(), network_of(visitor.address)
     attempts = Attempts(_key("both", network, what), _key("what", what), _key("address", network))
     allowed = dict(zip(attempts, (MOST_OF_BOTH, most, MOST_OF_ADDRESS), strict=True))
 
@@ -357,14 +356,6 @@ def read_email(text: str, path: str = "email") -> str:
 
 def _act(person: Person, action: str) -> Act:
     return persons_act(person.organization_id, person.id, action, person.id)
-
-
-def _network(address: str) -> str:
-    try:
-        read = IPv6Address(address)
-    except ValueError:
-        return address
-    return str(read.ipv4_mapped or int(read) >> _NETWORK_BITS)
 
 
 def _key(*parts: str) -> bytes:

@@ -4,6 +4,7 @@ from typing import Final
 
 from sluiceway.api.http import (
     BROKEN,
+    SEEN,
     UNWELCOME,
     App,
     Door,
@@ -108,6 +109,7 @@ def create_web(
         elif is_page(scope):
             await files.serve_page(scope, send, read_base_path(proxies.seen(scope), base_path))
         else:
+            scope[SEEN] = proxies.seen
             await others(scope, receive, send)
 
     return serve

@@ -148,6 +148,9 @@ REFUSALS: Final[Table] = {
     e.RateLimited: lambda refusal: _wait(
         "RATE_LIMIT_EXCEEDED", f"At most {refusal.limit} requests a minute.", refusal.wait_s
     ),
+    e.TooManyGuesses: lambda refusal: _wait(
+        "RATE_LIMIT_EXCEEDED", "There have been too many unknown credentials from this address.", refusal.wait_s
+    ),
     e.CrossSite: lambda _: Failure(403, "CROSS_SITE_REQUEST", "This did not come from a page of this server."),
     e.RoleRequired: lambda refusal: Failure(
         403, "ROLE_REQUIRED", f"Only somebody with the role {ROLES[refusal.role]} may do this."

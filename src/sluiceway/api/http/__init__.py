@@ -5,7 +5,7 @@ from sluiceway.api.http.bodies import MAX_BODY, hash_of, parse
 from sluiceway.api.http.documents import Info, document
 from sluiceway.api.http.door import BROKEN, UNWELCOME, Door
 from sluiceway.api.http.generation import Generation, build, failure_of, unavailable
-from sluiceway.api.http.headers import read_idempotency_key, request_id_of, storable
+from sluiceway.api.http.headers import SEEN, read_idempotency_key, request_id_of, storable
 from sluiceway.api.http.operations import (
     ACT,
     SAFE,
@@ -55,6 +55,7 @@ __all__ = [
     "MAX_BODY",
     "RETRY_AFTER_S",
     "SAFE",
+    "SEEN",
     "UNWELCOME",
     "WORDS",
     "After",

@@ -29,6 +29,8 @@ _READ: Final = frozenset(
     }
 )
 _KNOWN_ID: Final = "sluiceway.request_id"
+SEEN: Final = "sluiceway.seen"
+"""Where a request keeps how to see it as it was before the proxies that are believed, if anybody knows."""
 
 
 def read_headers(scope: Scope) -> dict[bytes, bytes]:
@@ -48,6 +50,12 @@ def request_id_of(scope: Scope, new_id: Callable[[], str]) -> str:
         known = visible_ascii(sent, MAX_REQUEST_ID) or format_id(IdKind.REQUEST, new_id())
         scope[_KNOWN_ID] = known
     return known
+
+
+def client_of(scope: Scope) -> str:
+    """Tell from which address a request comes. Asked of few: to find it out costs more than most of them may."""
+    seen: Callable[[Scope], Scope] | None = scope.get(SEEN)
+    return ((scope if seen is None else seen(scope)).get("client") or ("", 0))[0]
 
 
 def read_idempotency_key(headers: dict[bytes, bytes]) -> str | None:

@@ -13,6 +13,7 @@ from typing import Any, Final, NamedTuple, TypeVar, cast
 from sluiceway.api.http.asgi import Receive, Scope, Send
 from sluiceway.api.http.bodies import hash_of, parse, read_body, require_json
 from sluiceway.api.http.headers import (
+    client_of,
     read_headers,
     read_idempotency_key,
     read_reason,
@@ -25,7 +26,7 @@ from sluiceway.api.http.refusals import Header, MethodNotAllowed, Table
 from sluiceway.api.http.tracing import begin_span
 from sluiceway.domain.access import Caller, Permission, Principal, require, visible
 from sluiceway.domain.audit import MAX_PATH, Act
-from sluiceway.domain.errors import RateLimited
+from sluiceway.domain.errors import RateLimited, Unauthenticated
 from sluiceway.domain.ids import IdKind, parse_id
 from sluiceway.services.audit_log import Done
 from sluiceway.services.edge import Edge
@@ -290,7 +291,7 @@ async def run(
     scope[WORDS] = operation.words
     request_id = request_id_of(scope, edge.engine.new_id)
     headers = read_headers(scope)
-    caller = await _identify(operation, edge, reading, headers)
+    caller = await _identify(operation, edge, reading, scope, headers)
     if operation.changes_something:
         begin_span(scope, operation.method, reading.prefix + operation.path)
     principal = reading.see_as(caller.principal)
@@ -330,10 +331,20 @@ async def run(
     return reply
 
 
-async def _identify(operation: Operation, edge: Edge, reading: Reading, headers: Mapping[bytes, bytes]) -> Caller:
-    if operation.credential is None:
-        return await edge.identify(reading.read_secret(headers.get(b"authorization")))
-    return await operation.credential.identify(edge, headers.get(operation.credential.header.encode()))
+async def _identify(
+    operation: Operation, edge: Edge, reading: Reading, scope: Scope, headers: Mapping[bytes, bytes]
+) -> Caller:
+    credential = operation.credential
+    sent = headers.get(b"authorization" if credential is None else credential.header.encode())
+    try:
+        if credential is None:
+            return await edge.identify(reading.read_secret(sent))
+        return await credential.identify(edge, sent)
+    except Unauthenticated:
+        # Who shows nothing guesses nothing.
+        if sent is None:
+            raise
+        raise edge.guesses.refusal(client_of(scope)) from None
 
 
 def _authorize(operation: Operation, principal: Principal, resource: str | None) -> None:

@@ -98,6 +98,11 @@ def _rate_limited(refusal: e.RateLimited) -> Failure:
     return Failure(429, "RATE_LIMIT_EXCEEDED", message, ((b"retry-after", after),))
 
 
+def _too_many_guesses(refusal: e.TooManyGuesses) -> Failure:
+    after = ((b"retry-after", str(refusal.wait_s).encode()),)
+    return Failure(429, "RATE_LIMIT_EXCEEDED", "Too many calls with unknown tokens from this address.", after)
+
+
 UNAUTHORIZED: Final = Failure(401, "UNAUTHORIZED", "Unauthorized", ((b"www-authenticate", b"Bearer"),))
 DENIED: Final = Failure(403, "ACCESS_DENIED", "API key does not have required permissions to access this resource")
 DEACTIVATED: Final = Failure(403, "RULE_DEACTIVATED", "This rule is deactivated and cannot be triggered using the API")
@@ -163,6 +168,7 @@ REFUSALS: Final[Table] = {
     e.CardRefused: lambda refusal: Failure(409, "CARD_REFUSED", f"The card does not do that: {refusal.reason}"),
     e.SandboxOnly: lambda _: Failure(403, "SANDBOX_ONLY", "A live organization refuses this operation"),
     e.RateLimited: _rate_limited,
+    e.TooManyGuesses: _too_many_guesses,
     PathUnknown: lambda _: NOTHING_THERE,
     MethodNotAllowed: lambda _: NO_METHOD,
     UnsupportedMediaType: lambda _: Failure(

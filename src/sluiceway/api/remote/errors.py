@@ -73,6 +73,7 @@ REFUSALS: Final[Table] = {
     # Whoever repeats a request that has not ended asks too early: once more, and the answer is there.
     e.IdempotencyKeyInUse: lambda _: _too_many(RETRY_AFTER_S),
     e.RateLimited: lambda refusal: _too_many(refusal.wait_s),
+    e.TooManyGuesses: lambda refusal: _too_many(refusal.wait_s),
     e.RuleHasProblems: _problems,
     e.RuleNotSupported: lambda _: NOT_OFFERED,
     e.RuleChanged: lambda _: NOT_OFFERED,

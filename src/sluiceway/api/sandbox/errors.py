@@ -76,6 +76,11 @@ def _rate_limited(refusal: e.RateLimited) -> Failure:
     return Failure(429, "rate_limit_exceeded", message, after)
 
 
+def _too_many_guesses(refusal: e.TooManyGuesses) -> Failure:
+    after = ((b"retry-after", str(refusal.wait_s).encode()),)
+    return Failure(429, "rate_limit_exceeded", "Too many calls with unknown API keys from this address.", after)
+
+
 UNAUTHORIZED: Final = Failure(401, "unauthorized", "Missing or invalid API key.", ((b"www-authenticate", b"ApiKey"),))
 FORBIDDEN: Final = Failure(403, "forbidden", "This API key does not have the required permission.")
 SANDBOX_ONLY: Final = Failure(403, "sandbox_only", "A live organization refuses this operation.")
@@ -130,6 +135,7 @@ REFUSALS: Final[Table] = {
     e.CardRefused: lambda refusal: Failure(409, "card_refused", f"The card does not do that: {refusal.reason}."),
     e.SandboxOnly: lambda _: SANDBOX_ONLY,
     e.RateLimited: _rate_limited,
+    e.TooManyGuesses: _too_many_guesses,
     PathUnknown: lambda _: NO_PATH,
     MethodNotAllowed: _method,
     UnsupportedMediaType: lambda _: NOT_JSON,
