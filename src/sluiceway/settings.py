@@ -75,6 +75,8 @@ class Settings:
     """From which level on something is logged; debug has a line for each request and each execution."""
     otel_traces_exporter: str | None = None
     """Where spans go that OpenTelemetry makes, otlp or console (docs/howto/operate.md); None: there are none."""
+    hsts: str = "host"
+    """What browsers are told that came over TLS: to come over nothing else for a year, off, for host or subdomains."""
     base_path: str = ""
     """Under which path a proxy serves the app, such as `/money`; without it, X-Forwarded-Prefix may say so."""
     audit: str = "on"
@@ -116,6 +118,7 @@ def read_settings(environment: Mapping[str, str] | None = None) -> Settings:
         log_format=_one_of(given, "LOG_FORMAT", ("json", "console"), None),
         log_level=_one_of(given, "LOG_LEVEL", ("debug", "info", "warning", "error"), None) or defaults.log_level,
         otel_traces_exporter=_traces(given),
+        hsts=_one_of(given, "HSTS", ("off", "host", "subdomains"), None) or defaults.hsts,
         base_path=_base_path(given),
         audit=_one_of(given, "AUDIT", ("on", "prompt", "off"), None) or defaults.audit,
         trusted_proxies=_proxies(given, defaults.trusted_proxies),
@@ -146,6 +149,7 @@ def shown(settings: Settings) -> dict[str, str]:
         "LOG_FORMAT": settings.log_format or "console at a terminal, else json",
         "LOG_LEVEL": settings.log_level,
         "OTEL_TRACES_EXPORTER": settings.otel_traces_exporter or _NONE,
+        "HSTS": settings.hsts,
         "BASE_PATH": settings.base_path or _NONE,
         "AUDIT": settings.audit,
         "TRUSTED_PROXIES": ", ".join(map(str, settings.trusted_proxies)) or _NONE,

@@ -277,13 +277,14 @@ def application(edge: Edge, settings: Settings | None = None, door: "Door | None
     # Commands that serve nothing need not load what serves: it takes them a second.
     from sluiceway.api.app import counted, create_app  # noqa: PLC0415 -- as above
     from sluiceway.api.http import traced  # noqa: PLC0415 -- as above
-    from sluiceway.web.app import create_web  # noqa: PLC0415 -- as above
+    from sluiceway.web.app import HSTS, create_web  # noqa: PLC0415 -- as above
     from sluiceway.web.proxies import Proxies  # noqa: PLC0415 -- as above
 
     door = door or _new_door()
     base_path = "" if settings is None else settings.base_path
     proxies = Proxies((settings or Settings()).trusted_proxies)
-    app = create_web(edge, create_app(edge, door), door, base_path=base_path, proxies=proxies)
+    hsts = HSTS[(settings or Settings()).hsts]
+    app = create_web(edge, create_app(edge, door), door, base_path=base_path, proxies=proxies, hsts=hsts)
     # Nobody waits for what nobody collects.
     if settings is not None and (settings.metrics is not None or settings.log_level == "debug"):
         app = counted(app, edge.engine.tally, base_path)

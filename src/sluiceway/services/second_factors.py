@@ -24,7 +24,7 @@ DIGITS: Final = 6
 STEP_S: Final = 30
 STEPS_AROUND: Final = 1
 """How many steps of time a clock may be wrong."""
-_CODE_LENGTH: Final = 16
+_CODE_LENGTH: Final = 24
 
 
 class NewTotp(NamedTuple):
@@ -161,6 +161,6 @@ def _code(engine: Engine) -> str:
 
 
 def _hash(person: Person, code: str) -> bytes:
-    """Hash a recovery code, however it is spaced and written. Each has 80 random bits, so a fast hash is enough."""
+    """Hash a recovery code, however it is spaced and written. Each has 120 random bits, so a fast hash is enough."""
     read = "".join(each for each in code.lower() if each.isalnum()).translate(str.maketrans("oil", "011"))
     return sha256(f"{person.organization_id}/{person.id}/{read}".encode()).digest()

@@ -10,6 +10,7 @@ from sluiceway.api.http import (
     Door,
     Generation,
     Info,
+    Message,
     PathUnknown,
     Receive,
     Reply,
@@ -32,6 +33,12 @@ from sluiceway.web.static import Static, is_file, is_page
 
 PREFIX: Final = "/app"
 NO_PROXIES: Final = Proxies(())
+HSTS: Final = {
+    "off": None,
+    "host": b"max-age=31536000",
+    "subdomains": b"max-age=31536000; includeSubDomains",
+}
+"""What a browser that came over TLS is told, by what a deployment may choose."""
 
 
 def _no_key(_: bytes | None) -> str:
@@ -74,12 +81,13 @@ def create_web(
     base_path: str = "",
     static: Static | None = None,
     proxies: Proxies = NO_PROXIES,
+    hsts: bytes | None = None,
 ) -> App:
     """Build the application: the app, and in it `others` for whatever is not the app's.
 
     `base_path`: under which path a proxy serves this, such as `/money`; without it, the proxy may say so with
     X-Forwarded-Prefix. `door`: how many requests are inside at once, together with the others'. `proxies`: who is
-    believed about whom a request comes from.
+    believed about whom a request comes from. `hsts`: what browsers are told of TLS by whatever is the app's.
     """
     door = door or Door()
     files = static or Static()
@@ -98,21 +106,37 @@ def create_web(
             scope = {**scope, "path": path}
         if path == PREFIX or path.startswith(f"{PREFIX}/"):
             scope = proxies.seen(scope)
+            send = _strict(scope, send, hsts)
             if door.is_shut(scope):
                 leaving = [(b"connection", b"close")] if UNWELCOME in scope else []
                 await door.refuse(unavailable(APP, scope, edge.engine.new_id, *leaving), scope, receive, send)
             else:
                 await door.let_in(built, scope, receive, send)
         elif is_file(path):
+            send = _strict(proxies.seen(scope), send, hsts)
             if scope["method"] not in ("GET", "HEAD") or not await files.serve_file(scope, send, path):
                 await _nothing(edge, scope, receive, send)
         elif is_page(scope):
-            await files.serve_page(scope, send, read_base_path(proxies.seen(scope), base_path))
+            seen = proxies.seen(scope)
+            await files.serve_page(scope, _strict(seen, send, hsts), read_base_path(seen, base_path))
         else:
             scope[SEEN] = proxies.seen
             await others(scope, receive, send)
 
     return serve
+
+
+def _strict(scope: Scope, send: Send, hsts: bytes | None) -> Send:
+    """Tell a browser that came over TLS to come over nothing else. Told over anything else, it would not believe it."""
+    if hsts is None or scope.get("scheme") != "https":
+        return send
+
+    async def sending(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            message = {**message, "headers": [*message["headers"], (b"strict-transport-security", hsts)]}
+        await send(message)
+
+    return sending
 
 
 async def _nothing(edge: Edge, scope: Scope, receive: Receive, send: Send) -> None:

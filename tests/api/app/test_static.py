@@ -9,7 +9,7 @@ import pytest_asyncio
 from sluiceway.api.app import create_app
 from sluiceway.services.edge import Edge
 from sluiceway.settings import LOOPBACK
-from sluiceway.web.app import create_web
+from sluiceway.web.app import HSTS, create_web
 from sluiceway.web.proxies import Proxies
 from sluiceway.web.static import Static
 from tests.support import World
@@ -36,10 +36,16 @@ class Pages:
 
     def __init__(self, edge: Edge, folder: Path) -> None:
         self.edge, self.folder = edge, folder
+        self.hsts = "host"
 
     async def get(self, path: str, *, base_path: str = "", method: str = "GET", **headers: str) -> httpx.Response:
         app = create_web(
-            self.edge, create_app(self.edge), base_path=base_path, static=Static(self.folder), proxies=Proxies(LOOPBACK)
+            self.edge,
+            create_app(self.edge),
+            base_path=base_path,
+            static=Static(self.folder),
+            proxies=Proxies(LOOPBACK),
+            hsts=HSTS[self.hsts],
         )
         named = {name.replace("_", "-"): value for name, value in headers.items()}
         async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://sluiceway.test") as http:
@@ -158,3 +164,15 @@ async def test_an_app_that_has_not_been_built_says_so_and_is_there_once_it_is(pa
     assert before.status_code == 503
     assert "has not been built" in before.text
     assert after.status_code == 200
+
+
+@pytest.mark.parametrize("path", ["/accounts", "/assets/index-AbCd1234.js", "/app/session", "/assets/none.js"])
+async def test_a_browser_that_came_over_tls_is_told_to_come_over_nothing_else(pages: Pages, path: str) -> None:
+    told = []
+    for pages.hsts in ("host", "subdomains", "off"):
+        over_tls = await pages.get(path, **HTML, X_Forwarded_Proto="https")
+        over_none = await pages.get(path, **HTML)
+        assert "strict-transport-security" not in over_none.headers
+        told.append(over_tls.headers.get("strict-transport-security"))
+
+    assert told == ["max-age=31536000", "max-age=31536000; includeSubDomains", None]
