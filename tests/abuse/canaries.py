@@ -11,14 +11,17 @@ import string
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
+from pathlib import Path
 from typing import Any, Final
 
 import psycopg
 from psycopg import sql
 
+from sluiceway.storage.archive import open_archive
 from tests.abuse.asked import Operation, leaves, with_token
 from tests.abuse.lines import Heard, Line, written
 from tests.abuse.stage import Stage
+from tests.e2e.processes import run
 
 _LETTERS: Final = string.ascii_letters + string.digits
 _MADE: Final = re.compile(rb"cnry[A-Za-z0-9]{18}", re.IGNORECASE)
@@ -247,11 +250,36 @@ async def look_at_tables(stage: Stage, aviary: Aviary) -> dict[str, set[str]]:
             text = sql.SQL("encode({}, 'escape')").format(name) if kind == "bytea" else sql.SQL("{}::text").format(name)
             query = sql.SQL("SELECT {} FROM {} WHERE {} IS NOT NULL").format(text, sql.Identifier(table), name)
             held = "\n".join(row[0] for row in await (await conn.execute(query)).fetchall())
-            for canary in aviary.looked_for(held):
-                kept.setdefault(f"{table}.{column}", set()).add(canary.kind.name)
-                if f"{table}.{column}" not in (TEXT_COLUMNS if canary.kind is Kind.TEXT else COLUMNS[canary.kind]):
-                    aviary.faults.append(f"{table}.{column} holds {canary.kind.name} of {canary.place}")
+            _look_at_column(f"{table}.{column}", held, aviary, kept)
     return kept
+
+
+async def look_at_backup(stage: Stage, aviary: Aviary, file: Path) -> dict[str, set[str]]:
+    """Have a backup of it all written into a file, and look into that as into the tables. Tell what was kept where."""
+    told = await asyncio.to_thread(run, "backup", "--to", str(file), "--no-verify", DATABASE_URL=stage.url)
+    assert told.returncode == 0, told.stderr
+    aviary.expect_none("what `backup` says", told.stdout + told.stderr)
+    kept: dict[str, set[str]] = {}
+    with open_archive(file, None) as archive:
+        aviary.expect_none("a backup's manifest", archive.manifest.as_json())
+        for table in archive.manifest.tables:
+            rows = [line.split(b"\t") for line in b"".join(archive.pieces(table)).splitlines()]
+            for place, column in enumerate(table.columns):
+                held = b"\n".join(_as_kept(row[place]) for row in rows)
+                _look_at_column(f"{table.name}.{column}", held, aviary, kept)
+    return kept
+
+
+def _as_kept(field: bytes) -> bytes:
+    """Read the bytes that COPY writes as hexadecimal digits; other text as it is written."""
+    return bytes.fromhex(field[3:].decode()) if field.startswith(rb"\\x") else field
+
+
+def _look_at_column(column: str, held: str | bytes, aviary: Aviary, kept: dict[str, set[str]]) -> None:
+    for canary in aviary.looked_for(held):
+        kept.setdefault(column, set()).add(canary.kind.name)
+        if column not in (TEXT_COLUMNS if canary.kind is Kind.TEXT else COLUMNS[canary.kind]):
+            aviary.faults.append(f"{column} holds {canary.kind.name} of {canary.place}")
 
 
 @dataclass

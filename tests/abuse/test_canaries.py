@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.abuse.canaries import Aviary, Kind, injected, look_at_tables
+from tests.abuse.canaries import Aviary, Kind, injected, look_at_backup, look_at_tables
 from tests.abuse.lines import Line, written
 from tests.abuse.listening import look_around, search_files, sow, talkative
 
@@ -16,7 +16,7 @@ MOST_WORDS = 4
 pytestmark = [pytest.mark.timeout(300)]
 
 
-async def test_no_canary_is_where_it_may_not_be(database_url: str, test_folder: Path):
+async def test_no_canary_is_where_it_may_not_be(database_url: str, test_folder: Path, tmp_path: Path):
     aviary = Aviary(SEED)
     async with talkative(database_url, aviary) as (stage, heard, metrics):
         asked = await stage.operations()
@@ -30,11 +30,19 @@ async def test_no_canary_is_where_it_may_not_be(database_url: str, test_folder: 
         planted.sown = [each for each in aviary.sown if each.kind is Kind.PATH]
         planted.sown = [type(each)(each.word, each.place, Kind.NOTHING) for each in planted.sown]
         await look_at_tables(stage, planted)
+        backed_up = await look_at_backup(stage, aviary, tmp_path / "backup")
+        # What was kept was found there too; or the look would say nothing.
+        assert {"TEXT", "PATH", "NUMBER"} <= {kind for kinds in backed_up.values() for kind in kinds}
+        planted_there = Aviary(SEED)
+        planted_there.sown = list(planted.sown)
+        (tmp_path / "backup").unlink()
+        await look_at_backup(stage, planted_there, tmp_path / "backup")
     for log in (test_folder / "server").rglob("*.log"):
         aviary.expect_none(f"PostgreSQL's {log.name}", log.read_bytes())
 
     assert aviary.faults == []
     assert planted.faults
+    assert planted_there.faults
     assert watcher.looks > 100
     assert len(aviary.sown) > 1000
     assert all(json.loads(line) for line in logged(said))
