@@ -148,7 +148,7 @@ async def floods(place: Bench, evidence: Evidence, wanted: argparse.Namespace) -
             evidence.figures[f"guessed_{name}"] = sum(flood.statuses.values())
             evidence.figures[f"growth_mib_while_{name}_are_guessed"] = round((stage.memory_kib() - before) / 1024, 1)
             guesses += sum(flood.statuses.values())
-            if strange := set(flood.statuses) - {401, 403, 503}:
+            if strange := set(flood.statuses) - {401, 403, 429, 503}:
                 evidence.violations.append(f"guessed {name} were answered {strange}")
     evidence.figures["guesses"] = guesses
 

@@ -27,7 +27,7 @@ JSON: Final = {"content-type": "application/json"}
 STREAMS: Final = {"/app/events"}
 """What has no end of its own."""
 REFUSED_BY_HEADS: Final = REFUSED | {501}
-BY_CREDENTIAL: Final = REFUSED | {401}
+BY_CREDENTIAL: Final = REFUSED | {401, 429}
 
 T = TypeVar("T")
 

@@ -49,6 +49,6 @@ async def test_guessing_keys_finds_none_and_keeps_nobody_from_the_rest(database_
 
     assert set(flood.statuses) <= {401, 429, 503}
     # From then on they are told to wait, and whoever has a key is not.
-    assert flood.statuses[401] == MOST
+    assert MOST <= flood.statuses[401] <= 3 * MOST
     assert flood.statuses[429] > 100
     assert flooded < max(MOST_MS, 10 * calm)

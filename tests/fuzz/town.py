@@ -11,7 +11,7 @@ from sluiceway.domain.ledger import AccountKind
 from sluiceway.services.edge import Edge
 from sluiceway.services.remote_access import list_rule_secrets, list_tokens, revoke_rule_secret, revoke_token
 from sluiceway.storage.database import Database, WriteTx, execute
-from tests.api.client import Api, only, open_api
+from tests.api.client import PLENTY, Api, only, open_api
 from tests.api.outside import connect, on_monday, told, transfer, work
 from tests.api.remote.client import Remote, new_secret, new_token, open_remote
 from tests.api.test_cards import issue, pay
@@ -56,7 +56,7 @@ class Town:
 @asynccontextmanager
 async def open_town(database: Database) -> AsyncGenerator[Town]:
     world = await first_story(plain_engine(database))
-    edge = Edge(world.engine)
+    edge = Edge(world.engine, most_guesses=PLENTY)
     async with open_api(world, edge) as api:
         small = await api.with_grants(only(Permission.READ_ACCOUNTS, world.accounts["savings"]))
         former = await _revoked(await open_remote(api.http, world))

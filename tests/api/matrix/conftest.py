@@ -19,7 +19,7 @@ async def stage(module_database_url: str) -> AsyncGenerator[Stage]:
     """Furnish our organization and a neighbour's, their clocks standing still."""
     async with Database(module_database_url) as database:
         engine = plain_engine(database)
-        async with open_api(await first_story(engine), Edge(engine)) as ours:
+        async with open_api(await first_story(engine), Edge(engine, most_guesses=PLENTY)) as ours:
             world = await first_story(engine)
             _, secret = await create_key(engine, world.organization_id, "neighbour", every_grant(), rate_limit=PLENTY)
             theirs = Api(ours.http, world, secret)
