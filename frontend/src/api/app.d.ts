@@ -1857,7 +1857,8 @@ export interface components {
          * OrganizationShown
          * @description The organization that is looked at. `now`: by its clock. `pausedAt`: since when nothing runs by itself.
          *
-         *         `heldSince`: since when nothing moves at all, because it was restored from a backup.
+         *         `heldSince`: since when nothing moves at all, because it was restored from a backup. `stoppedFor`: which broken
+         *         promise, found by the audit, its money stands still for.
          */
         OrganizationShown: {
             id: string;
@@ -1865,6 +1866,7 @@ export interface components {
             isSandbox: boolean;
             pausedAt: string | null;
             heldSince: string | null;
+            stoppedFor: string | null;
             currency: string;
             /** Format: date-time */
             now: string;

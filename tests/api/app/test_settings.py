@@ -2,7 +2,10 @@
 
 import pytest
 
+from sluiceway.services.audit import run_audit
+from sluiceway.services.verifying import stop_money
 from tests.api.app.client import Browser, assert_refused
+from tests.support import World
 
 
 async def test_everything_is_paused_for_all_to_see_and_resumed(admin: Browser, viewer: Browser) -> None:
@@ -15,6 +18,21 @@ async def test_everything_is_paused_for_all_to_see_and_resumed(admin: Browser, v
     assert "resume" in paused["can"]
     assert resumed["pausedAt"] is None
     assert "pause" in resumed["can"]
+
+
+async def test_money_that_the_audit_has_stopped_is_told_of_and_nobody_can_resume_it_here(
+    world: World, admin: Browser, viewer: Browser
+) -> None:
+    await stop_money(world.engine, world.organization_id, (await run_audit(world.engine))[0])
+
+    seen = (await viewer.get("/session")).json()["data"]["organization"]
+    can = (await admin.get("/settings")).json()["data"]["can"]
+    refused = await admin.post("/settings/resume")
+
+    assert seen["stoppedFor"]
+    assert seen["pausedAt"]
+    assert can == ["setWaits", "setLimits"]
+    assert_refused(refused, 409, "MONEY_STOPPED")
 
 
 async def test_who_may_change_nothing_is_told_so(viewer: Browser) -> None:

@@ -32,7 +32,8 @@ class SignedInPerson(Struct, rename="camel"):
 class OrganizationShown(Struct, rename="camel"):
     """The organization that is looked at. `now`: by its clock. `pausedAt`: since when nothing runs by itself.
 
-    `heldSince`: since when nothing moves at all, because it was restored from a backup.
+    `heldSince`: since when nothing moves at all, because it was restored from a backup. `stoppedFor`: which broken
+    promise, found by the audit, its money stands still for.
     """
 
     id: str
@@ -40,6 +41,7 @@ class OrganizationShown(Struct, rename="camel"):
     is_sandbox: bool
     paused_at: Moment | None
     held_since: Moment | None
+    stopped_for: str | None
     currency: str
     now: Moment
 
@@ -122,6 +124,7 @@ def show_signed_in(session: Session, organizations: Sequence[Organization], fact
                 is_sandbox=organization.is_sandbox,
                 paused_at=show_moment_or_none(organization.paused_at),
                 held_since=show_moment_or_none(organization.held_since),
+                stopped_for=organization.stopped_for,
                 currency=CURRENCY,
                 now=show_moment(organization.clock.read(now)),
             ),

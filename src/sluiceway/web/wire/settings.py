@@ -99,7 +99,10 @@ def show_settings(organization: Organization, limits: Sequence[Limit], role: Rol
 def _changes(organization: Organization, role: Role) -> list[Change]:
     if not role.covers(Role.ADMIN):
         return []
-    return ["pause" if organization.paused_at is None else "resume", "setWaits", "setLimits"]
+    others: list[Change] = ["setWaits", "setLimits"]
+    if organization.stopped_for is not None:
+        return others  # Whoever runs the server lets its money move again.
+    return ["pause" if organization.paused_at is None else "resume", *others]
 
 
 def _limit(side: PaymentSide, period: Period, limit: Limit | None) -> LimitShown:
