@@ -7,4 +7,11 @@ try {
 } catch {
   // Storage is off: the system's colours, and amounts shown.
 }
-window.firstSession = fetch(`${document.querySelector("meta[name=base-path]").content}/app/session`).catch(() => null);
+const base = document.querySelector("meta[name=base-path]").content;
+window.firstSession = fetch(`${base}/app/session`).catch(() => null);
+// Once the page is there: what says that it is not live, while the server cannot be reached. Only over TLS, or at localhost.
+addEventListener("load", () => {
+  const worker = `${base}/sw.js`;
+  const policy = window.trustedTypes?.createPolicy("offline", { createScriptURL: () => worker });
+  navigator.serviceWorker?.register(policy?.createScriptURL("") ?? worker).catch(() => null);
+});

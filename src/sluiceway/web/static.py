@@ -60,8 +60,20 @@ _PAGES: Final = (
 """Where the app's pages are, with whatever comes after these; and at `/`."""
 _ONLY_ITSELF: Final = frozenset({"/sandbox"})
 """What is below belongs to programs."""
-_BESIDE: Final = frozenset({"/favicon.ico", "/favicon.svg", "/icon.svg", "/manifest.webmanifest", "/robots.txt"})
+_BESIDE: Final = frozenset(
+    {
+        "/favicon.ico",
+        "/favicon.svg",
+        "/icon.svg",
+        "/manifest.webmanifest",
+        "/offline.css",
+        "/robots.txt",
+        "/sw.js",
+    }
+)
 """Files of the build that are not assets, because browsers ask for them by these names."""
+OFFLINE: Final = "/offline"
+"""The page that a browser keeps, to show it while this server cannot be reached."""
 
 _NOT_BUILT: Final = """<!doctype html><html lang="en"><meta charset="utf-8">
 <meta name="viewport" content="width=device-width"><title>Sluiceway</title>
@@ -103,13 +115,14 @@ class Static:
 
     folder: Path = FILES
     _built_at: int | None = None
-    _page: str | None = None
+    _pages: dict[str, str] = field(default_factory=dict[str, str])
     _files: dict[str, _File] = field(default_factory=dict[str, _File])
 
     async def serve_page(self, scope: Scope, send: Send, base_path: str) -> None:
         """Send the page of the app, whichever it is: what it shows is decided by the browser, by its address."""
         self._look()
-        page = _NOT_BUILT.replace("{base}", escape(base_path)) if self._page is None else _based(self._page, base_path)
+        built = self._pages.get("offline.html" if scope["path"] == OFFLINE else "index.html")
+        page = _NOT_BUILT.replace("{base}", escape(base_path)) if built is None else _based(built, base_path)
         headers: list[Header] = [
             (b"content-type", b"text/html; charset=utf-8"),
             (b"content-security-policy", POLICY.encode()),
@@ -118,7 +131,7 @@ class Static:
         body = page.encode()
         tag = f'"{sha256(body).hexdigest()[:16]}"'
         headers.append((b"etag", tag.encode()))
-        status = 503 if self._page is None else 200
+        status = 503 if built is None else 200
         if status == 200 and _header(scope, b"if-none-match") == tag:  # noqa: PLR2004 -- OK
             await _send(scope, send, 304, headers, b"")
         else:
@@ -155,16 +168,20 @@ class Static:
         if built_at == self._built_at:
             return
         self._built_at = built_at
-        self._page, self._files = None, {}
+        self._pages, self._files = {}, {}
         if built_at is not None:
-            self._page = (self.folder / "index.html").read_text(encoding="utf-8")
+            self._pages = {page.name: page.read_text(encoding="utf-8") for page in self.folder.glob("*.html")}
             self._files = _read_files(self.folder)
 
 
 def is_page(scope: Scope) -> bool:
     """Tell whether a browser asks for a page of the app, and no program for what may be at the same path."""
     path: str = scope["path"]
-    if scope["method"] not in ("GET", "HEAD") or "text/html" not in _header(scope, b"accept"):
+    if scope["method"] not in ("GET", "HEAD"):
+        return False
+    if path == OFFLINE:
+        return True  # Asked for by the script that keeps it, which takes anything.
+    if "text/html" not in _header(scope, b"accept"):
         return False
     if path == "/":
         return True

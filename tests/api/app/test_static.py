@@ -25,6 +25,8 @@ def built(tmp_path: Path) -> Path:
     """Build a page with a script, the latter also packed."""
     (tmp_path / "assets").mkdir()
     (tmp_path / "index.html").write_text(PAGE)
+    (tmp_path / "offline.html").write_text('<!doctype html><link rel="stylesheet" href="./offline.css">')
+    (tmp_path / "sw.js").write_text("let b = 2;")
     (tmp_path / "assets" / "index-AbCd1234.js").write_text("let a = 1;")
     (tmp_path / "assets" / "index-AbCd1234.js.gz").write_bytes(b"gzip")
     (tmp_path / "assets" / "index-AbCd1234.js.br").write_bytes(b"br")
@@ -72,6 +74,16 @@ async def test_a_browser_gets_the_page_wherever_the_app_has_one(pages: Pages, pa
     assert policy.startswith("default-src 'none'; script-src 'self'; style-src 'self'")
     assert "unsafe" not in policy
     assert "frame-ancestors 'none'" in policy
+
+
+async def test_a_browser_is_given_what_to_show_while_it_cannot_come_here(pages: Pages) -> None:
+    page = await pages.get("/offline", base_path="/money", Accept="*/*")
+    script = await pages.get("/money/sw.js", base_path="/money")
+
+    assert '"/money/offline.css"' in page.text
+    assert page.headers["content-security-policy"].startswith("default-src 'none'")
+    assert (script.status_code, script.headers["content-type"]) == (200, "text/javascript; charset=utf-8")
+    assert "immutable" not in script.headers["cache-control"]
 
 
 @pytest.mark.parametrize(
