@@ -3,7 +3,7 @@ import { type ComponentType, lazy, type ReactNode, Suspense } from "react";
 import { createBrowserRouter, Navigate, Outlet, type RouteObject, useLocation } from "react-router";
 import { BASE } from "@/api/client";
 import { useSession } from "@/api/session";
-import { Loaded, Loading } from "@/parts/Loaded";
+import { Failed, Loaded, Loading } from "@/parts/Loaded";
 import { Reauthenticate } from "@/parts/Reauthenticate";
 import { Shell } from "@/parts/Shell";
 
@@ -53,6 +53,15 @@ function screen(path: string, load: () => Promise<{ default: ComponentType }>): 
   return { path, lazy: async () => ({ Component: (await load()).default }) };
 }
 
+const BROKEN = new Error(
+  "This page cannot be shown, perhaps because the server has a newer one. What was done stays done; load it again.",
+);
+
+/** Instead of a page that broke, or whose file went when the server was renewed. */
+function Broken() {
+  return <Failed error={BROKEN} onRetry={() => location.reload()} />;
+}
+
 const DOORS = { setup_required: "/setup", signed_out: "/sign-in", second_factor_required: "/sign-in" } as const;
 
 /** Let through who is signed in, and everybody else to the door; back to where they wanted to go. */
@@ -90,6 +99,7 @@ export const router = createBrowserRouter(
   [
     {
       HydrateFallback: Loading,
+      ErrorBoundary: Broken,
       element: (
         <Suspense fallback={<Loading />}>
           <Outlet />

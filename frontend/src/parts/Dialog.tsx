@@ -18,7 +18,7 @@ export function Dialog({ title, isOpen, onClose, children }: Props) {
         <div className="stack">
           <div className="row spread">
             <h2 id={id}>{title}</h2>
-            <button type="button" className="button quiet" aria-label="Close" onClick={onClose}>
+            <button type="button" className="button quiet" aria-label="Close" onClick={() => dialog.current?.close()}>
               <Icon name="cross" />
             </button>
           </div>

@@ -119,6 +119,34 @@ export function CheckField({ label, hint, checked, onChecked, ...input }: Check 
   );
 }
 
+type FormProps = { error?: Error | null; onSend: () => void; children: ReactNode } & (
+  | { act: string; isBusy?: boolean }
+  | { act?: never; isBusy?: never }
+);
+
+/** A form: what stands in its way comes first, and last the button that says what it does (`act`; else its own). */
+export function Form({ error, act, isBusy, onSend, children }: FormProps) {
+  return (
+    <form
+      className="stack"
+      onSubmit={(event) => {
+        event.preventDefault();
+        onSend();
+      }}
+    >
+      <ErrorSummary error={error} />
+      {children}
+      {act && (
+        <div className="row end">
+          <button type="submit" className="button primary" disabled={isBusy}>
+            {act}
+          </button>
+        </div>
+      )}
+    </form>
+  );
+}
+
 /** What stands in the way, told first and together; it takes the focus so that nobody misses it. */
 export function ErrorSummary({ error }: { error: Refused | Error | null | undefined }) {
   const box = useRef<HTMLDivElement>(null);

@@ -1,6 +1,6 @@
 /** A page's frame: its title, what can be done, and where the eye and the screen reader begin. */
 import { type ReactNode, useEffect, useRef } from "react";
-import { useLocation } from "react-router";
+import { useLocation, useNavigate } from "react-router";
 import styles from "./parts.module.css";
 
 type PageProps = { title: string; intro?: ReactNode; actions?: ReactNode; narrow?: boolean; children: ReactNode };
@@ -30,6 +30,14 @@ export function Page({ title, intro, actions, narrow, children }: PageProps) {
       {children}
     </div>
   );
+}
+
+/** Whether a page's form for something new is open: by its button, which says `aria-keyshortcuts="n"`, or by `#new`. */
+export function useNew() {
+  const { hash, search } = useLocation();
+  const navigate = useNavigate();
+  const open = (isOpen: boolean) => void navigate({ search, hash: isOpen ? "new" : "" }, { replace: true });
+  return [hash === "#new", open] as const;
 }
 
 type CardProps = { title?: ReactNode; actions?: ReactNode; children: ReactNode; flush?: boolean };

@@ -1,6 +1,6 @@
 /** What is around every page of a signed-in person: where to go, where one is, and whether it is real money. */
 import { useMutation } from "@tanstack/react-query";
-import { Suspense, useState } from "react";
+import { type ReactNode, Suspense, useState } from "react";
 import { NavLink, Outlet, useLocation } from "react-router";
 import { api, ask } from "@/api/client";
 import { useLive } from "@/api/live";
@@ -10,7 +10,7 @@ import { Icon, type IconName } from "./icons";
 import { Loading } from "./Loaded";
 import { keep, usePreference } from "./preferences";
 import { Says } from "./Says";
-import { Keys } from "./Shortcuts";
+import { Keys, type Shown } from "./Shortcuts";
 import styles from "./shell.module.css";
 import { exactly, When } from "./When";
 
@@ -34,6 +34,8 @@ const RUNNING: readonly Place[] = [
   ["/developers", "Developers", "developers"],
   ["/settings", "Settings", "settings"],
 ];
+
+export const PLACES = [...FIRST, ...MOVING, ...TRYING, ["/sandbox", "Sandbox", "sandbox"] as const, ...RUNNING];
 
 function Places({ places, onGo }: { places: readonly Place[]; onGo?: () => void }) {
   return (
@@ -68,26 +70,18 @@ function Everything({ onGo }: { onGo?: () => void }) {
 
 function You() {
   const person = usePerson();
-  const theme = usePreference("theme");
   const isPrivate = usePreference("private") === "yes";
   const leave = useMutation({ mutationFn: () => ask(api.POST("/app/sign-out")), onSuccess: forgetAll });
   return (
     <div className={styles.you}>
-      <div className="row">
-        <select aria-label="Colours" value={theme} onChange={(event) => keep("theme", event.target.value)}>
-          <option value="">Colours: system</option>
-          <option value="light">Light</option>
-          <option value="dark">Dark</option>
-        </select>
-        <button
-          type="button"
-          className="button quiet"
-          aria-pressed={isPrivate}
-          onClick={() => keep("private", isPrivate ? "" : "yes")}
-        >
-          <Icon name="eye" /> {isPrivate ? "Show amounts" : "Hide amounts"}
-        </button>
-      </div>
+      <button
+        type="button"
+        className="button quiet"
+        aria-pressed={isPrivate}
+        onClick={() => keep("private", isPrivate ? "" : "yes")}
+      >
+        <Icon name="eye" /> {isPrivate ? "Show amounts" : "Hide amounts"}
+      </button>
       <div className="row spread">
         <span className="small">
           {person.email}
@@ -101,42 +95,47 @@ function You() {
   );
 }
 
-/** What must be known on every page: a restore, play money, a pause, a connection that is gone. */
+function Banner({ title, icon = "warning", children }: { title: string; icon?: IconName; children: ReactNode }) {
+  return (
+    <p className={styles.banner}>
+      <Icon name={icon} />
+      <span>
+        <strong>{title}</strong> {children}
+      </span>
+    </p>
+  );
+}
+
+/** What must be known on every page: a restore, a stop, play money, a pause, a connection that is gone. */
 function Banners({ isLive }: { isLive: boolean }) {
-  const { isSandbox, pausedAt, heldSince, now } = useOrganization();
+  const { isSandbox, pausedAt, heldSince, stoppedFor, now } = useOrganization();
   return (
     <>
       {heldSince && (
-        <p className={styles.paused}>
-          <Icon name="warning" />
-          <span>
-            <strong>Restored from a backup, and held</strong> since <When at={heldSince} />. Nothing moves until whoever
-            runs this server has compared it with the bank: <code>sluiceway restore status</code>, then{" "}
-            <code>release</code>.
-          </span>
-        </p>
+        <Banner title="Restored from a backup, and held">
+          since <When at={heldSince} />. Nothing moves until whoever runs this server has compared it with the bank:{" "}
+          <code>sluiceway restore status</code>, then <code>sluiceway restore release</code>.
+        </Banner>
+      )}
+      {stoppedFor && (
+        <Banner title="No money moves: the audit has found something wrong">
+          <When at={pausedAt} />. You can look at everything. Whoever runs this server has to see to it:{" "}
+          <code>sluiceway audit</code>, then <code>sluiceway organizations release</code>.
+        </Banner>
       )}
       {isSandbox && (
         <p className={styles.sandbox}>
           <strong>Sandbox</strong> Play money. Its clock says {exactly(now)}.
         </p>
       )}
-      {pausedAt && (
-        <p className={styles.paused}>
-          <Icon name="pause" />
-          <span>
-            <strong>Everything is paused</strong> since <When at={pausedAt} />. No rule moves money until it is resumed.
-          </span>
-          <NavLink to="/settings">Settings</NavLink>
-        </p>
+      {pausedAt && !stoppedFor && (
+        <Banner title="Everything is paused" icon="pause">
+          since <When at={pausedAt} />. No rule moves money until it is resumed in the{" "}
+          <NavLink to="/settings">settings</NavLink>.
+        </Banner>
       )}
       {!isLive && (
-        <p className={styles.paused}>
-          <Icon name="warning" />
-          <span>
-            <strong>Not live.</strong> The connection to the server is gone; what you see may be out of date.
-          </span>
-        </p>
+        <Banner title="Not live.">The connection to the server is gone; what you see may be out of date.</Banner>
       )}
     </>
   );
@@ -145,6 +144,7 @@ function Banners({ isLive }: { isLive: boolean }) {
 export function Shell() {
   const { name, isSandbox } = useOrganization();
   const [isOpen, setOpen] = useState(false);
+  const [shown, show] = useState<Shown>();
   const isLive = useLive();
   const { pathname } = useLocation();
   return (
@@ -157,6 +157,16 @@ export function Shell() {
           <strong>{name}</strong>
           <span className={isSandbox ? styles.play : "soft small"}>{isSandbox ? "Sandbox" : "Live"}</span>
         </div>
+        <button
+          type="button"
+          className={`button quiet ${styles.find}`}
+          aria-label="Find"
+          aria-keyshortcuts="Control+K"
+          onClick={() => show("find")}
+        >
+          <Icon name="find" /> <span>Find</span>
+          <kbd>Ctrl K</kbd>
+        </button>
         <div className={styles.wide}>
           <Everything />
         </div>
@@ -176,7 +186,7 @@ export function Shell() {
       <Dialog title={name} isOpen={isOpen} onClose={() => setOpen(false)}>
         <Everything onGo={() => setOpen(false)} />
       </Dialog>
-      <Keys />
+      <Keys shown={shown} show={show} />
       <Says />
     </div>
   );

@@ -19,6 +19,12 @@ type Props = {
 };
 
 const COLOURS = ["--accent", "--sandbox", "--warn", "--good"];
+/** Ticks as the rest of the app writes days: uPlot's own are of one country. */
+const TICKS = [
+  [86_400 * 28, "{MMM}", "\n{YYYY}", null, null, null, null, null, 1],
+  [86_400, "{D} {MMM}", "\n{YYYY}", null, null, null, null, null, 1],
+  [60, "{HH}:{mm}", "\n{D} {MMM}", null, "\n{D} {MMM}", null, null, null, 1],
+];
 const DASHES = [[], [6, 4], [2, 3], [10, 3, 2, 3]];
 
 /** A colour as the canvas needs it: custom properties name two, and the element knows which one holds. */
@@ -40,7 +46,10 @@ function options(box: HTMLElement, { currency, lines, height = 220 }: Props): uP
     tzDate: (seconds) => uPlot.tzDate(new Date(seconds * 1000), ZONE),
     legend: { show: lines.length > 1 },
     cursor: { y: false },
-    axes: [axis, { ...axis, size: 84, values: (_, splits) => splits.map((cents) => moneyText(cents, currency)) }],
+    axes: [
+      { ...axis, values: TICKS },
+      { ...axis, size: 84, values: (_, splits) => splits.map((cents) => moneyText(cents, currency)) },
+    ],
     series: [
       {},
       ...lines.map((line, index) => ({

@@ -149,5 +149,68 @@ def test_keys_go_to_places_and_a_dialog_says_which(page: Page):
     page.keyboard.press("Escape")
     page.keyboard.press("g")
     page.keyboard.press("a")
-
     expect(page).to_have_url(re.compile("/accounts$"))
+    page.get_by_role("button", name="New account").wait_for()
+    page.keyboard.press("n")
+    expect(page.get_by_role("dialog", name="New account")).to_be_visible()
+    page.keyboard.press("Escape")
+    page.goto("/map")
+    settled(page)
+    page.keyboard.press("/")
+    expect(page.get_by_label("Find an account or a rule")).to_be_focused()
+    page.keyboard.type("n?")
+    expect(page.get_by_label("Find an account or a rule")).to_have_value("n?")
+    page.goto("/settings")
+    page.get_by_label("Single keys do something").uncheck()
+    page.get_by_role("heading", name="This browser").click()
+    page.keyboard.press("n")
+    page.keyboard.press("?")
+
+    expect(page).to_have_url(re.compile("/settings$"))
+    expect(page.get_by_role("dialog")).to_have_count(0)
+
+
+def test_anything_is_found_by_typing_some_of_its_name(page: Page):
+    page.goto("/settings")
+    settled(page)
+    opener = page.get_by_role("button", name="Find")
+    opener.focus()
+    page.keyboard.press("Control+k")
+    typed = page.get_by_role("combobox", name="A page, an account, a rule")
+    found = page.get_by_role("listbox", name="Found").get_by_role("option")
+    expect(typed).to_be_focused()
+    page.keyboard.type("auto rule")
+    expect(found).to_have_text(["Auto-save on deposit Rule"])
+    page.keyboard.press("Control+a")
+    page.keyboard.type("ac")
+    expect(found.first).to_have_attribute("aria-selected", "true")
+    page.keyboard.press("ArrowDown")
+    expect(found.nth(1)).to_have_attribute("aria-selected", "true")
+    assert faults(page) == []
+    page.keyboard.press("Escape")
+    expect(opener).to_be_focused()
+    opener.click()
+    page.keyboard.type("new api")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("dialog", name="A new key")).to_be_visible()
+    page.keyboard.press("Escape")
+
+    expect(page).to_have_url(re.compile("/developers$"))
+
+
+def test_without_the_server_a_page_says_that_it_is_not_live_and_shows_no_amount(page: Page):
+    page.goto("/accounts")
+    settled(page)
+    page.evaluate("() => navigator.serviceWorker.ready.then(() => 0)")
+    page.context.set_offline(True)
+    page.goto("/transfers?direction=INTERNAL")
+
+    expect(page.get_by_role("heading", name="Not live")).to_be_visible()
+    assert "$" not in page.locator("body").inner_text()
+    for look in looks(page):
+        assert faults(page) == [], look
+        assert overflow(page) <= 0, look
+    page.context.set_offline(False)
+    page.get_by_role("link", name="Try again").click()
+    expect(page.get_by_role("heading", name="Transfers")).to_be_visible()
+    expect(page).to_have_url(re.compile("direction=INTERNAL$"))

@@ -7,7 +7,7 @@ import httpx
 import pytest
 from playwright.sync_api import Page, Route, expect
 
-from tests.e2e.app.browsing import settled
+from tests.e2e.app.browsing import overflow, settled
 from tests.e2e.processes import Serving
 
 pytestmark = pytest.mark.e2e
@@ -56,6 +56,23 @@ def test_the_map_and_its_table_say_the_same(page: Page):
         ), (rule, source, destination, label)
     page.keyboard.press("t")
     ways.first.wait_for(state="attached")
+
+
+def test_on_paper_the_map_stands_above_its_table_dark_on_white(page: Page):
+    page.emulate_media(color_scheme="dark")
+    page.goto("/map")
+    settled(page)
+    page.emulate_media(media="print", color_scheme="dark")
+    page.set_viewport_size({"width": 718, "height": 1000})
+    page.evaluate("() => void dispatchEvent(new Event('beforeprint'))")
+
+    expect(page.get_by_role("table", name="Ways of rules, as on the map")).to_be_visible()
+    expect(page.locator(".react-flow__node").first).to_be_visible()
+    expect(page.get_by_role("button")).to_have_count(0)
+    assert overflow(page) <= 0
+    assert page.evaluate("getComputedStyle(document.documentElement).color") == "rgb(22, 33, 31)"
+    page.evaluate("() => void dispatchEvent(new Event('afterprint'))")
+    expect(page.get_by_role("table")).to_have_count(0)
 
 
 def test_the_map_is_walked_by_arrow_keys_along_the_ways(page: Page):

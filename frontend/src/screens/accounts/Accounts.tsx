@@ -2,7 +2,7 @@ import { useState } from "react";
 import { Link } from "react-router";
 import { Empty, Loaded } from "@/parts/Loaded";
 import { Money } from "@/parts/Money";
-import { Card, Page } from "@/parts/Page";
+import { Card, Page, useNew } from "@/parts/Page";
 import { type Column, Table } from "@/parts/Table";
 import { When } from "@/parts/When";
 import { type Account, useAccounts } from "./accounts";
@@ -53,27 +53,22 @@ function kept(onMove: ((id: string) => void) | undefined): readonly Column<Accou
     },
   ];
 }
-const OUTSIDE: readonly Column<Account>[] = [
+const KNOWN: readonly Column<Account>[] = [
   NAME,
   { title: "How it is known", cell: (one) => <Known account={one} /> },
   { title: "As of", cell: (one) => <When at={one.freshness.at} /> },
-  {
-    title: "Available",
-    align: "end",
-    cell: (one) => <Money cents={one.availableInCents} currency={one.currency} />,
-  },
-  { title: "Balance", align: "end", cell: (one) => <Money cents={one.balanceInCents} currency={one.currency} /> },
 ];
-const OWED: readonly Column<Account>[] = [
-  NAME,
-  { title: "How it is known", cell: (one) => <Known account={one} /> },
-  { title: "As of", cell: (one) => <When at={one.freshness.at} /> },
-  { title: "Owed", align: "end", cell: (one) => <Money cents={one.balanceInCents} currency={one.currency} /> },
-];
+const amount = (title: string, of: "availableInCents" | "balanceInCents"): Column<Account> => ({
+  title,
+  align: "end",
+  cell: (one) => <Money cents={one[of]} currency={one.currency} />,
+});
+const OUTSIDE = [...KNOWN, amount("Available", "availableInCents"), amount("Balance", "balanceInCents")];
+const OWED = [...KNOWN, amount("Owed", "balanceInCents")];
 
 export default function Accounts() {
   const query = useAccounts();
-  const [isNew, setNew] = useState(false);
+  const [isNew, setNew] = useNew();
   const [from, setFrom] = useState<string>();
   const can = query.data?.can ?? [];
   const canMove = can.includes("MOVE_MONEY");
@@ -88,7 +83,7 @@ export default function Accounts() {
             </button>
           )}
           {can.includes("CREATE_ACCOUNT") && (
-            <button type="button" className="button primary" onClick={() => setNew(true)}>
+            <button type="button" className="button primary" aria-keyshortcuts="n" onClick={() => setNew(true)}>
               New account
             </button>
           )}
@@ -119,7 +114,7 @@ export default function Accounts() {
           )
         }
       </Loaded>
-      <NewAccount isOpen={isNew} onClose={() => setNew(false)} />
+      <NewAccount isOpen={isNew && can.includes("CREATE_ACCOUNT")} onClose={() => setNew(false)} />
       <MoveMoney isOpen={from !== undefined} onClose={() => setFrom(undefined)} from={from ?? ""} />
     </Page>
   );

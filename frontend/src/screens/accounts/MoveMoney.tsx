@@ -5,7 +5,7 @@ import { Link } from "react-router";
 import { api, ask, type Refused } from "@/api/client";
 import { queries } from "@/api/session";
 import { Dialog } from "@/parts/Dialog";
-import { AmountField, ErrorSummary, SelectField, TextField } from "@/parts/Fields";
+import { AmountField, Form, SelectField, TextField } from "@/parts/Fields";
 import { Money, moneyText } from "@/parts/Money";
 import { newKey, type Preview, useAccounts } from "./accounts";
 import styles from "./accounts.module.css";
@@ -45,15 +45,13 @@ function Mover({ onClose, from = "", to = "", cents = null }: Props) {
   const seen = preview.data?.data;
   if (move.data) return <Moved made={move.data.data} onClose={onClose} />;
   return (
-    <form
-      className="stack"
-      onSubmit={(event) => {
-        event.preventDefault();
+    <Form
+      error={(move.error ?? preview.error) as Refused | null}
+      onSend={() => {
         if (seen?.canBeMade) move.mutate();
         else preview.mutate();
       }}
     >
-      <ErrorSummary error={(move.error ?? preview.error) as Refused | null} />
       <SelectField
         label="From"
         required
@@ -102,7 +100,7 @@ function Mover({ onClose, from = "", to = "", cents = null }: Props) {
           </button>
         )}
       </div>
-    </form>
+    </Form>
   );
 }
 

@@ -5,7 +5,7 @@ import { useNavigate } from "react-router";
 import { api, ask, type Refused } from "@/api/client";
 import { queries } from "@/api/session";
 import { Dialog } from "@/parts/Dialog";
-import { AmountField, ErrorSummary, SelectField, TextField } from "@/parts/Fields";
+import { AmountField, Form, SelectField, TextField } from "@/parts/Fields";
 import { say } from "@/parts/Says";
 import { newKey } from "./accounts";
 
@@ -63,14 +63,7 @@ function Maker({ onClose, kind, stays }: { onClose: () => void; kind: What; stay
   });
   const error = make.error as Refused | null;
   return (
-    <form
-      className="stack"
-      onSubmit={(event) => {
-        event.preventDefault();
-        make.mutate();
-      }}
-    >
-      <ErrorSummary error={error} />
+    <Form error={error} onSend={() => make.mutate()}>
       <SelectField
         label="What it is"
         value={what}
@@ -98,6 +91,6 @@ function Maker({ onClose, kind, stays }: { onClose: () => void; kind: What; stay
           Make it
         </button>
       </div>
-    </form>
+    </Form>
   );
 }

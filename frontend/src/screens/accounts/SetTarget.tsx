@@ -4,7 +4,7 @@ import { useState } from "react";
 import { api, ask, type Refused } from "@/api/client";
 import { queries } from "@/api/session";
 import { Dialog } from "@/parts/Dialog";
-import { AmountField, ErrorSummary, TextField } from "@/parts/Fields";
+import { AmountField, Form, TextField } from "@/parts/Fields";
 import type { Account } from "./accounts";
 
 type Props = { account: Account; isOpen: boolean; onClose: () => void };
@@ -36,14 +36,7 @@ function Setter({ account, onClose }: { account: Account; onClose: () => void })
   });
   const error = (set.error ?? clear.error) as Refused | null;
   return (
-    <form
-      className="stack"
-      onSubmit={(event) => {
-        event.preventDefault();
-        set.mutate();
-      }}
-    >
-      <ErrorSummary error={error} />
+    <Form error={error} onSend={() => set.mutate()}>
       <AmountField
         label="How much should be there"
         required
@@ -70,6 +63,6 @@ function Setter({ account, onClose }: { account: Account; onClose: () => void })
           Set the target
         </button>
       </div>
-    </form>
+    </Form>
   );
 }

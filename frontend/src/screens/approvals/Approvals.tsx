@@ -8,7 +8,7 @@ import { queries } from "@/api/session";
 import { ErrorSummary } from "@/parts/Fields";
 import { Empty, Loaded } from "@/parts/Loaded";
 import { Money } from "@/parts/Money";
-import { Facts, Page } from "@/parts/Page";
+import { Card, Facts, Page } from "@/parts/Page";
 import { say } from "@/parts/Says";
 import { When } from "@/parts/When";
 import styles from "./approvals.module.css";
@@ -27,9 +27,11 @@ export default function Approvals() {
       <Loaded query={query}>
         {(waiting) =>
           waiting.length === 0 ? (
-            <Empty icon="approvals" title="Nothing waits for you">
-              What a rule moves above its bound, and what writers ask for, appears here.
-            </Empty>
+            <Card>
+              <Empty icon="approvals" title="Nothing waits for you">
+                What a rule moves above its bound, and what writers ask for, appears here.
+              </Empty>
+            </Card>
           ) : (
             <ul className={`stack wide ${styles.list}`}>
               {waiting.map((approval) => (

@@ -4,11 +4,11 @@ import { useState } from "react";
 import { api, ask, type Refused } from "@/api/client";
 import { queries, usePerson } from "@/api/session";
 import { Confirm, Dialog } from "@/parts/Dialog";
-import { ErrorSummary, TextField } from "@/parts/Fields";
+import { ErrorSummary, Form, TextField } from "@/parts/Fields";
 import { Icon } from "@/parts/icons";
 import { Empty, Loaded } from "@/parts/Loaded";
 import { Money } from "@/parts/Money";
-import { Card, Facts, Page } from "@/parts/Page";
+import { Card, Facts, Page, useNew } from "@/parts/Page";
 import { say } from "@/parts/Says";
 import { State } from "@/parts/State";
 import { When } from "@/parts/When";
@@ -21,10 +21,10 @@ type Key = Awaited<ReturnType<typeof readKeys>>[number];
 
 export default function Keys() {
   const query = useQuery({ queryKey: ["keys"], queryFn: readKeys });
-  const [isMaking, setMaking] = useState(false);
+  const [isMaking, setMaking] = useNew();
   const [secret, setSecret] = useState<string | null>(null);
   const make = usePerson().role === "ADMIN" && (
-    <button type="button" className="button primary" onClick={() => setMaking(true)}>
+    <button type="button" className="button primary" aria-keyshortcuts="n" onClick={() => setMaking(true)}>
       <Icon name="plus" /> New key
     </button>
   );
@@ -48,7 +48,7 @@ export default function Keys() {
           )
         }
       </Loaded>
-      {isMaking && (
+      {isMaking && make && (
         <NewKey
           onClose={() => setMaking(false)}
           onMade={(made) => {
@@ -161,14 +161,12 @@ function RateLimit({ shown, onClose }: ChangeProps) {
   const body = { callsPerMinute: calls === "" ? null : Number(calls) };
   return (
     <Dialog title={`How often ${shown.name} may call`} isOpen onClose={onClose}>
-      <form
-        className="stack"
-        onSubmit={(event) => {
-          event.preventDefault();
-          change.mutate(() => ask(api.PUT("/app/keys/{id}/rate-limit", { params, body })));
-        }}
+      <Form
+        error={change.error}
+        act="Save"
+        isBusy={change.isPending}
+        onSend={() => change.mutate(() => ask(api.PUT("/app/keys/{id}/rate-limit", { params, body })))}
       >
-        <ErrorSummary error={change.error} />
         <TextField
           label="Calls a minute"
           hint="Nothing here: as many as it likes"
@@ -177,12 +175,7 @@ function RateLimit({ shown, onClose }: ChangeProps) {
           value={calls}
           onValue={setCalls}
         />
-        <div className="row end">
-          <button type="submit" className="button primary" disabled={change.isPending}>
-            Save
-          </button>
-        </div>
-      </form>
+      </Form>
     </Dialog>
   );
 }

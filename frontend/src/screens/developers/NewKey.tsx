@@ -3,7 +3,7 @@ import { useMutation, useQuery } from "@tanstack/react-query";
 import { useState } from "react";
 import { api, ask, type Refused } from "@/api/client";
 import { Dialog } from "@/parts/Dialog";
-import { AmountField, CheckField, ErrorSummary, SelectField, TextField } from "@/parts/Fields";
+import { AmountField, CheckField, Form, SelectField, TextField } from "@/parts/Fields";
 import { Icon } from "@/parts/icons";
 import { Loaded } from "@/parts/Loaded";
 import styles from "./developers.module.css";
@@ -19,12 +19,12 @@ export function NewKey({ onClose, onMade }: Props) {
   const query = useQuery({ queryKey: ["keys", "choices"], queryFn: readChoices });
   return (
     <Dialog title="A new key" isOpen onClose={onClose}>
-      <Loaded query={query}>{(choices) => <Form choices={choices} onMade={onMade} />}</Loaded>
+      <Loaded query={query}>{(choices) => <KeyForm choices={choices} onMade={onMade} />}</Loaded>
     </Dialog>
   );
 }
 
-function Form({ choices, onMade }: { choices: Choices; onMade: (secret: string) => void }) {
+function KeyForm({ choices, onMade }: { choices: Choices; onMade: (secret: string) => void }) {
   const [name, setName] = useState("");
   const [held, setHeld] = useState<ReadonlyMap<string, Grant>>(new Map());
   const [above, setAbove] = useState<number | null>(null);
@@ -49,14 +49,7 @@ function Form({ choices, onMade }: { choices: Choices; onMade: (secret: string) 
   };
   const error = make.error as Refused | null;
   return (
-    <form
-      className="stack"
-      onSubmit={(event) => {
-        event.preventDefault();
-        make.mutate();
-      }}
-    >
-      <ErrorSummary error={error} />
+    <Form error={error} act="Make the key" isBusy={make.isPending || held.size === 0} onSend={() => make.mutate()}>
       <TextField
         label="Name"
         hint="What it is for: people see it in lists and in the audit log."
@@ -96,12 +89,7 @@ function Form({ choices, onMade }: { choices: Choices; onMade: (secret: string) 
         />
       </div>
       <p className="soft small">What a key may do never changes. To change it, make another one and revoke this one.</p>
-      <div className="row end">
-        <button type="submit" className="button primary" disabled={make.isPending || held.size === 0}>
-          Make the key
-        </button>
-      </div>
-    </form>
+    </Form>
   );
 }
 

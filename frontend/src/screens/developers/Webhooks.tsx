@@ -5,10 +5,10 @@ import { Link } from "react-router";
 import { api, ask, type Refused } from "@/api/client";
 import { queries, usePerson } from "@/api/session";
 import { Dialog } from "@/parts/Dialog";
-import { CheckField, ErrorSummary, TextField } from "@/parts/Fields";
+import { CheckField, ErrorSummary, Form, TextField } from "@/parts/Fields";
 import { Icon } from "@/parts/icons";
 import { Empty, Loaded } from "@/parts/Loaded";
-import { Card, Facts, Page } from "@/parts/Page";
+import { Card, Facts, Page, useNew } from "@/parts/Page";
 import { say } from "@/parts/Says";
 import { State } from "@/parts/State";
 import { When } from "@/parts/When";
@@ -25,8 +25,9 @@ const renew = () => queries.invalidateQueries({ queryKey: ["webhooks"] });
 
 export default function Webhooks() {
   const query = useQuery({ queryKey: ["webhooks"], queryFn: readWebhooks });
-  const [isMaking, setMaking] = useState(false);
+  const [isMaking, setMaking] = useNew();
   const [secret, setSecret] = useState<string | null>(null);
+  const isAdmin = usePerson().role === "ADMIN";
   const take = (made: string) => {
     setMaking(false);
     setSecret(made);
@@ -37,8 +38,8 @@ export default function Webhooks() {
       title="Developers"
       intro="Your own servers are told what happens, signed, in order, and again until they have it."
       actions={
-        usePerson().role === "ADMIN" && (
-          <button type="button" className="button primary" onClick={() => setMaking(true)}>
+        isAdmin && (
+          <button type="button" className="button primary" aria-keyshortcuts="n" onClick={() => setMaking(true)}>
             <Icon name="plus" /> New webhook
           </button>
         )
@@ -56,7 +57,7 @@ export default function Webhooks() {
                 <Empty icon="external" title="Nobody is told what happens." />
               </Card>
             )}
-            {isMaking && <NewWebhook kinds={eventKinds} onClose={() => setMaking(false)} onMade={take} />}
+            {isMaking && isAdmin && <NewWebhook kinds={eventKinds} onClose={() => setMaking(false)} onMade={take} />}
           </>
         )}
       </Loaded>
@@ -150,14 +151,12 @@ function NewWebhook({ kinds, onClose, onMade }: NewProps) {
     setChosen(isChosen ? [...chosen, kind] : chosen.filter((each) => each !== kind));
   return (
     <Dialog title="A new webhook" isOpen onClose={onClose}>
-      <form
-        className="stack"
-        onSubmit={(event) => {
-          event.preventDefault();
-          make.mutate();
-        }}
+      <Form
+        error={error}
+        act="Add it"
+        isBusy={make.isPending || !(isAll || chosen.length)}
+        onSend={() => make.mutate()}
       >
-        <ErrorSummary error={error} />
         <TextField
           label="Address"
           hint="Begins with https://, with a public name."
@@ -180,12 +179,7 @@ function NewWebhook({ kinds, onClose, onMade }: NewProps) {
             ))}
           </fieldset>
         )}
-        <div className="row end">
-          <button type="submit" className="button primary" disabled={make.isPending || !(isAll || chosen.length)}>
-            Add it
-          </button>
-        </div>
-      </form>
+      </Form>
     </Dialog>
   );
 }

@@ -11,6 +11,7 @@ import {
   ReactFlow,
   useReactFlow,
   useStore,
+  ViewportPortal,
 } from "@xyflow/react";
 import "@xyflow/react/dist/base.css";
 import { type KeyboardEvent, memo, useEffect, useMemo, useRef, useState } from "react";
@@ -66,30 +67,45 @@ const AccountShape = memo(({ data: { account, isFaint } }: NodeProps<AccountNode
 
 const WayShape = memo(({ data, ...edge }: EdgeProps<WayEdge>) => {
   if (!data) return null;
-  const { way, label, isLit, isFaint, row, bends } = data;
+  const { way, isLit, isFaint, bends } = data;
   const { sourceX, sourceY, targetX, targetY } = edge;
   const path = bends.length
     ? pathThrough([{ x: sourceX, y: sourceY }, ...bends, { x: targetX, y: targetY }])
     : getBezierPath(edge)[0];
-  // Above the line where it arrives, the next ones below and above that: there nothing is in the way of words.
-  const side = edge.targetPosition === Position.Left ? -1 : 1;
-  const y = targetY + (row % 2 ? 1 : -1) * (11 + way.weight / 30 + 15 * Math.floor(row / 2));
   return (
     <g className={styles.way} data-state={way.state} data-lit={isLit || undefined} data-faint={isFaint || undefined}>
       <BaseEdge id={edge.id} path={path} interactionWidth={24} style={{ strokeWidth: 1.5 + way.weight / 18 }} />
       {data.isFlowing && <path d={path} className={styles.flow} />}
-      <text
-        x={targetX + side * 8}
-        y={y}
-        className={styles.label}
-        textAnchor={side < 0 ? "end" : "start"}
-        dominantBaseline="middle"
-      >
-        {label}
-      </text>
     </g>
   );
 });
+
+/** What is said of the ways, over all lines: a line that crosses words would strike them out. */
+const Labels = memo(({ edges, places }: { edges: readonly WayEdge[]; places: Ground["places"] }) => (
+  <ViewportPortal>
+    <svg className={styles.labels} aria-hidden="true">
+      {edges.map(({ id, target, targetHandle, data }) => {
+        const place = places.get(target);
+        if (!place || !data) return null;
+        // Above the line where it arrives, the next ones below and above that.
+        const isLeft = targetHandle === "in";
+        const off = (data.row % 2 ? 1 : -1) * (11 + data.way.weight / 30 + 15 * Math.floor(data.row / 2));
+        return (
+          <text
+            key={id}
+            x={isLeft ? place.x - 8 : place.x + WIDTH + 8}
+            y={place.y + HEIGHT / 2 + off}
+            data-faint={data.isFaint || undefined}
+            textAnchor={isLeft ? "end" : "start"}
+            dominantBaseline="middle"
+          >
+            {data.label}
+          </text>
+        );
+      })}
+    </svg>
+  </ViewportPortal>
+));
 
 const nodeTypes = { account: AccountShape };
 const edgeTypes = { way: WayShape };
@@ -231,23 +247,28 @@ export function Canvas({ seen, lit: chosen, onNode, onRule, onNothing }: Props) 
         onEdgeClick={(_, edge) => edge.data && onRule(edge.data.way.ruleId)}
         onPaneClick={onNothing}
       >
-        <Look near={around} isCovered={isChosen} />
+        <Labels edges={edges} places={places} />
+        <Look near={around} first={seen.nodes.filter(isEarly).map((node) => node.id)} isCovered={isChosen} />
       </ReactFlow>
     </div>
   );
 }
 
-/** Show all of it, or what a link points at with what is next to it; again when there is more or less room. */
-function Look({ near, isCovered }: { near: readonly string[]; isCovered: boolean }) {
+const isEarly = (node: Account) => node.layer === "INCOME" || node.layer === "ROUTING";
+type LookProps = { near: readonly string[]; first: readonly string[]; isCovered: boolean };
+
+/** Show all of it (on a phone where it begins, to be read), or what a link points at; again when there is other room. */
+function Look(now: LookProps) {
   const { fitView } = useReactFlow();
   const room = useStore((state) => `${state.width} ${state.height}`);
-  const first = useRef({ near, isCovered });
+  const atFirst = useRef(now);
   // biome-ignore lint/correctness/useExhaustiveDependencies: with other room it has to be fitted in again.
   useEffect(() => {
-    const { near, isCovered } = first.current;
+    const { near, first, isCovered } = atFirst.current;
     // What the panel covers is no room, except where it stands below.
     const right = isCovered && matchMedia("(min-width: 901px)").matches ? "350px" : "24px";
-    const nodes = near.length > 0 ? { nodes: near.map((id) => ({ id })) } : {};
+    const wanted = near.length > 0 ? near : matchMedia("(max-width: 700px)").matches ? first : [];
+    const nodes = wanted.length > 0 ? { nodes: wanted.map((id) => ({ id })) } : {};
     void fitView({ ...FIT, padding: { x: "24px", y: "20px", right }, ...nodes });
   }, [fitView, room]);
   return null;

@@ -1,6 +1,7 @@
 import { useQuery } from "@tanstack/react-query";
 import { ReactFlowProvider, useReactFlow } from "@xyflow/react";
 import { useEffect, useMemo, useState } from "react";
+import { flushSync } from "react-dom";
 import { Link, useSearchParams } from "react-router";
 import { api, ask } from "@/api/client";
 import { Field, SelectField } from "@/parts/Fields";
@@ -8,8 +9,6 @@ import { Icon } from "@/parts/icons";
 import { Empty, Loaded } from "@/parts/Loaded";
 import { Money } from "@/parts/Money";
 import { Card, Page } from "@/parts/Page";
-import { usePreference } from "@/parts/preferences";
-import { isTyping } from "@/parts/Shortcuts";
 import { State } from "@/parts/State";
 import { Table } from "@/parts/Table";
 import { When } from "@/parts/When";
@@ -26,7 +25,6 @@ export default function MapScreen() {
   const [params, setParams] = useSearchParams();
   const period = (params.get("period") ?? "LAST_30_DAYS") as Seen["period"];
   const isTable = params.get("view") === "table";
-  const shortcuts = usePreference("shortcuts") !== "off";
   const query = useQuery({
     queryKey: ["map", period],
     queryFn: async () => (await ask(api.GET("/app/map", { params: { query: { period } } }))).data,
@@ -41,26 +39,25 @@ export default function MapScreen() {
       },
       { replace: true },
     );
-  useEffect(() => {
-    function onKey(event: KeyboardEvent) {
-      if (event.key === "t" && shortcuts && !isTyping(event)) set({ view: isTable ? null : "table" });
-    }
-    document.addEventListener("keydown", onKey);
-    return () => document.removeEventListener("keydown", onKey);
-  });
+  const isPrinting = usePrinting();
   return (
     <Page
       title="Map"
       intro={query.data && `What moved is of ${day(query.data.fromDay)} to ${day(query.data.toDay)}, both included.`}
       actions={
-        <button
-          type="button"
-          className="button"
-          aria-keyshortcuts="t"
-          onClick={() => set({ view: isTable ? null : "table" })}
-        >
-          {isTable ? "Show the map" : "Show as a table"}
-        </button>
+        <>
+          <button type="button" className="button" onClick={() => print()}>
+            Print
+          </button>
+          <button
+            type="button"
+            className="button"
+            aria-keyshortcuts="t"
+            onClick={() => set({ view: isTable ? null : "table" })}
+          >
+            {isTable ? "Show the map" : "Show as a table"}
+          </button>
+        </>
       }
     >
       <Loaded query={query}>
@@ -74,13 +71,37 @@ export default function MapScreen() {
           ) : (
             <ReactFlowProvider>
               <Tools seen={seen} set={set} isTable={isTable} />
-              {isTable ? <Twin seen={seen} /> : <Drawn seen={seen} params={params} set={set} />}
+              {!isTable && <Drawn seen={seen} params={params} set={set} />}
+              {(isTable || isPrinting) && <Twin seen={seen} />}
             </ReactFlowProvider>
           )
         }
       </Loaded>
     </Page>
   );
+}
+
+const PAPER = 700;
+
+/** Whether the page is being printed: then the table goes along, and the map, drawn for this window, is made to fit. */
+function usePrinting(): boolean {
+  const [isPrinting, setPrinting] = useState(false);
+  useEffect(() => {
+    const { style } = document.documentElement;
+    function onPrint({ type }: Event) {
+      const width = document.querySelector(".react-flow")?.clientWidth ?? PAPER;
+      style.setProperty("--to-paper", String(Math.min(PAPER / width, 1)));
+      style.setProperty("--drawn", `${width}px`);
+      flushSync(() => setPrinting(type === "beforeprint"));
+    }
+    addEventListener("beforeprint", onPrint);
+    addEventListener("afterprint", onPrint);
+    return () => {
+      removeEventListener("beforeprint", onPrint);
+      removeEventListener("afterprint", onPrint);
+    };
+  }, []);
+  return isPrinting;
 }
 
 type Set = (changes: Record<string, string | null>) => void;
@@ -187,7 +208,7 @@ function Legend() {
       {LINES.map(([state, word]) => (
         <span key={state} className="row">
           <svg className={styles.way} data-state={state} width="36" height="8" aria-hidden="true">
-            <path className="react-flow__edge-path" d="M2 4h32" strokeWidth="2.5" />
+            <path className="react-flow__edge-path" d="M2 4h32" />
           </svg>
           {word}
         </span>

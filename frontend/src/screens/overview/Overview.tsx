@@ -231,11 +231,11 @@ function Next({ coming, isPaused }: { coming: readonly Coming[]; isPaused: boole
   const days = [...new Set(coming.map((each) => each.on))];
   return (
     <Card title="The next 7 days">
-      {isPaused && <p className="soft">Rules are paused, so none of them is listed.</p>}
-      {coming.length === 0 ? (
-        !isPaused && <p className="soft">Nothing is expected: no schedule fires and no payment is on its way.</p>
+      {coming.length === 0 && !isPaused ? (
+        <p className="soft">Nothing is expected: no schedule fires and no payment is on its way.</p>
       ) : (
         <div className="stack">
+          {isPaused && <p className="soft">Rules are paused, so none of them is listed.</p>}
           {days.map((on) => (
             <section key={on} className="stack tight">
               <h3 className="soft small">{dayName.format(new Date(on))}</h3>
@@ -246,7 +246,7 @@ function Next({ coming, isPaused }: { coming: readonly Coming[]; isPaused: boole
                     <li key={`${each.at} ${each.said}`}>
                       <Link to={pathOf(each)}>{each.said}</Link>
                       <span className="soft small">{each.at ? `${time.format(new Date(each.at))} UTC` : ""}</span>
-                      {each.currency ? <Money cents={each.amountInCents} currency={each.currency} /> : <span />}
+                      {each.currency && <Money cents={each.amountInCents} currency={each.currency} />}
                     </li>
                   ))}
               </ul>

@@ -4,7 +4,7 @@ import { useState } from "react";
 import { api, ask, type Refused } from "@/api/client";
 import { CopyText } from "@/parts/CopyText";
 import { Confirm, Dialog } from "@/parts/Dialog";
-import { ErrorSummary, TextField } from "@/parts/Fields";
+import { ErrorSummary, Form, TextField } from "@/parts/Fields";
 import { Card } from "@/parts/Page";
 import { say } from "@/parts/Says";
 import { State } from "@/parts/State";
@@ -97,14 +97,7 @@ function Confirming({ begun, onClose, onDone }: ConfirmingProps) {
   });
   return (
     <Dialog title="Turn one-time codes on" isOpen onClose={onClose}>
-      <form
-        className="stack"
-        onSubmit={(event) => {
-          event.preventDefault();
-          confirm.mutate();
-        }}
-      >
-        <ErrorSummary error={confirm.error} />
+      <Form error={confirm.error} act="Turn on" isBusy={confirm.isPending} onSend={() => confirm.mutate()}>
         <p>Scan this with the app on your phone, or open it there with the link or the key below.</p>
         <img className={styles.qr} src={begun.qr} alt="The key, to scan" />
         <p>
@@ -120,12 +113,7 @@ function Confirming({ begun, onClose, onDone }: ConfirmingProps) {
           value={code}
           onValue={setCode}
         />
-        <div className="row end">
-          <button type="submit" className="button primary" disabled={confirm.isPending}>
-            Turn on
-          </button>
-        </div>
-      </form>
+      </Form>
     </Dialog>
   );
 }

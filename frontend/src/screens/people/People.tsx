@@ -5,10 +5,10 @@ import { api, ask, BASE, type Refused } from "@/api/client";
 import { queries, SESSION, usePerson } from "@/api/session";
 import { CopyText } from "@/parts/CopyText";
 import { Confirm, Dialog } from "@/parts/Dialog";
-import { ErrorSummary, SelectField, TextField } from "@/parts/Fields";
+import { ErrorSummary, Form, SelectField, TextField } from "@/parts/Fields";
 import { Icon } from "@/parts/icons";
 import { Empty, Loaded } from "@/parts/Loaded";
-import { Card, Page } from "@/parts/Page";
+import { Card, Page, useNew } from "@/parts/Page";
 import { say } from "@/parts/Says";
 import { type Column, Table } from "@/parts/Table";
 import { When } from "@/parts/When";
@@ -24,14 +24,14 @@ type Invitation = Awaited<ReturnType<typeof readInvitations>>[number];
 
 export default function People() {
   const isAdmin = usePerson().role === "ADMIN";
-  const [isInviting, setInviting] = useState(false);
+  const [isInviting, setInviting] = useNew();
   const query = useQuery({ queryKey: PEOPLE, queryFn: readPeople });
   return (
     <Page
       title="Settings"
       actions={
         isAdmin && (
-          <button type="button" className="button primary" onClick={() => setInviting(true)}>
+          <button type="button" className="button primary" aria-keyshortcuts="n" onClick={() => setInviting(true)}>
             <Icon name="plus" />
             Invite
           </button>
@@ -53,7 +53,7 @@ export default function People() {
           ))}
         </dl>
       </Card>
-      <Inviting isOpen={isInviting} onClose={() => setInviting(false)} />
+      <Inviting isOpen={isInviting && isAdmin} onClose={() => setInviting(false)} />
     </Page>
   );
 }
@@ -127,14 +127,12 @@ function Changing({ person, onClose }: { person: Person; onClose: () => void }) 
   });
   return (
     <Dialog title="Change role" isOpen onClose={onClose}>
-      <form
-        className="stack"
-        onSubmit={(event) => {
-          event.preventDefault();
-          change.mutate();
-        }}
+      <Form
+        error={change.error}
+        act="Change role"
+        isBusy={change.isPending || role === person.role}
+        onSend={() => change.mutate()}
       >
-        <ErrorSummary error={change.error} />
         <p className="private">{person.email}</p>
         <SelectField
           label="Role"
@@ -143,12 +141,7 @@ function Changing({ person, onClose }: { person: Person; onClose: () => void }) 
           value={role}
           onValue={(value) => setRole(value as Role)}
         />
-        <div className="row end">
-          <button type="submit" className="button primary" disabled={change.isPending || role === person.role}>
-            Change role
-          </button>
-        </div>
-      </form>
+      </Form>
     </Dialog>
   );
 }
@@ -244,14 +237,7 @@ function Inviting({ isOpen, onClose }: { isOpen: boolean; onClose: () => void })
   const error = invite.error as Refused | null;
   return (
     <Dialog title="Invite somebody" isOpen={isOpen} onClose={close}>
-      <form
-        className="stack"
-        onSubmit={(event) => {
-          event.preventDefault();
-          invite.mutate();
-        }}
-      >
-        <ErrorSummary error={error} />
+      <Form error={error} act="Make a link" isBusy={invite.isPending} onSend={() => invite.mutate()}>
         <TextField
           label="E-mail"
           type="email"
@@ -268,12 +254,7 @@ function Inviting({ isOpen, onClose }: { isOpen: boolean; onClose: () => void })
           value={role}
           onValue={(value) => setRole(value as Role)}
         />
-        <div className="row end">
-          <button type="submit" className="button primary" disabled={invite.isPending}>
-            Make a link
-          </button>
-        </div>
-      </form>
+      </Form>
     </Dialog>
   );
 }

@@ -5,7 +5,7 @@ import { api, ask, type Refused } from "@/api/client";
 import { HAS_PASSKEYS, makePasskey } from "@/api/passkeys";
 import { queries, SESSION } from "@/api/session";
 import { Confirm, Dialog } from "@/parts/Dialog";
-import { ErrorSummary, TextField } from "@/parts/Fields";
+import { ErrorSummary, Form, TextField } from "@/parts/Fields";
 import { Icon } from "@/parts/icons";
 import { Empty, Loaded } from "@/parts/Loaded";
 import { Card, Page } from "@/parts/Page";
@@ -106,14 +106,7 @@ function Adding({ onClose }: { onClose: () => void }) {
   });
   return (
     <Dialog title="Add a passkey" isOpen onClose={onClose}>
-      <form
-        className="stack"
-        onSubmit={(event) => {
-          event.preventDefault();
-          add.mutate();
-        }}
-      >
-        <ErrorSummary error={add.error} />
+      <Form error={add.error} act="Continue in the browser" isBusy={add.isPending} onSend={() => add.mutate()}>
         <TextField
           label="Name"
           hint="So that you know it later: the phone, the laptop, the key in the drawer."
@@ -122,12 +115,7 @@ function Adding({ onClose }: { onClose: () => void }) {
           value={name}
           onValue={setName}
         />
-        <div className="row end">
-          <button type="submit" className="button primary" disabled={add.isPending}>
-            Continue in the browser
-          </button>
-        </div>
-      </form>
+      </Form>
     </Dialog>
   );
 }
@@ -171,14 +159,7 @@ function Password() {
   });
   return (
     <Card title="Password">
-      <form
-        className="stack"
-        onSubmit={(event) => {
-          event.preventDefault();
-          change.mutate();
-        }}
-      >
-        <ErrorSummary error={change.error} />
+      <Form error={change.error} onSend={() => change.mutate()}>
         <div className="fields">
           <TextField
             label="New password"
@@ -196,7 +177,7 @@ function Password() {
             Change password
           </button>
         </div>
-      </form>
+      </Form>
     </Card>
   );
 }

@@ -1,7 +1,7 @@
 /** What people outside do: they send money, collect it, and are paid by card. */
 import { type ReactNode, useState } from "react";
 import { api, ask } from "@/api/client";
-import { AmountField, ErrorSummary, SelectField, TextField } from "@/parts/Fields";
+import { AmountField, Form, SelectField, TextField } from "@/parts/Fields";
 import { Empty } from "@/parts/Loaded";
 import { Card } from "@/parts/Page";
 import { type Act, type Happened, useAct, type World } from "./Sandbox";
@@ -12,21 +12,14 @@ type Props = { world: World; tell: (happened: Happened) => void };
 export function ActCard(props: { title: string; act: string; doing: Act; onAct: () => void; children: ReactNode }) {
   return (
     <Card title={props.title}>
-      <form
-        className="stack"
-        onSubmit={(event) => {
-          event.preventDefault();
-          props.onAct();
-        }}
-      >
-        <ErrorSummary error={props.doing.error} />
+      <Form error={props.doing.error} onSend={() => props.onAct()}>
         {props.children}
         <div>
           <button type="submit" className="button primary" disabled={props.doing.isPending}>
             {props.act}
           </button>
         </div>
-      </form>
+      </Form>
     </Card>
   );
 }

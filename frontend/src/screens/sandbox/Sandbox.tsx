@@ -82,7 +82,7 @@ function WhatRulesDid() {
 
 function Log({ happened }: { happened: readonly Told[] }) {
   return (
-    <div role="status">
+    <div role="status" className={happened.length > 0 ? undefined : "hidden"}>
       {happened.length > 0 && (
         <Card title="What happened">
           <ul className="stack tight">

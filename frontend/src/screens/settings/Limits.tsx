@@ -2,7 +2,7 @@
 import { useState } from "react";
 import { api, ask } from "@/api/client";
 import { Dialog } from "@/parts/Dialog";
-import { AmountField, ErrorSummary, TextField } from "@/parts/Fields";
+import { AmountField, Form, TextField } from "@/parts/Fields";
 import { Money } from "@/parts/Money";
 import { Card } from "@/parts/Page";
 import { type Column, Table } from "@/parts/Table";
@@ -67,14 +67,12 @@ function LimitDialog({ limit, currency, onClose }: { limit: Limit; currency: str
   const body = { side, period, amountInCents: cents, transfers: transfers === "" ? null : Number(transfers) };
   return (
     <Dialog title={limit.label} isOpen onClose={onClose}>
-      <form
-        className="stack"
-        onSubmit={(event) => {
-          event.preventDefault();
-          change.mutate(() => ask(api.PUT("/app/settings/limits", { body })));
-        }}
+      <Form
+        error={change.error}
+        act="Save"
+        isBusy={change.isPending}
+        onSend={() => change.mutate(() => ask(api.PUT("/app/settings/limits", { body })))}
       >
-        <ErrorSummary error={change.error} />
         <AmountField
           label="Amount"
           hint="Nothing here: no limit"
@@ -91,12 +89,7 @@ function LimitDialog({ limit, currency, onClose }: { limit: Limit; currency: str
           value={transfers}
           onValue={setTransfers}
         />
-        <div className="row end">
-          <button type="submit" className="button primary" disabled={change.isPending}>
-            Save
-          </button>
-        </div>
-      </form>
+      </Form>
     </Dialog>
   );
 }

@@ -2,13 +2,15 @@
 import { useMutation, useQuery } from "@tanstack/react-query";
 import { useState } from "react";
 import { api, ask, type Refused } from "@/api/client";
-import { queries, SESSION } from "@/api/session";
+import { queries, SESSION, useOrganization } from "@/api/session";
 import { Confirm } from "@/parts/Dialog";
-import { ErrorSummary, SelectField } from "@/parts/Fields";
+import { ErrorSummary, Form, SelectField } from "@/parts/Fields";
 import { Icon } from "@/parts/icons";
+import { KeysOn } from "@/parts/KeyList";
 import { Loaded } from "@/parts/Loaded";
 import { Money } from "@/parts/Money";
 import { Card, Facts, Page } from "@/parts/Page";
+import { keep, usePreference } from "@/parts/preferences";
 import { say } from "@/parts/Says";
 import { State } from "@/parts/State";
 import { When } from "@/parts/When";
@@ -50,6 +52,7 @@ export default function Organization() {
                   ["Name", settings.name],
                   ["Kind", settings.isSandbox ? "Sandbox: play money, a simulated bank" : "Live: real money"],
                   ["Currency", settings.currency],
+                  ["Times", "UTC; a rule's schedule may name a time zone of its own"],
                   [
                     "Smallest transfer",
                     <Money key="least" cents={settings.minimumTransferInCents} currency={settings.currency} />,
@@ -57,6 +60,7 @@ export default function Organization() {
                 ]}
               />
             </Card>
+            <ThisBrowser />
           </>
         )}
       </Loaded>
@@ -64,9 +68,34 @@ export default function Organization() {
   );
 }
 
+function ThisBrowser() {
+  return (
+    <Card title="This browser">
+      <div className="stack">
+        <div className="fields">
+          <SelectField
+            label="Colours"
+            value={usePreference("theme")}
+            onValue={(theme) => keep("theme", theme)}
+            options={THEMES}
+          />
+        </div>
+        <KeysOn />
+      </div>
+    </Card>
+  );
+}
+
+const THEMES = [
+  ["", "As the system"],
+  ["light", "Light"],
+  ["dark", "Dark"],
+] as const;
+
 function Switch({ settings }: { settings: Settings }) {
   const [isAsking, setAsking] = useState(false);
   const isPaused = settings.pausedAt !== null;
+  const { stoppedFor } = useOrganization();
   const change = useChange(isPaused ? "Resumed" : "Everything is paused", () => setAsking(false));
   const act = () => change.mutate(() => ask(api.POST(isPaused ? "/app/settings/resume" : "/app/settings/pause")));
   const mayChange = settings.can.includes(isPaused ? "resume" : "pause");
@@ -79,9 +108,15 @@ function Switch({ settings }: { settings: Settings }) {
   return (
     <Card title="Automation" actions={mayChange && press}>
       <div className="stack tight">
-        <State tone={isPaused ? "warn" : "good"}>{isPaused ? "Everything is paused" : "Rules run"}</State>
+        <State tone={isPaused ? "warn" : "good"}>
+          {stoppedFor ? "No money moves" : isPaused ? "Everything is paused" : "Rules run"}
+        </State>
         <p className="soft">
-          {isPaused ? (
+          {stoppedFor ? (
+            <>
+              Since <When at={settings.pausedAt} exact />. {stoppedFor} Only whoever runs this server can let it go on.
+            </>
+          ) : isPaused ? (
             <>
               Since <When at={settings.pausedAt} exact />. No rule moves money. What arrives is kept, and waits.
             </>
@@ -140,14 +175,7 @@ function Waits({ settings }: { settings: Settings }) {
   const mayChange = settings.can.includes("setWaits");
   return (
     <Card title="Waits">
-      <form
-        className="stack"
-        onSubmit={(event) => {
-          event.preventDefault();
-          change.mutate(() => ask(api.PUT("/app/settings/waits", { body })));
-        }}
-      >
-        <ErrorSummary error={change.error} />
+      <Form error={change.error} onSend={() => change.mutate(() => ask(api.PUT("/app/settings/waits", { body })))}>
         <div className="fields">
           <SelectField
             label="Wait for approval"
@@ -173,7 +201,7 @@ function Waits({ settings }: { settings: Settings }) {
             </button>
           </div>
         )}
-      </form>
+      </Form>
     </Card>
   );
 }
