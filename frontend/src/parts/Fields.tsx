@@ -119,13 +119,10 @@ export function CheckField({ label, hint, checked, onChecked, ...input }: Check 
   );
 }
 
-type FormProps = { error?: Error | null; onSend: () => void; children: ReactNode } & (
-  | { act: string; isBusy?: boolean }
-  | { act?: never; isBusy?: never }
-);
+type FormProps = { error?: Error | null; act?: string; isBusy?: boolean; beside?: ReactNode; onSend: () => void };
 
-/** A form: what stands in its way comes first, and last the button that says what it does (`act`; else its own). */
-export function Form({ error, act, isBusy, onSend, children }: FormProps) {
+/** A form: what stands in its way comes first, and last the button that says what it does, with others `beside` it. */
+export function Form({ error, act, isBusy, beside, onSend, children }: FormProps & { children: ReactNode }) {
   return (
     <form
       className="stack"
@@ -138,6 +135,7 @@ export function Form({ error, act, isBusy, onSend, children }: FormProps) {
       {children}
       {act && (
         <div className="row end">
+          {beside}
           <button type="submit" className="button primary" disabled={isBusy}>
             {act}
           </button>

@@ -5,7 +5,7 @@ import { api, ask, type Refused, whenAsked } from "@/api/client";
 import { choosePasskey, HAS_PASSKEYS } from "@/api/passkeys";
 import { queries, SESSION, useSession } from "@/api/session";
 import { Dialog } from "./Dialog";
-import { ErrorSummary, TextField } from "./Fields";
+import { Form, TextField } from "./Fields";
 
 export function Reauthenticate() {
   const [isOpen, setOpen] = useState(false);
@@ -43,15 +43,21 @@ export function Reauthenticate() {
   });
   return (
     <Dialog title="Is it you?" isOpen={isOpen} onClose={() => close(false)}>
-      <form
-        className="stack"
-        onSubmit={(event) => {
-          event.preventDefault();
-          show.mutate("password");
-        }}
+      <Form
+        error={show.error}
+        act="Continue"
+        isBusy={show.isPending}
+        beside={
+          HAS_PASSKEYS &&
+          passkeys > 0 && (
+            <button type="button" className="button" disabled={show.isPending} onClick={() => show.mutate("passkey")}>
+              Use a passkey
+            </button>
+          )
+        }
+        onSend={() => show.mutate("password")}
       >
         <p className="soft">This needs your password or a passkey, shown in the last five minutes.</p>
-        <ErrorSummary error={show.error} />
         <TextField
           label="Password"
           type="password"
@@ -60,17 +66,7 @@ export function Reauthenticate() {
           value={password}
           onValue={setPassword}
         />
-        <div className="row end">
-          {HAS_PASSKEYS && passkeys > 0 && (
-            <button type="button" className="button" disabled={show.isPending} onClick={() => show.mutate("passkey")}>
-              Use a passkey
-            </button>
-          )}
-          <button type="submit" className="button primary" disabled={show.isPending}>
-            Continue
-          </button>
-        </div>
-      </form>
+      </Form>
     </Dialog>
   );
 }

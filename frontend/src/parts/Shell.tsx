@@ -15,27 +15,30 @@ import styles from "./shell.module.css";
 import { exactly, When } from "./When";
 
 type Place = readonly [to: string, word: string, icon: IconName];
-const FIRST: readonly Place[] = [
-  ["/", "Overview", "overview"],
-  ["/map", "Map", "map"],
-  ["/accounts", "Accounts", "accounts"],
-  ["/rules", "Rules", "rules"],
+const GROUPS: readonly (readonly Place[])[] = [
+  [
+    ["/", "Overview", "overview"],
+    ["/map", "Map", "map"],
+    ["/accounts", "Accounts", "accounts"],
+    ["/rules", "Rules", "rules"],
+  ],
+  [
+    ["/runs", "Runs", "runs"],
+    ["/transfers", "Transfers", "transfers"],
+    ["/approvals", "Approvals", "approvals"],
+  ],
+  [
+    ["/simulate", "Simulate", "simulate"],
+    ["/recipes", "Recipes", "recipes"],
+    ["/sandbox", "Sandbox", "sandbox"],
+  ],
+  [
+    ["/developers", "Developers", "developers"],
+    ["/settings", "Settings", "settings"],
+  ],
 ];
-const MOVING: readonly Place[] = [
-  ["/runs", "Runs", "runs"],
-  ["/transfers", "Transfers", "transfers"],
-  ["/approvals", "Approvals", "approvals"],
-];
-const TRYING: readonly Place[] = [
-  ["/simulate", "Simulate", "simulate"],
-  ["/recipes", "Recipes", "recipes"],
-];
-const RUNNING: readonly Place[] = [
-  ["/developers", "Developers", "developers"],
-  ["/settings", "Settings", "settings"],
-];
-
-export const PLACES = [...FIRST, ...MOVING, ...TRYING, ["/sandbox", "Sandbox", "sandbox"] as const, ...RUNNING];
+export const PLACES = GROUPS.flat();
+const MOST_USED = PLACES.slice(0, 5);
 
 function Places({ places, onGo }: { places: readonly Place[]; onGo?: () => void }) {
   return (
@@ -55,12 +58,15 @@ function Places({ places, onGo }: { places: readonly Place[]; onGo?: () => void 
 /** Everything that can be gone to, and what this browser shows; `onGo` closes the dialog it is in. */
 function Everything({ onGo }: { onGo?: () => void }) {
   const { isSandbox } = useOrganization();
-  const trying: readonly Place[] = isSandbox ? [...TRYING, ["/sandbox", "Sandbox", "sandbox"]] : TRYING;
   return (
     <>
       <nav aria-label="Main" className={styles.nav}>
-        {[FIRST, MOVING, trying, RUNNING].map((places) => (
-          <Places key={places[0]?.[0]} places={places} {...(onGo ? { onGo } : {})} />
+        {GROUPS.map((places) => (
+          <Places
+            key={places[0]?.[0]}
+            places={places.filter(([to]) => isSandbox || to !== "/sandbox")}
+            {...(onGo ? { onGo } : {})}
+          />
         ))}
       </nav>
       <You />
@@ -181,7 +187,7 @@ export function Shell() {
         </Suspense>
       </main>
       <nav className={styles.bottom} aria-label="Most used">
-        <Places places={[...FIRST, ["/runs", "Runs", "runs"]]} />
+        <Places places={MOST_USED} />
       </nav>
       <Dialog title={name} isOpen={isOpen} onClose={() => setOpen(false)}>
         <Everything onGo={() => setOpen(false)} />

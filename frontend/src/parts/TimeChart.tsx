@@ -65,6 +65,19 @@ function options(box: HTMLElement, { currency, lines, height = 220 }: Props): uP
   };
 }
 
+/** A cell of a file; what a spreadsheet would take for a formula stays text. */
+const quoted = (cell: string) => `"${cell.replace(/^[=+@-]/, "'$&").replaceAll('"', '""')}"`;
+
+/** The numbers as a file for a spreadsheet. */
+function csvOf({ times, lines, currency }: Props): string {
+  const rows = times.map((at, row) => [
+    at,
+    ...lines.map(({ cents }) => (typeof cents[row] === "number" ? moneyText(cents[row], currency) : "")),
+  ]);
+  const text = [["When", ...lines.map((line) => line.label)], ...rows].map((row) => row.map(quoted).join(","));
+  return `data:text/csv;charset=utf-8,${encodeURIComponent(text.join("\r\n"))}`;
+}
+
 const dark = matchMedia("(prefers-color-scheme: dark)");
 function onScheme(listener: () => void): () => void {
   dark.addEventListener("change", listener);
@@ -94,6 +107,9 @@ export function TimeChart(props: Props) {
       <div className="private" ref={box} role="img" aria-label={summary} />
       <details>
         <summary>As a table</summary>
+        <a href={csvOf(props)} download="amounts.csv">
+          As a file (CSV)
+        </a>
         <Table
           caption={summary}
           rows={times.map((at, index) => ({ at, index }))}

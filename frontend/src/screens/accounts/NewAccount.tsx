@@ -63,7 +63,17 @@ function Maker({ onClose, kind, stays }: { onClose: () => void; kind: What; stay
   });
   const error = make.error as Refused | null;
   return (
-    <Form error={error} onSend={() => make.mutate()}>
+    <Form
+      error={error}
+      act="Make it"
+      isBusy={make.isPending}
+      beside={
+        <button type="button" className="button" onClick={onClose}>
+          Not now
+        </button>
+      }
+      onSend={() => make.mutate()}
+    >
       <SelectField
         label="What it is"
         value={what}
@@ -83,14 +93,6 @@ function Maker({ onClose, kind, stays }: { onClose: () => void; kind: What; stay
           />
         </>
       )}
-      <div className="row end">
-        <button type="button" className="button" onClick={onClose}>
-          Not now
-        </button>
-        <button type="submit" className="button primary" disabled={make.isPending}>
-          Make it
-        </button>
-      </div>
     </Form>
   );
 }

@@ -3,7 +3,7 @@ import { useMutation } from "@tanstack/react-query";
 import { useState } from "react";
 import { api, ask, type Refused } from "@/api/client";
 import { Dialog } from "@/parts/Dialog";
-import { ErrorSummary, TextField } from "@/parts/Fields";
+import { Form, TextField } from "@/parts/Fields";
 import { say } from "@/parts/Says";
 import type { Endpoint } from "./Webhooks";
 
@@ -29,25 +29,13 @@ export function Replay({ endpoint, onClose }: { endpoint: Endpoint; onClose: () 
   const error = replay.error as Refused | null;
   return (
     <Dialog title="Send again what happened" isOpen onClose={onClose}>
-      <form
-        className="stack"
-        onSubmit={(event) => {
-          event.preventDefault();
-          replay.mutate();
-        }}
-      >
+      <Form error={error} act="Send again" isBusy={replay.isPending} onSend={() => replay.mutate()}>
         <p className="soft">By the real time, in UTC. Messages that were sent before keep their ids.</p>
-        <ErrorSummary error={error} />
         <div className="fields">
           <TextField label="From" type="datetime-local" required value={from} onValue={setFrom} />
           <TextField label="To" type="datetime-local" required value={to} onValue={setTo} error={error?.of("toAt")} />
         </div>
-        <div className="row end">
-          <button type="submit" className="button primary" disabled={replay.isPending}>
-            Send again
-          </button>
-        </div>
-      </form>
+      </Form>
     </Dialog>
   );
 }
