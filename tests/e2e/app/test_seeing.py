@@ -126,7 +126,7 @@ def test_a_run_is_replayed_on_the_map_with_what_it_moved(page: Page, demo: dict[
 
     panel = page.get_by_role("complementary", name="What is selected")
     expect(panel.get_by_text("from Income to Savings")).to_be_visible()
-    expect(page.locator("[data-lit] text")).to_have_text("$120.00")
+    expect(page.locator("text[data-lit]")).to_have_text("$120.00")
 
 
 def test_money_is_moved_only_after_it_was_seen_what_that_does(page: Page, demo: dict[str, Any], demo_server: Serving):

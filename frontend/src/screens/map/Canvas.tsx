@@ -86,7 +86,7 @@ const Labels = memo(({ edges, places }: { edges: readonly WayEdge[]; places: Gro
     <svg className={styles.labels} aria-hidden="true">
       {edges.map(({ id, target, targetHandle, data }) => {
         const place = places.get(target);
-        if (!place || !data) return null;
+        if (!place || !data || data.isFaint) return null;
         // Above the line where it arrives, the next ones below and above that.
         const isLeft = targetHandle === "in";
         const off = (data.row % 2 ? 1 : -1) * (11 + data.way.weight / 30 + 15 * Math.floor(data.row / 2));
@@ -95,7 +95,7 @@ const Labels = memo(({ edges, places }: { edges: readonly WayEdge[]; places: Gro
             key={id}
             x={isLeft ? place.x - 8 : place.x + WIDTH + 8}
             y={place.y + HEIGHT / 2 + off}
-            data-faint={data.isFaint || undefined}
+            data-lit={data.isLit || undefined}
             textAnchor={isLeft ? "end" : "start"}
             dominantBaseline="middle"
           >
