@@ -107,7 +107,7 @@ def test_every_rule_of_the_scenarios_could_be_saved_unless_its_accounts_are_the_
     found = [
         (scenario.name, finding)
         for _, scenario in SCENARIOS
-        for finding in check(scenario.rule, scenario.snapshot.accounts)
+        for finding in check(scenario.rule, scenario.example.snapshot.accounts)
         if finding.severity is Severity.ERROR and finding.code not in may_be_the_story
     ]
 
