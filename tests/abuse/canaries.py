@@ -78,6 +78,7 @@ TEXT_COLUMNS: Final = frozenset(
         "idempotency.answer",
         *("invitation.email", "organization.name", "passkey.name"),
         "rule_revision.definition",
+        *("rule_test.name", "rule_test.example"),
         "transfer.description",
         *("webhook_delivery.body", "webhook_endpoint.url"),
     }

@@ -57,6 +57,8 @@ _REST: Final[tuple[LiteralString, ...]] = (
     """INSERT INTO restored_origin SELECT organization_id, id FROM execution ORDER BY id LIMIT 3""",
     """INSERT INTO account_target
        SELECT organization_id, id, 100000, NULL, '2026-07-01', 0 FROM account WHERE kind = 'POD'""",
+    """INSERT INTO rule_test (organization_id, id, rule_id, name, example, created_at)
+       SELECT organization_id, gen_random_uuid(), id, 'test', '{}', created_at FROM rule""",
 )
 
 

@@ -100,6 +100,7 @@ COMMANDS = (
     "rules simulate",
     "rules secret",
     "rules test",
+    "rules check",
     "rules backtest",
     "forecast",
     "import",

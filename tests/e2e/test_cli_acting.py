@@ -3,6 +3,7 @@
 import asyncio
 import json
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,8 +14,10 @@ from sluiceway.domain.ids import IdKind, format_id
 from sluiceway.domain.ledger import AccountKind, ExternalKind, ReportedBalance
 from sluiceway.domain.money import Cents
 from sluiceway.services.accounts import NewAccount
+from sluiceway.services.rule_tests import keep_test
 from sluiceway.services.rules import disable_rule
 from sluiceway.services.sandbox import connect_account
+from sluiceway.services.scenarios import Scenario
 from sluiceway.settings import read_settings
 from sluiceway.storage.database import Database
 from sluiceway.wiring import running
@@ -341,3 +344,25 @@ async def test_a_key_with_a_bound_leaves_large_moves_to_a_person(world: World, s
 async def in_a_thread(call: Any, *words: str) -> str:
     """Run a command while this process's own loop goes on."""
     return await asyncio.to_thread(call, *words)
+
+
+async def test_kept_tests_run_on_a_rule_on_a_draft_and_as_a_file(world: World, sluiceway, tmp_path: Path):
+    rule = await world.rule("daily", DAILY)
+    spelling = format_id(IdKind.RULE, rule.id)
+    scenario = Scenario(world.organization_id, rule.rule, rule.id, rule.revision)
+    await keep_test(world.engine, world.organization_id, rule.id, spelling, "A dollar a day", scenario)
+    shown = json.loads(sluiceway("rules", "show", spelling, "--json"))
+    shown["definition"]["steps"][0]["actions"][0]["amount_in_cents"] = 200
+    draft, file = tmp_path / "draft.json", tmp_path / "tests.yaml"
+    draft.write_text(json.dumps(shown))
+
+    passed = json.loads(sluiceway("rules", "check", spelling, "--json"))
+    failed = sluiceway("rules", "check", spelling, "--draft", str(draft), status=1)
+    file.write_text(sluiceway("rules", "check", spelling, "--export"))
+    again = CliRunner().invoke(app, ["rules", "test", str(file)])
+
+    assert [(each["name"], each["passed"]) for each in passed] == [("A dollar a day", True)]
+    assert "A dollar a day: Not as expected." in failed
+    assert "expected $1.00 from income to savings" in failed
+    assert "got      $2.00 from income to savings" in failed
+    assert (again.exit_code, again.stdout) == (0, "1 scenarios, 0 not as expected.\n")

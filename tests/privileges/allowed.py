@@ -84,6 +84,7 @@ APPLICATION: Final[dict[str, Rights]] = {
     "rule_day": Rights(changes="moved returned transfers"),
     "rule_revision": Rights(),
     "rule_secret": Rights(changes="revoked_at"),
+    "rule_test": Rights(deletes=True),
     "schema_migration": Rights(adds=False),
     "session": Rights(changes="challenge challenge_at ended_at is_complete reauthenticated_at seen_at token_hash"),
     "sign_in_attempt": Rights(deletes=True, changes="count until"),

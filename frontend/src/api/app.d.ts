@@ -1004,6 +1004,50 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/app/rules/{id}/tests": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Run a rule's tests
+         * @description Run the tests that are kept with a rule on what it says now, in the order in which they were kept. Role: `VIEWER`.
+         */
+        get: operations["list_rule_tests"];
+        put?: never;
+        /**
+         * Keep a test of a rule
+         * @description Keep a scenario as a test: what comes of it now is what is expected from now on, whatever the balances are then. The scenario may try a draft of the rule. Role: `WRITER`.
+         */
+        post: operations["keep_rule_test"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/app/rules/{ruleId}/tests/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * Delete a test of a rule
+         * @description Delete a test. It no longer runs. Role: `WRITER`.
+         */
+        delete: operations["delete_rule_test"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/app/runs": {
         parameters: {
             query?: never;
@@ -1058,6 +1102,26 @@ export interface paths {
         get: operations["get_run_trace"];
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/app/run-files/read": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Read a run from a file
+         * @description Read a run that was downloaded, so that it is drawn as it was. Nothing is looked up, and nothing is kept. Role: `VIEWER`.
+         */
+        post: operations["read_run_file"];
         delete?: never;
         options?: never;
         head?: never;
@@ -3163,6 +3227,7 @@ export interface components {
             tried: components["schemas"]["Tried"] | null;
             touches: components["schemas"]["Touched"][];
             ceilings: string[];
+            tests: components["schemas"]["TestedShown"][];
         };
         /**
          * Tried
@@ -3221,6 +3286,16 @@ export interface components {
             uses: string[];
         };
         /**
+         * TestedShown
+         * @description How a test of the rule comes out; the test itself is told with the others of the rule.
+         */
+        TestedShown: {
+            id: string;
+            name: string;
+            isPassed: boolean;
+            said: string;
+        };
+        /**
          * EnableRule
          * @description The fingerprint of the revision that the review showed.
          */
@@ -3267,7 +3342,8 @@ export interface components {
          * CheckedShown
          * @description A draft as far as it goes: without a sentence until all of it can be read.
          *
-         *         `changes`: from what is saved. `setAside`: the words of what is, in its order.
+         *         `changes`: from what is saved. `setAside`: the words of what is, in its order. `tests`: those that are kept with the
+         *         rule that it is a draft of, as the draft does in them.
          */
         CheckedShown: {
             canBeSaved: boolean;
@@ -3278,6 +3354,7 @@ export interface components {
             standings: components["schemas"]["StandingShown"][];
             changes: components["schemas"]["RuleChange"][];
             setAside: string[];
+            tests: components["schemas"]["TestedShown"][];
         };
         /**
          * StandingShown
@@ -3373,6 +3450,84 @@ export interface components {
             };
         };
         /**
+         * Envelope[list[sluiceway.web.wire.rule_tests.RuleTestShown]]
+         * @description An answer that is one thing.
+         */
+        "Envelope_list_sluiceway.web.wire.rule_tests.RuleTestShown__": {
+            data: components["schemas"]["RuleTestShown"][];
+        };
+        /**
+         * RuleTestShown
+         * @description A test with what the rule makes of it: what is given, what is expected and what comes of it, in words.
+         */
+        RuleTestShown: {
+            id: string;
+            name: string;
+            /** Format: date-time */
+            createdAt: string;
+            isPassed: boolean;
+            said: string;
+            cause: string;
+            /** Format: date-time */
+            at: string;
+            given: components["schemas"]["GivenShown"][];
+            expected: string[];
+            got: string[];
+        };
+        /**
+         * GivenShown
+         * @description One thing that a test takes to be so.
+         */
+        GivenShown: {
+            name: string;
+            said: string;
+        };
+        /**
+         * Envelope[RuleTestShown]
+         * @description An answer that is one thing.
+         */
+        EnvelopeOfRuleTestShown: {
+            data: components["schemas"]["RuleTestShown"];
+        };
+        /**
+         * KeepTest
+         * @description A scenario to keep as a test of the rule, and what to call it.
+         */
+        KeepTest: {
+            name: string;
+            scenario: components["schemas"]["TryScenario"];
+        };
+        /**
+         * TryScenario
+         * @description Suppose that this happens. What is not supposed is as it is.
+         */
+        TryScenario: {
+            /** @default null */
+            ruleId?: string | null;
+            /** @default null */
+            rule?: Record<string, never> | null;
+            /** @default null */
+            amountInCents?: number | null;
+            /** @default null */
+            at?: string | null;
+            /** @default null */
+            balances?: components["schemas"]["SupposedBalance"][] | null;
+            /** @default null */
+            staleAccountIds?: string[] | null;
+            /** @default null */
+            failingAccountIds?: string[] | null;
+            /** @default null */
+            remoteAmountInCents?: number | null;
+        };
+        /**
+         * SupposedBalance
+         * @description Suppose that so much is there (of a liability: owed), before what the scenario lets arrive.
+         */
+        SupposedBalance: {
+            accountId: string;
+            amountInCents: number;
+        };
+        /**
          * Page[RunListed]
          * @description An answer that is a part of a list, newest first. `nextCursor`: how to ask for what comes after, if anything.
          */
@@ -3390,6 +3545,8 @@ export interface components {
         /**
          * RunShown
          * @description A run with everything that is said of it. `id` null: it was only tried out, and is kept nowhere.
+         *
+         *         `amountInCents`: what arrived, or was given by hand, where it began with an amount.
          */
         RunShown: {
             id: string | null;
@@ -3398,6 +3555,7 @@ export interface components {
             revisionNow: number | null;
             isSimulation: boolean;
             cause: string;
+            amountInCents: number | null;
             causeTransferId: string | null;
             /** Format: date-time */
             createdAt: string;
@@ -3530,7 +3688,7 @@ export interface components {
         };
         /**
          * TraceFile
-         * @description A run's trace as it is kept, with how it is told.
+         * @description A run to take along: its trace as it is kept, and all that is said of it, so that it can be drawn again.
          */
         TraceFile: {
             id: string;
@@ -3541,6 +3699,7 @@ export interface components {
             said: string;
             explanation: string[];
             trace: Record<string, never> | null;
+            run: components["schemas"]["RunShown"];
         };
         /**
          * Envelope[SandboxShown]
@@ -3866,36 +4025,6 @@ export interface components {
             /** @description Whole cents. */
             goesOutInCents: number;
             afterInCents: number | null;
-        };
-        /**
-         * TryScenario
-         * @description Suppose that this happens. What is not supposed is as it is.
-         */
-        TryScenario: {
-            /** @default null */
-            ruleId?: string | null;
-            /** @default null */
-            rule?: Record<string, never> | null;
-            /** @default null */
-            amountInCents?: number | null;
-            /** @default null */
-            at?: string | null;
-            /** @default null */
-            balances?: components["schemas"]["SupposedBalance"][] | null;
-            /** @default null */
-            staleAccountIds?: string[] | null;
-            /** @default null */
-            failingAccountIds?: string[] | null;
-            /** @default null */
-            remoteAmountInCents?: number | null;
-        };
-        /**
-         * SupposedBalance
-         * @description Suppose that so much is there (of a liability: owed), before what the scenario lets arrive.
-         */
-        SupposedBalance: {
-            accountId: string;
-            amountInCents: number;
         };
         /**
          * Envelope[BacktestShown]
@@ -10759,6 +10888,349 @@ export interface operations {
             };
         };
     };
+    list_rule_tests: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description An id of your own for this request; it comes back in the answer. */
+                "X-Request-ID"?: string;
+            };
+            path: {
+                /** @description The id, in any spelling. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Envelope_list_sluiceway.web.wire.rule_tests.RuleTestShown__"];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description Too Many Requests */
+            429: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+        };
+    };
+    keep_rule_test: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description An id of your own for this request; it comes back in the answer. */
+                "X-Request-ID"?: string;
+            };
+            path: {
+                /** @description The id, in any spelling. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["KeepTest"];
+            };
+        };
+        responses: {
+            /** @description Created */
+            201: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EnvelopeOfRuleTestShown"];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description Request Entity Too Large */
+            413: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description Unsupported Media Type */
+            415: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description Too Many Requests */
+            429: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+        };
+    };
+    delete_rule_test: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description An id of your own for this request; it comes back in the answer. */
+                "X-Request-ID"?: string;
+            };
+            path: {
+                /** @description The id, in any spelling. */
+                ruleId: string;
+                /** @description The id, in any spelling. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EnvelopeOfNothing"];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description Too Many Requests */
+            429: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+        };
+    };
     list_runs: {
         parameters: {
             query?: {
@@ -11033,6 +11505,123 @@ export interface operations {
             };
             /** @description Not Found */
             404: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description Too Many Requests */
+            429: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+        };
+    };
+    read_run_file: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description An id of your own for this request; it comes back in the answer. */
+                "X-Request-ID"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["TraceFile"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EnvelopeOfRunShown"];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description Request Entity Too Large */
+            413: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description Unsupported Media Type */
+            415: {
                 headers: {
                     /** @description The request's id. */
                     "X-Request-ID"?: string;

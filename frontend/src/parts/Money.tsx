@@ -1,4 +1,5 @@
 /** Amounts, written. Whole minor units come in, and no sum is ever made of them here. */
+import type { Column } from "./Table";
 
 const formats = new Map<string, Intl.NumberFormat>();
 
@@ -53,6 +54,32 @@ export function Money({ cents, currency, signed, className = "" }: Props) {
       {written(cents, currency)}
     </span>
   );
+}
+
+type Sum = { amountInCents: number; currency: string };
+
+/** What was moved in each currency. */
+export function Sums({ sums }: { sums: readonly Sum[] }) {
+  if (!sums.length) return <span className="soft">Nothing</span>;
+  return (
+    <span className="stack tight">
+      {sums.map((sum) => (
+        <Money key={sum.currency} cents={sum.amountInCents} currency={sum.currency} />
+      ))}
+    </span>
+  );
+}
+
+/** A table's column of amounts, each with its currency. */
+export function amounts<Row>(title: string, read: (row: Row) => readonly [number | null, string]): Column<Row> {
+  return {
+    title,
+    align: "end",
+    cell: (row) => {
+      const [cents, currency] = read(row);
+      return <Money cents={cents} currency={currency} />;
+    },
+  };
 }
 
 /** Read what was typed into whole minor units: "1,234.56", "1.234,56" and "1234.5"; null where it is no amount. */

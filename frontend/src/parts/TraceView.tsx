@@ -1,17 +1,25 @@
 /** Why a run did what it did: the rule as it ran with the path that was taken, and at each node what was seen and moved. */
-import { type KeyboardEvent, useId, useRef, useState } from "react";
+import { createContext, type KeyboardEvent, type ReactNode, useContext, useId, useRef, useState } from "react";
 import { Link } from "react-router";
 import type { components } from "@/api/app";
 import { Icon, type IconName } from "./icons";
-import { Money } from "./Money";
+import { amounts, Money } from "./Money";
 import { Card } from "./Page";
 import { Table } from "./Table";
 import styles from "./trace.module.css";
 import { When } from "./When";
 
 export type Run = components["schemas"]["RunShown"];
+/** Whether a run is drawn from a file: what it names is of wherever it came from, and leads to nothing here. */
+export const FromFile = createContext(false);
+
+export function RunLink({ to, children }: { to: string; children: ReactNode }) {
+  return useContext(FromFile) ? children : <Link to={to}>{children}</Link>;
+}
+
 type Node = Run["nodes"][number];
 type Move = Node["moves"][number];
+type Rung = Run["ladders"][number]["rungs"][number];
 
 const RESULTS: Record<string, [icon: IconName, tone: string]> = {
   true: ["check", "good"],
@@ -129,35 +137,28 @@ function duration(seconds: number): string {
 
 /** Asked, limited by, moved. */
 function MoveView({ move, isOneOfMany }: { move: Move; isOneOfMany: boolean }) {
+  const isFromFile = useContext(FromFile);
+  const figures = [
+    ["asked", "Asked", move.askedInCents],
+    ...move.limits.map((limit) => [limit.reason, "Limited to", limit.toInCents] as const),
+    ["moved", "Moved", move.movedInCents],
+  ] as const;
   return (
     <div className={styles.move}>
       {isOneOfMany && <p className="small">To {move.destination?.name}</p>}
       <dl>
-        <div>
-          <dt>Asked</dt>
-          <dd>
-            <Money cents={move.askedInCents} currency={move.currency} />
-          </dd>
-        </div>
-        {move.limits.map((limit) => (
-          <div key={limit.reason}>
-            <dt>Limited to</dt>
+        {figures.map(([key, name, cents]) => (
+          <div key={key}>
+            <dt>{name}</dt>
             <dd>
-              <Money cents={limit.toInCents} currency={move.currency} />
+              <Money cents={cents} currency={move.currency} />
             </dd>
           </div>
         ))}
-        <div>
-          <dt>Moved</dt>
-          <dd>
-            <strong>
-              <Money cents={move.movedInCents} currency={move.currency} />
-            </strong>
-          </dd>
-        </div>
       </dl>
       <p className="soft small">
-        {move.said} {move.transferId && <Link to={`/transfers/${move.transferId}`}>See the transfer</Link>}
+        {move.said}{" "}
+        {move.transferId && !isFromFile && <Link to={`/transfers/${move.transferId}`}>See the transfer</Link>}
       </p>
     </div>
   );
@@ -182,21 +183,9 @@ export function Ladders({ run }: { run: Run }) {
         rowKey={(rung) => `${rung.path}/${rung.part}`}
         columns={[
           { title: "Action", isName: true, cell: (rung) => rung.title },
-          {
-            title: "Asked",
-            align: "end",
-            cell: (rung) => <Money cents={rung.askedInCents} currency={ladder.currency} />,
-          },
-          {
-            title: "Moved",
-            align: "end",
-            cell: (rung) => <Money cents={rung.movedInCents} currency={ladder.currency} />,
-          },
-          {
-            title: "Left",
-            align: "end",
-            cell: (rung) => <Money cents={rung.leftInCents} currency={ladder.currency} />,
-          },
+          amounts("Asked", (rung: Rung) => [rung.askedInCents, ladder.currency]),
+          amounts("Moved", (rung: Rung) => [rung.movedInCents, ladder.currency]),
+          amounts("Left", (rung: Rung) => [rung.leftInCents, ladder.currency]),
         ]}
       />
     </Card>

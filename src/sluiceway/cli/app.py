@@ -36,6 +36,7 @@ from sluiceway.cli.failures import sentence_of, status_of
 from sluiceway.cli.forecast import forecast
 from sluiceway.cli.importing import import_
 from sluiceway.cli.output import complain
+from sluiceway.cli.rule_tests import check
 from sluiceway.cli.simulating import simulate
 
 app = typer.Typer(
@@ -67,6 +68,7 @@ app.add_typer(keys.app, name="keys")
 app.add_typer(remote.app, name="remote")
 rules.app.command()(backtest)
 rules.app.command()(simulate)
+rules.app.command()(check)
 app.add_typer(rules.app, name="rules")
 app.add_typer(approvals.app, name="approvals")
 app.add_typer(executions.app, name="executions")

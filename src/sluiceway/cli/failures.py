@@ -58,6 +58,7 @@ _KINDS = {
     IdKind.SESSION: "session",
     IdKind.PASSKEY: "passkey",
     IdKind.INVITATION: "invitation",
+    IdKind.RULE_TEST: "test of a rule",
 }
 
 

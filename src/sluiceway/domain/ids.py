@@ -27,6 +27,7 @@ DeliveryId = NewType("DeliveryId", str)
 SessionId = NewType("SessionId", str)
 PasskeyId = NewType("PasskeyId", str)
 InvitationId = NewType("InvitationId", str)
+RuleTestId = NewType("RuleTestId", str)
 
 
 class IdKind(Enum):
@@ -49,6 +50,7 @@ class IdKind(Enum):
     SESSION = ("ses",)
     PASSKEY = ("pk",)
     INVITATION = ("inv",)
+    RULE_TEST = ("rt",)
 
 
 _ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"

@@ -33,6 +33,7 @@ from sluiceway.domain.rules import (
     write_rule,
 )
 from sluiceway.services.engine import Engine
+from sluiceway.services.rule_tests import RuleTestResult, run_tests
 from sluiceway.services.rules import review_rule as view_stored
 from sluiceway.services.rules import unreachable
 from sluiceway.services.scenarios import Scenario, ScenarioResult, try_scenario
@@ -45,7 +46,8 @@ from sluiceway.storage.rule_activity import latest_arrival
 class Checked:
     """A draft as far as it goes. `rule` is None while something of it cannot be read; then it has no sentence yet.
 
-    `changes` are those from what is saved of the rule that it is a draft of; `asides` say what is set aside.
+    `changes` are those from what is saved of the rule that it is a draft of; `asides` say what is set aside; `tests`
+    tell how it does in those that are kept with that rule.
     """
 
     rule: Rule | None
@@ -56,6 +58,7 @@ class Checked:
     standings: list[Standing]
     changes: list[Change]
     asides: list[str]
+    tests: list[RuleTestResult]
 
     @property
     def can_be_saved(self) -> bool:
@@ -100,6 +103,9 @@ async def checked(
         arrival = await latest_arrival(tx, at.organization.id, draft.trigger.account_id)
     saved = next((record.rule for record in at.rules if record.id == rule_id), None)
     event = Event(TriggerType.MANUAL, at.at, None if arrival is None else arrival.amount)
+    tests: list[RuleTestResult] = []
+    if rule is not None and rule_id is not None:
+        tests = await run_tests(tx, at.organization.id, rule_id, rule, at.accounts)
     return Checked(
         rule,
         None if rule is None else sentence(rule, at.names, at.currencies),
@@ -109,6 +115,7 @@ async def checked(
         stand(draft, event, at.snapshot(), at.names, at.currencies),
         [] if rule is None or saved is None else diff(saved, rule, at.names, at.currencies),
         asides_in_words(asides, draft.trigger, at.names, at.currencies),
+        tests,
     )
 
 

@@ -24,6 +24,7 @@ from sluiceway.domain.rules import (
 )
 from sluiceway.services.drafting import try_now
 from sluiceway.services.engine import Engine
+from sluiceway.services.rule_tests import RuleTestResult, run_tests
 from sluiceway.services.rules import accounts_of
 from sluiceway.services.runs import RunSummary, summaries
 from sluiceway.services.scenarios import ScenarioResult
@@ -73,7 +74,8 @@ class RuleReview:
     """What a person is shown before enabling a rule, and signs by its fingerprint.
 
     `enabled_before` is the revision that was enabled last, with what has changed since; None: none ever was. `tried` is
-    the rule on the latest real event; None where there was none, or where the rule is unfit to run.
+    the rule on the latest real event; None where there was none, or where the rule is unfit to run. `tests` are those
+    that are kept with it.
     """
 
     view: RuleView
@@ -81,6 +83,7 @@ class RuleReview:
     changes: Sequence[Change]
     tried: ScenarioResult | None
     ceilings: Sequence[str]
+    tests: Sequence[RuleTestResult]
 
 
 async def list_rules(
@@ -113,8 +116,9 @@ async def review_rule(
         if before is not None:
             [former] = await rule_activity.list_revisions(tx, organization_id, record.id, before=before + 1, limit=1)
             changes = diff(former.rule, record.rule, at.names, at.currencies)
+        tests = await run_tests(tx, organization_id, record.id, record.rule, at.accounts)
     tried = await try_now(engine, organization_id, record.rule, record.id, record.revision)
-    return RuleReview(view, before, changes, tried, ceilings_in_words(record.rule, at.accounts))
+    return RuleReview(view, before, changes, tried, ceilings_in_words(record.rule, at.accounts), tests)
 
 
 async def list_versions(

@@ -90,6 +90,15 @@ class ScenarioResult:
 
 
 @dataclass(frozen=True, slots=True)
+class Supposed:
+    """What a run would look at, and what it would plan."""
+
+    event: Event
+    snapshot: Snapshot
+    planned: Plan
+
+
+@dataclass(frozen=True, slots=True)
 class _Stage:
     """Everything that the run would look at, as supposed."""
 
@@ -113,6 +122,14 @@ async def try_scenario(engine: Engine, scenario: Scenario) -> ScenarioResult:
         _execution(scenario, stage, execution_id, planned), scenario.rule, stage.accounts, transfers, is_recorded=False
     )
     return ScenarioResult(view_of(facts), _changes(scenario, stage, planned), sets_off)
+
+
+async def suppose(engine: Engine, scenario: Scenario) -> Supposed:
+    """Give all that the run of a scenario would look at, with its plan. Raises InvalidParameters, as trying it does."""
+    async with engine.database.snapshot() as tx:
+        stage = await _stage(engine, tx, scenario)
+    planned = plan(scenario.rule_id or DRAFT, scenario.rule, stage.event, stage.snapshot)
+    return Supposed(stage.event, stage.snapshot, planned)
 
 
 async def _stage(engine: Engine, tx: ReadTx, scenario: Scenario) -> _Stage:

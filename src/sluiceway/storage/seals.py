@@ -82,6 +82,7 @@ KINDS: Final = (
     Sealed("approvals", "approval", is_settings=True),
     Sealed("limits", "ach_limit", is_settings=True),
     Sealed("targets", "account_target", is_settings=True),
+    Sealed("rule_tests", "rule_test", is_settings=True),
     Sealed("cards", "card", is_settings=True),
     Sealed("endpoints", "webhook_endpoint", is_settings=True),
 )
@@ -124,6 +125,7 @@ _HASHES: Final[dict[str, LiteralString]] = {
     "approvals": QUERIES["approvals"],
     "limits": QUERIES["limits"],
     "targets": QUERIES["targets"],
+    "rule_tests": QUERIES["rule_tests"],
     "cards": QUERIES["cards"],
     "endpoints": QUERIES["endpoints"],
 }

@@ -414,6 +414,12 @@ SELECT NULL::text, coalesce(array_agg(hash_record_extended(ROW(t.account_id, t.a
 FROM account_target t
 WHERE t.organization_id = %(organization_id)s::uuid AND %(from_key)s::text < %(to_key)s::text AND %(limit)s::bigint > 0;
 
+-- name: rule_tests
+-- What people expect of a rule.
+SELECT NULL::text, coalesce(array_agg(hash_record_extended(ROW(t.id, t.rule_id, t.name, t.example, t.created_at), 0)), '{}')
+FROM rule_test t
+WHERE t.organization_id = %(organization_id)s::uuid AND %(from_key)s::text < %(to_key)s::text AND %(limit)s::bigint > 0;
+
 -- name: cards
 -- Which card pays from where.
 SELECT NULL::text, coalesce(array_agg(hash_record_extended(ROW(t.id, t.account_id, t.kind, t.type, t.status, t.last_four, t.holder_name, t.expires_on, t.created_at), 0)), '{}')

@@ -59,6 +59,7 @@ NAMES: Final = {
     IdKind.SESSION: "session",
     IdKind.PASSKEY: "passkey",
     IdKind.INVITATION: "invitation",
+    IdKind.RULE_TEST: "test",
 }
 
 

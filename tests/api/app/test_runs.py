@@ -121,6 +121,21 @@ async def test_a_trace_can_be_taken_along(viewer: Browser):
     assert told["trace"]["actions"][0]["moved"] == 20_000
 
 
+async def test_a_run_that_was_taken_along_is_told_again_wherever_it_is_opened(viewer: Browser, visitor: Browser):
+    await deposited(viewer, 100_000, 200_000)
+    run = (await viewer.get(f"/runs/{(await runs(viewer))['data'][1]['id']}")).json()["data"]
+    file = (await viewer.get(f"/runs/{run['id']}/trace")).json()
+
+    opened = (await viewer.post("/run-files/read", file)).json()["data"]
+
+    of_here = ("olderId", "newerId", "revisionNow", "changedSince", "can")
+    assert run["newerId"] is not None
+    assert opened == run | dict.fromkeys(of_here) | {"can": []}
+    for no_run in ({}, {"id": run["id"]}, file | {"run": run | {"nodes": 7}}):
+        assert_refused(await viewer.post("/run-files/read", no_run), 400, "INVALID_PARAMETERS")
+    assert_refused(await visitor.post("/run-files/read", file), 401, "SIGNED_OUT")
+
+
 async def test_a_run_that_is_not_there_is_not_found(viewer: Browser):
     assert_refused(await viewer.get("/runs/rex_nothing"), 404, "NOT_FOUND")
     assert_refused(await viewer.get(f"/runs/{viewer.world.organization_id}/trace"), 404, "NOT_FOUND")

@@ -1,6 +1,8 @@
 """Runs, transfers, approvals and what-ifs in a browser: by clicks and keys, as people come to them."""
 
 import json
+import re
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -151,6 +153,57 @@ def test_a_rule_is_tried_before_it_is_run_again(page: Page, demo: dict[str, Any]
     is_for_everybody(page)
 
 
+@pytest.mark.usefixtures("deposited")
+def test_what_a_run_began_with_is_tried_with_the_rule_of_now_and_kept_as_a_test(page: Page, demo: dict[str, Any]):
+    rule_id = demo["rules"]["paycheck"]["id"]
+    page.goto(f"/runs?rule={rule_id}&ending=MOVED")
+    page.get_by_role("link", name="Split each paycheck").first.click()
+    page.get_by_role("link", name=re.compile("Try with today.s rule")).click()
+    expect(page.get_by_label("Amount that arrives")).to_have_value("3,200.55")
+    page.get_by_role("button", name="Simulate").click()
+    page.get_by_label("What it shows").fill("A paycheck is split")
+    page.get_by_role("button", name="Keep as a test").click()
+    page.get_by_role("link", name="Kept as a test of the rule").click()
+    expect(page.get_by_role("heading", name="A paycheck is split")).to_be_visible()
+    expect(page.get_by_text("Passes")).to_be_visible()
+    page.get_by_text("What it takes to be so").click()
+    is_for_everybody(page)
+
+    page.goto(f"/rules/{rule_id}/edit")
+    page.get_by_label("Percent", exact=True).fill("12")
+    expect(page.get_by_text("A paycheck is split · Not as expected.")).to_be_visible()
+    page.get_by_role("main").focus()
+    page.keyboard.press("Control+z")
+    expect(page.get_by_text("A paycheck is split · Not as expected.")).to_be_hidden()
+
+    page.goto(f"/rules/{rule_id}/tests")
+    page.get_by_role("button", name="Delete").click()
+    page.get_by_role("button", name="Delete the test").click()
+    expect(page.get_by_text("No tests yet")).to_be_visible()
+
+
+@pytest.mark.usefixtures("deposited")
+def test_a_run_that_was_downloaded_is_opened_and_marked_as_a_file(page: Page, tmp_path: Path):
+    page.goto("/runs?ending=MOVED")
+    page.get_by_role("link", name="Split each paycheck").first.click()
+    told = page.locator("section", has=page.get_by_role("heading", name="Why")).inner_text()
+    with page.expect_download() as download:
+        page.get_by_role("link", name="JSON").click()
+    file = tmp_path / "a run.json"
+    download.value.save_as(file)
+
+    page.goto("/runs")
+    page.get_by_role("link", name="Open a file").click()
+    page.get_by_label("File of a run").set_input_files(file)
+
+    drawn = page.get_by_role("region", name="The run in the file")
+    expect(drawn).to_contain_text("A file, not a record of this server. “a run.json” says what follows.")
+    shown = drawn.locator("section", has=page.get_by_role("heading", name="Why")).inner_text()
+    assert shown == told.replace(" See the transfer", "")
+    expect(drawn.get_by_role("link")).to_have_count(0)
+    is_for_everybody(page)
+
+
 def test_what_is_supposed_of_an_account_changes_what_would_happen(page: Page, demo: dict[str, Any]):
     page.goto(f"/simulate?rule={demo['rules']['auto_save']['id']}")
     page.get_by_label("Amount that arrives").fill("100")
@@ -199,9 +252,11 @@ def test_a_rule_is_run_again_after_a_look_at_what_it_would_do(page: Page, demo: 
     page.get_by_role("link", name="Auto-save on deposit").first.click()
     page.get_by_role("button", name="Run again now").click()
     dialog = page.get_by_role("dialog", name="Run again now")
+    expect(dialog.get_by_role("button", name="Run it", exact=True)).to_be_hidden()
+    dialog.get_by_role("button", name="See what would happen").click()
     expect(dialog).to_contain_text("Simulated: it would have moved")
     before = page.url
-    dialog.get_by_role("button", name="Run it now").click()
+    dialog.get_by_role("button", name="Run it", exact=True).click()
 
     expect(page).not_to_have_url(before)
     expect(page.get_by_role("heading", level=1)).to_have_text("Auto-save on deposit")

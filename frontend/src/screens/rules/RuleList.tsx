@@ -5,7 +5,7 @@ import { useList } from "@/api/lists";
 import { usePerson } from "@/api/session";
 import { Icon } from "@/parts/icons";
 import { Empty, Loaded, More } from "@/parts/Loaded";
-import { Money } from "@/parts/Money";
+import { Sums } from "@/parts/Money";
 import { Card, Page } from "@/parts/Page";
 import { State } from "@/parts/State";
 import { Table } from "@/parts/Table";
@@ -86,16 +86,5 @@ export default function RuleList() {
         )}
       </Loaded>
     </Page>
-  );
-}
-
-export function Sums({ sums }: { sums: Listed["movedThisMonth"] }) {
-  if (!sums.length) return <span className="soft">Nothing</span>;
-  return (
-    <span className="stack tight">
-      {sums.map((sum) => (
-        <Money key={sum.currency} cents={sum.amountInCents} currency={sum.currency} />
-      ))}
-    </span>
   );
 }

@@ -10,7 +10,7 @@ import { say } from "@/parts/Says";
 import { State } from "@/parts/State";
 import { at, useRuleId } from "./api";
 import styles from "./rules.module.css";
-import { Changes, Notice, Oddities, Outline, Rehearsal } from "./Told";
+import { Changes, Notice, Oddities, Outline, Rehearsal, Tests } from "./Told";
 
 /** Read once and left alone: what is signed must be what was read, so no live update may change this page. */
 function useReview(id: string) {
@@ -93,6 +93,7 @@ function Shown({ review, onAgain }: { review: Review; onAgain: () => void }) {
           <p>This cannot be told: no money has arrived there yet, or something is wrong with the rule.</p>
         )}
       </Card>
+      <Tests title="Its tests" tests={review.tests} />
       <Card title="What it can touch">
         <div className="stack">
           <Facts

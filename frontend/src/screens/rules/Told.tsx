@@ -1,9 +1,11 @@
 /** What the server says of a rule: line by line, what is wrong or odd, what changed, and what it would do. */
 import type { ReactNode } from "react";
 import { Icon } from "@/parts/icons";
-import { Money } from "@/parts/Money";
+import { amounts } from "@/parts/Money";
+import { Card } from "@/parts/Page";
+import { State } from "@/parts/State";
 import { Table } from "@/parts/Table";
-import type { Change, Finding, Line, Oddity, Tried } from "./api";
+import type { Change, Finding, Line, Oddity, Tested, Tried } from "./api";
 import styles from "./rules.module.css";
 
 /** The rule in words, each node on a line of its own, indented and numbered as it nests. */
@@ -97,6 +99,27 @@ export function Changes({ changes }: { changes: readonly Change[] }) {
   );
 }
 
+/** How the tests that are kept with a rule come out. */
+export function Tests({ title, tests }: { title: string; tests: readonly Tested[] }) {
+  if (!tests.length) return null;
+  return (
+    <Card title={title}>
+      <ul className="stack tight">
+        {tests.map((test) => (
+          <li key={test.id}>
+            <Passing isPassed={test.isPassed} /> {test.name}
+            {!test.isPassed && <span className="soft"> · {test.said}</span>}
+          </li>
+        ))}
+      </ul>
+    </Card>
+  );
+}
+
+export function Passing({ isPassed }: { isPassed: boolean }) {
+  return <State tone={isPassed ? "good" : "bad"}>{isPassed ? "Passes" : "Fails"}</State>;
+}
+
 /** What a rule would do now: the story, and each account before and after. */
 export function Rehearsal({ tried }: { tried: Tried }) {
   return (
@@ -119,16 +142,8 @@ export function Rehearsal({ tried }: { tried: Tried }) {
           rowKey={(effect) => effect.accountId}
           columns={[
             { title: "Account", isName: true, cell: (effect) => effect.name },
-            {
-              title: "Before",
-              align: "end",
-              cell: (effect) => <Money cents={effect.beforeInCents} currency={effect.currency} />,
-            },
-            {
-              title: "After",
-              align: "end",
-              cell: (effect) => <Money cents={effect.afterInCents} currency={effect.currency} />,
-            },
+            amounts("Before", (effect: Tried["effects"][number]) => [effect.beforeInCents, effect.currency]),
+            amounts("After", (effect: Tried["effects"][number]) => [effect.afterInCents, effect.currency]),
           ]}
         />
       )}

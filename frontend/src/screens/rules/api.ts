@@ -11,6 +11,7 @@ export type Line = Schemas["RuleLine"];
 export type Finding = Schemas["FindingShown"];
 export type Oddity = Schemas["OddityShown"];
 export type Change = Schemas["RuleChange"];
+export type Tested = Schemas["TestedShown"];
 export type Standing = Schemas["StandingShown"];
 export type Checked = Schemas["CheckedShown"];
 export type Tried = Schemas["Tried"];

@@ -1,32 +1,36 @@
 /** One run: how it ended, the path it took, what it saw, and what it asked for, lost and moved. */
-import { useMutation, useQuery } from "@tanstack/react-query";
-import { useEffect, useState } from "react";
+import { useQuery } from "@tanstack/react-query";
+import { useEffect } from "react";
 import { Link, useNavigate, useParams } from "react-router";
 import { api, ask, BASE } from "@/api/client";
-import { Confirm } from "@/parts/Dialog";
-import { ErrorSummary } from "@/parts/Fields";
 import { Icon } from "@/parts/icons";
-import { Loaded, Loading } from "@/parts/Loaded";
-import { Money } from "@/parts/Money";
+import { Loaded } from "@/parts/Loaded";
+import { amounts } from "@/parts/Money";
 import { Card, Facts, Page } from "@/parts/Page";
 import { usePreference } from "@/parts/preferences";
 import { isTyping } from "@/parts/Shortcuts";
 import { State } from "@/parts/State";
 import { Table } from "@/parts/Table";
-import { Ladders, type Run as RunShown, TraceView } from "@/parts/TraceView";
+import { Ladders, RunLink, type Run as RunShown, TraceView } from "@/parts/TraceView";
 import { When } from "@/parts/When";
+import { RunNow } from "../rules/RunNow";
 import styles from "./runs.module.css";
 
 const TURN_MS = 1_000;
 
-export default function Run() {
-  const { id = "" } = useParams();
-  const query = useQuery({
+export function useRun(id: string) {
+  return useQuery({
     queryKey: ["runs", id],
     queryFn: async () => (await ask(api.GET("/app/runs/{id}", { params: { path: { id } } }))).data,
+    enabled: id !== "",
     // It may have its turn while this page is still being opened, and nobody tells what was before that.
     refetchInterval: ({ state }) => (state.data?.waits.some((wait) => wait.kind === "TURN") ? TURN_MS : false),
   });
+}
+
+export default function Run() {
+  const { id = "" } = useParams();
+  const query = useRun(id);
   // Another run begins anew: what was chosen in the one before says nothing here.
   return <Loaded query={query}>{(run) => <RunPage key={id} run={run} />}</Loaded>;
 }
@@ -49,6 +53,12 @@ function RunPage({ run }: { run: RunShown }) {
           <Icon name="note" />
           <span>{run.changedSince}</span>
           {run.revisionNow && <Link to={`/rules/${run.rule.id}/history`}>See what changed</Link>}
+        </p>
+      )}
+      {/^(FAILED|MOVED_IN_PART)$/.test(run.ending) && !run.isSimulation && (
+        <p className={styles.banner}>
+          <Icon name="note" />
+          <span>What failed is final, and is not sent again. Another try is a new run, with the balances of then.</span>
         </p>
       )}
       <RunParts run={run} />
@@ -78,10 +88,11 @@ export function RunParts({ run }: { run: RunShown }) {
               <li key={wait.kind} className="row">
                 <Icon name="clock" /> For {wait.said}
                 {wait.until && <When at={wait.until} exact />}
-                {wait.kind === "APPROVAL" && <Link to="/approvals">Approvals</Link>}
+                {wait.kind === "APPROVAL" && <RunLink to="/approvals">Approvals</RunLink>}
               </li>
             ))}
           </ul>
+          <p className="soft small">Then it goes on by itself, with the same payments.</p>
         </Card>
       )}
       <Card title="Why">
@@ -100,17 +111,16 @@ export function RunParts({ run }: { run: RunShown }) {
                 title: "From and to",
                 isName: true,
                 cell: (transfer) => (
-                  <Link to={`/transfers/${transfer.id}`}>
+                  <RunLink to={`/transfers/${transfer.id}`}>
                     {transfer.source.name} → {transfer.destination.name}
-                  </Link>
+                  </RunLink>
                 ),
               },
               { title: "State", cell: (transfer) => <State of={transfer.status}>{transfer.said}</State> },
-              {
-                title: "Amount",
-                align: "end",
-                cell: (transfer) => <Money cents={transfer.amountInCents} currency={transfer.currency} />,
-              },
+              amounts("Amount", (transfer: RunShown["transfers"][number]) => [
+                transfer.amountInCents,
+                transfer.currency,
+              ]),
             ]}
           />
         </Card>
@@ -123,9 +133,9 @@ export function RunParts({ run }: { run: RunShown }) {
               [
                 "Because",
                 run.causeTransferId ? (
-                  <Link key="cause" to={`/transfers/${run.causeTransferId}`}>
+                  <RunLink key="cause" to={`/transfers/${run.causeTransferId}`}>
                     {run.cause}
-                  </Link>
+                  </RunLink>
                 ) : (
                   run.cause
                 ),
@@ -135,9 +145,9 @@ export function RunParts({ run }: { run: RunShown }) {
               run.revision > 0 && [
                 "Rule",
                 run.rule.id ? (
-                  <Link key="rule" to={`/rules/${run.rule.id}`}>
+                  <RunLink key="rule" to={`/rules/${run.rule.id}`}>
                     Revision {run.revision}
-                  </Link>
+                  </RunLink>
                 ) : (
                   "A draft"
                 ),
@@ -159,53 +169,27 @@ export function RunParts({ run }: { run: RunShown }) {
   );
 }
 
+/** Two things that are not the same, and neither is "again": a new run, and a look at what today's rule would do. */
 function Actions({ run }: { run: RunShown }) {
-  const [isAsking, setAsking] = useState(false);
   return (
     <>
       {run.can.includes("tryToday") && (
-        <Link className="button" to={`/simulate?rule=${run.rule.id}`}>
+        <Link className="button" to={`/simulate?rule=${run.rule.id}&run=${run.id}`}>
           Try with today’s rule
         </Link>
       )}
-      {run.can.includes("runAgain") && (
-        <button type="button" className="button" onClick={() => setAsking(true)}>
-          Run again now
-        </button>
+      {run.can.includes("runAgain") && run.rule.id && (
+        <RunNow
+          ruleId={run.rule.id}
+          word="Run again now"
+          intro="This is a new run with the balances of now, not the old one again."
+          amountInCents={run.amountInCents}
+        />
       )}
       <a className="button quiet" href={`${BASE}/app/runs/${run.id}/trace`} download={`${run.id}.json`}>
         <Icon name="down" /> JSON
       </a>
-      {isAsking && run.rule.id && <RunAgain ruleId={run.rule.id} onClose={() => setAsking(false)} />}
     </>
-  );
-}
-
-/** A new run with what there is now, after a look at what it would do. */
-function RunAgain({ ruleId, onClose }: { ruleId: string; onClose: () => void }) {
-  const navigate = useNavigate();
-  const preview = useQuery({
-    queryKey: ["simulations", ruleId],
-    queryFn: async () => (await ask(api.POST("/app/simulations", { body: { ruleId } }))).data,
-    gcTime: 0,
-  });
-  const run = useMutation({
-    mutationFn: () => ask(api.POST("/app/rules/{id}/trigger", { params: { path: { id: ruleId } }, body: {} })),
-    onSuccess: ({ data }) => navigate(`/runs/${data.runId}`),
-  });
-  return (
-    <Confirm
-      title="Run again now"
-      isOpen
-      onClose={onClose}
-      act="Run it now"
-      isBusy={run.isPending || !preview.data}
-      onAct={() => run.mutate()}
-    >
-      <p>This is a new run with the balances of now, not the old one again. It would do this:</p>
-      {preview.isPending ? <Loading /> : <p>{preview.data?.run.said}</p>}
-      <ErrorSummary error={run.error ?? preview.error} />
-    </Confirm>
   );
 }
 

@@ -4,7 +4,7 @@ import type { components } from "@/api/app";
 import { api, ask } from "@/api/client";
 import { SelectField } from "@/parts/Fields";
 import { Empty, Loaded } from "@/parts/Loaded";
-import { Money } from "@/parts/Money";
+import { Sums } from "@/parts/Money";
 import { Card, Page } from "@/parts/Page";
 import { State } from "@/parts/State";
 import { Table } from "@/parts/Table";
@@ -53,7 +53,15 @@ export default function Runs() {
     ask(api.GET("/app/runs", { params: { query: { ...query, ...(cursor && { cursor }) } } })),
   );
   return (
-    <Page title="Runs" intro="What rules did, newest first, and why.">
+    <Page
+      title="Runs"
+      intro="What rules did, newest first, and why."
+      actions={
+        <Link className="button quiet" to="/runs/file">
+          Open a file
+        </Link>
+      }
+    >
       <div className={styles.filters}>
         <SelectField label="Rule" value={filter.of("rule")} onValue={filter.set("rule")} options={rules.options} />
         <SelectField label="Ending" value={filter.of("ending")} onValue={filter.set("ending")} options={ENDINGS} />
@@ -113,20 +121,7 @@ export function RunTable({ runs }: { runs: readonly Run[] }) {
         },
         { title: "Ending", cell: (run) => <State of={run.ending}>{run.endingWord}</State> },
         { title: "What happened", cell: (run) => run.said },
-        {
-          title: "Moved",
-          align: "end",
-          cell: (run) =>
-            run.moved.length === 0 ? (
-              <span className="soft">–</span>
-            ) : (
-              run.moved.map((sum) => (
-                <div key={sum.currency}>
-                  <Money cents={sum.amountInCents} currency={sum.currency} />
-                </div>
-              ))
-            ),
-        },
+        { title: "Moved", align: "end", cell: (run) => <Sums sums={run.moved} /> },
       ]}
     />
   );

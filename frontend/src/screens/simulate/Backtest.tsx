@@ -4,7 +4,7 @@ import { type FormEvent, useState } from "react";
 import type { components } from "@/api/app";
 import { api, ask } from "@/api/client";
 import { ErrorSummary, SelectField } from "@/parts/Fields";
-import { Money } from "@/parts/Money";
+import { amounts, Sums } from "@/parts/Money";
 import { Card } from "@/parts/Page";
 import { State } from "@/parts/State";
 import { Table } from "@/parts/Table";
@@ -72,16 +72,8 @@ function Outcome({ result }: { result: Result }) {
             rowKey={(row) => row.account.id ?? ""}
             columns={[
               { title: "Account", isName: true, cell: (row) => row.account.name },
-              {
-                title: "Would have come",
-                align: "end",
-                cell: (row) => <Money cents={row.wouldInCents} currency={row.currency} />,
-              },
-              {
-                title: "Really came by this rule",
-                align: "end",
-                cell: (row) => <Money cents={row.didInCents} currency={row.currency} />,
-              },
+              amounts("Would have come", (row: Result["compared"][number]) => [row.wouldInCents, row.currency]),
+              amounts("Really came by this rule", (row: Result["compared"][number]) => [row.didInCents, row.currency]),
             ]}
           />
         </Card>
@@ -100,18 +92,7 @@ function Outcome({ result }: { result: Result }) {
                   <State of={run.failed ? "failed" : run.isMatched ? "simulated" : "conditions_not_met"} />
                 ),
               },
-              {
-                title: "Would have moved",
-                align: "end",
-                cell: (run) =>
-                  run.moved.length === 0 ? (
-                    <span className="soft">nothing</span>
-                  ) : (
-                    run.moved.map((sum) => (
-                      <Money key={sum.currency} cents={sum.amountInCents} currency={sum.currency} />
-                    ))
-                  ),
-              },
+              { title: "Would have moved", align: "end", cell: (run) => <Sums sums={run.moved} /> },
             ]}
           />
         </Card>

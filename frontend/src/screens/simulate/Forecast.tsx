@@ -7,7 +7,7 @@ import { api, ask } from "@/api/client";
 import { CheckField, SelectField } from "@/parts/Fields";
 import { Icon } from "@/parts/icons";
 import { Empty, Loaded } from "@/parts/Loaded";
-import { Money, moneyText } from "@/parts/Money";
+import { amounts, Money, moneyText } from "@/parts/Money";
 import { Card } from "@/parts/Page";
 import { Table } from "@/parts/Table";
 import { TimeChart } from "@/parts/TimeChart";
@@ -94,10 +94,10 @@ function Outcome({ result }: { result: Result }) {
                 </>
               ),
             },
-            money("Today", (row) => row.todayInCents),
-            money("Lowest", (row) => row.lowestInCents),
-            money("In the end", (row) => row.endInCents),
-            { title: "Below its floor", cell: (row) => row.belowOn ?? <span className="soft">never</span> },
+            amounts("Today", (row: Line) => [row.todayInCents, row.currency]),
+            amounts("Lowest", (row: Line) => [row.lowestInCents, row.currency]),
+            amounts("In the end", (row: Line) => [row.endInCents, row.currency]),
+            { title: "Below its floor", align: "end", cell: (row) => row.belowOn ?? "never" },
           ]}
         />
       </Card>
@@ -148,12 +148,4 @@ function Chart({ line, days }: { line: Line; days: readonly string[] }) {
     [line, days],
   );
   return <TimeChart summary={said + end} currency={line.currency} {...drawn} />;
-}
-
-function money(title: string, cents: (row: Line) => number | null) {
-  return {
-    title,
-    align: "end" as const,
-    cell: (row: Line) => <Money cents={cents(row)} currency={row.currency} />,
-  };
 }

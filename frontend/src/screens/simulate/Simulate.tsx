@@ -7,16 +7,21 @@ import { api, ask } from "@/api/client";
 import { useOrganization } from "@/api/session";
 import { AmountField, ErrorSummary, SelectField, TextField } from "@/parts/Fields";
 import { Icon } from "@/parts/icons";
-import { Money } from "@/parts/Money";
+import { Loaded } from "@/parts/Loaded";
+import { amounts } from "@/parts/Money";
 import { Card } from "@/parts/Page";
+import { say } from "@/parts/Says";
 import { State } from "@/parts/State";
 import { Table } from "@/parts/Table";
-import { useAccounts } from "../runs/choices";
-import { RunParts, Simulated } from "../runs/Run";
+import type { Run } from "@/parts/TraceView";
+import { useAccounts, useFilter } from "../runs/choices";
+import { RunParts, Simulated, useRun } from "../runs/Run";
 import styles from "../runs/runs.module.css";
 import { Trying, useTried } from "./Trying";
 
 type Result = components["schemas"]["ScenarioShown"];
+type Change = components["schemas"]["ChangeShown"];
+type Body = components["schemas"]["TryScenario"];
 type Account = components["schemas"]["AccountShown"];
 type Supposed = { key: number; account: Account; what: What; cents: number | null };
 type What = "balance" | "stale" | "failing";
@@ -27,34 +32,48 @@ const WHATS: readonly (readonly [What, string])[] = [
 ];
 
 export default function Simulate() {
+  const from = useFilter().of("run");
+  const run = useRun(from);
+  return (
+    <Trying title="Simulate" intro="Suppose that something happens. What would a rule do?">
+      {from ? <Loaded query={run}>{(found) => <Scenario key={from} like={found} />}</Loaded> : <Scenario key="" />}
+    </Trying>
+  );
+}
+
+/** `like`: a run whose amount and time are tried again, on the balances and the rule of now. */
+function Scenario({ like }: { like?: Run }) {
   const tried = useTried();
   const { accounts } = useAccounts();
   const { currency } = useOrganization();
-  const [cents, setCents] = useState<number | null>(null);
-  const [at, setAt] = useState("");
+  const [cents, setCents] = useState<number | null>(like?.amountInCents ?? null);
+  const [at, setAt] = useState(like?.createdAt.slice(0, "YYYY-MM-DDTHH:MM".length) ?? "");
   const [supposed, setSupposed] = useState<readonly Supposed[]>([]);
   const scenario = useMutation({
-    mutationFn: async () => {
-      const of = (what: What) => supposed.filter((each) => each.what === what);
-      const body = {
-        ...tried.body,
-        amountInCents: cents,
-        at: at ? `${at}:00Z` : null,
-        balances: of("balance").map(({ account, cents }) => ({ accountId: account.id, amountInCents: cents ?? 0 })),
-        staleAccountIds: of("stale").map(({ account }) => account.id),
-        failingAccountIds: of("failing").map(({ account }) => account.id),
-      };
-      return (await ask(api.POST("/app/simulations", { body }))).data;
-    },
+    mutationFn: async (body: Body) => (await ask(api.POST("/app/simulations", { body }))).data,
   });
   function submit(event: FormEvent) {
     event.preventDefault();
-    scenario.mutate();
+    const of = (what: What) => supposed.filter((each) => each.what === what);
+    scenario.mutate({
+      ...tried.body,
+      amountInCents: cents,
+      at: at ? `${at}:00Z` : null,
+      balances: of("balance").map(({ account, cents }) => ({ accountId: account.id, amountInCents: cents ?? 0 })),
+      staleAccountIds: of("stale").map(({ account }) => account.id),
+      failingAccountIds: of("failing").map(({ account }) => account.id),
+    });
   }
   return (
-    <Trying title="Simulate" intro="Suppose that something happens. What would a rule do?">
+    <>
       <Card title="Scenario">
         <form className="stack" onSubmit={submit}>
+          {like && (
+            <p className="soft">
+              The amount and the time are those of <Link to={`/runs/${like.id}`}>a run of {like.rule.name}</Link>; the
+              rule and the balances are those of now.
+            </p>
+          )}
           <div className="fields">
             {tried.field}
             <AmountField
@@ -81,8 +100,8 @@ export default function Simulate() {
           <ErrorSummary error={scenario.error} />
         </form>
       </Card>
-      {scenario.data && <Outcome result={scenario.data} />}
-    </Trying>
+      {scenario.data && <Outcome key={scenario.submittedAt} result={scenario.data} scenario={scenario.variables} />}
+    </>
   );
 }
 
@@ -149,12 +168,12 @@ function Suppositions({ accounts, supposed, onSupposed }: SuppositionsProps) {
   );
 }
 
-function Outcome({ result }: { result: Result }) {
+function Outcome({ result, scenario }: { result: Result; scenario: Body }) {
   const { run, changes, setsOff } = result;
   const heading = useRef<HTMLHeadingElement>(null);
   useEffect(() => heading.current?.focus(), []);
   return (
-    <section className="stack wide" aria-label="What would happen" key={run.createdAt}>
+    <section className="stack wide" aria-label="What would happen">
       <Simulated />
       <div className="stack tight">
         <h2 tabIndex={-1} ref={heading}>
@@ -177,10 +196,10 @@ function Outcome({ result }: { result: Result }) {
                 isName: true,
                 cell: (change) => (change.isDebt ? `${change.account.name} (owed)` : change.account.name),
               },
-              money("Before", (change) => change.beforeInCents),
-              money("Comes in", (change) => change.comesInInCents),
-              money("Goes out", (change) => change.goesOutInCents),
-              money("After", (change) => change.afterInCents),
+              amounts("Before", (change: Change) => [change.beforeInCents, change.currency]),
+              amounts("Comes in", (change: Change) => [change.comesInInCents, change.currency]),
+              amounts("Goes out", (change: Change) => [change.goesOutInCents, change.currency]),
+              amounts("After", (change: Change) => [change.afterInCents, change.currency]),
             ]}
           />
         </Card>
@@ -197,16 +216,36 @@ function Outcome({ result }: { result: Result }) {
         </Card>
       )}
       <RunParts run={run} />
+      {scenario.ruleId && <KeepAsTest ruleId={scenario.ruleId} scenario={scenario} />}
     </section>
   );
 }
 
-type Change = Result["changes"][number];
-
-function money(title: string, cents: (change: Change) => number | null) {
-  return {
-    title,
-    align: "end" as const,
-    cell: (change: Change) => <Money cents={cents(change)} currency={change.currency} />,
-  };
+/** Keep what was tried with the rule: from then on it runs on every edit, and what came of it now is expected. */
+function KeepAsTest({ ruleId, scenario }: { ruleId: string; scenario: Body }) {
+  const [name, setName] = useState("");
+  const keep = useMutation({
+    mutationFn: () =>
+      ask(api.POST("/app/rules/{id}/tests", { params: { path: { id: ruleId } }, body: { name, scenario } })),
+    onSuccess: () => say("Kept. It runs on every edit of the rule."),
+  });
+  if (keep.isSuccess) return <Link to={`/rules/${ruleId}/tests`}>Kept as a test of the rule</Link>;
+  function submit(event: FormEvent) {
+    event.preventDefault();
+    keep.mutate();
+  }
+  return (
+    <Card title="Keep it as a test of the rule">
+      <form className="stack" onSubmit={submit}>
+        <p>It runs on every edit, always with the balances of now, and passes as long as the same comes of it.</p>
+        <TextField label="What it shows" value={name} onValue={setName} maxLength={100} required />
+        <ErrorSummary error={keep.error} />
+        <div>
+          <button type="submit" className="button" disabled={keep.isPending}>
+            Keep as a test
+          </button>
+        </div>
+      </form>
+    </Card>
+  );
 }

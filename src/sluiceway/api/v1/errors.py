@@ -50,6 +50,7 @@ NAMES: Final = {
     IdKind.SESSION: "Session",
     IdKind.PASSKEY: "Passkey",
     IdKind.INVITATION: "Invitation",
+    IdKind.RULE_TEST: "Test",
 }
 
 FIELDS: Final = {

@@ -8,7 +8,7 @@ from sluiceway.domain.ids import AccountId, ExecutionId, IdKind, RuleId, format_
 from sluiceway.services import runs as services
 from sluiceway.web.operations import AppCall, AppOperation, operation
 from sluiceway.web.wire import runs as wire
-from sluiceway.web.wire.shapes import CURSOR, LIMIT, Envelope, Page
+from sluiceway.web.wire.shapes import CURSOR, LIMIT, Envelope, Page, show
 
 
 @operation(
@@ -71,4 +71,18 @@ async def get_run_trace(call: AppCall) -> Reply:
     return call.reply(wire.show_trace(view), (b"content-disposition", name.encode()))
 
 
-OPERATIONS: Final[tuple[AppOperation, ...]] = (list_runs, get_run, get_run_trace)
+@operation(
+    "POST",
+    "/run-files/read",
+    role=Role.VIEWER,
+    summary="Read a run from a file",
+    body=wire.TraceFile,
+    is_reading=True,
+    answer=Envelope[wire.RunShown],
+)
+async def read_run_file(call: AppCall) -> Reply:
+    """Read a run that was downloaded, so that it is drawn as it was. Nothing is looked up, and nothing is kept."""
+    return call.reply(show(wire.read_file(call.body)))
+
+
+OPERATIONS: Final[tuple[AppOperation, ...]] = (list_runs, get_run, get_run_trace, read_run_file)

@@ -10,7 +10,7 @@ from sluiceway.domain.rules import Rule
 from sluiceway.services.backtest import Backtest, backtest
 from sluiceway.services.forecast import Forecast, forecast
 from sluiceway.services.rules import review_rule
-from sluiceway.services.scenarios import Scenario, try_scenario
+from sluiceway.services.scenarios import try_scenario
 from sluiceway.web.operations import AppCall, AppOperation, operation
 from sluiceway.web.wire import simulate as wire
 from sluiceway.web.wire.shapes import Envelope
@@ -29,19 +29,8 @@ from sluiceway.web.wire.shapes import Envelope
 async def try_rule(call: AppCall) -> Reply:
     """Work out what a rule or a draft would do if something happened, told as a run is. Nothing moves or is kept."""
     supposed = wire.read_scenario(call.body)
-    rule, revision = await _rule(call, supposed.rule_id, supposed.spelling, supposed.draft)
-    scenario = Scenario(
-        organization_id=call.principal.organization_id,
-        rule=rule,
-        rule_id=supposed.rule_id,
-        revision=revision,
-        amount=supposed.amount,
-        at=supposed.at,
-        balances=supposed.balances,
-        stale=supposed.stale,
-        failing=supposed.failing,
-        remote_amount=supposed.remote_amount,
-    )
+    rule, revision = await tried_rule(call, supposed.rule_id, supposed.spelling, supposed.draft)
+    scenario = supposed.scenario(call.principal.organization_id, rule, revision)
     return call.reply(wire.show_scenario(await try_scenario(call.edge.engine, scenario), call.person.role))
 
 
@@ -59,7 +48,7 @@ async def try_rule(call: AppCall) -> Reply:
 async def run_backtest(call: AppCall) -> Reply:
     """Play a rule or a draft over the real events of the last days, beside what the rule it replaces really did."""
     tried = wire.read_backtest(call.body)
-    rule, _ = await _rule(call, tried.rule_id, tried.spelling, tried.draft)
+    rule, _ = await tried_rule(call, tried.rule_id, tried.spelling, tried.draft)
     command = Backtest(
         organization_id=call.principal.organization_id,
         rule=rule,
@@ -89,7 +78,7 @@ async def run_forecast(call: AppCall) -> Reply:
     return call.reply(wire.show_forecast(await forecast(call.edge.engine, command)))
 
 
-async def _rule(call: AppCall, rule_id: RuleId | None, spelling: str, draft: Rule | None) -> tuple[Rule, int]:
+async def tried_rule(call: AppCall, rule_id: RuleId | None, spelling: str, draft: Rule | None) -> tuple[Rule, int]:
     """Choose the draft, or else the rule that is kept; with the revision that it is. Raises NotFound."""
     if rule_id is None:
         if draft is None:

@@ -23,6 +23,7 @@ from sluiceway.domain.rules import (
 )
 from sluiceway.services.drafting import Checked
 from sluiceway.services.reviewing import RuleReview, RuleRow, RuleView, Version
+from sluiceway.services.rule_tests import RuleTestResult
 from sluiceway.services.runs import RunSummary
 from sluiceway.services.scenarios import ScenarioResult
 from sluiceway.storage.rule_activity import Signature
@@ -185,6 +186,15 @@ class Tried(Struct, rename="camel"):
     sets_off: list[SetOff]
 
 
+class TestedShown(Struct, rename="camel"):
+    """How a test of the rule comes out; the test itself is told with the others of the rule."""
+
+    id: str
+    name: str
+    is_passed: bool
+    said: str
+
+
 class ReviewShown(Struct, rename="camel"):
     """All that is to be known before enabling. `enabledBefore`: the revision that was enabled last, if any was."""
 
@@ -194,6 +204,7 @@ class ReviewShown(Struct, rename="camel"):
     tried: Tried | None
     touches: list[Touched]
     ceilings: list[str]
+    tests: list[TestedShown]
 
 
 class SignatureShown(Struct, rename="camel"):
@@ -225,7 +236,8 @@ class StandingShown(Struct, rename="camel"):
 class CheckedShown(Struct, rename="camel"):
     """A draft as far as it goes: without a sentence until all of it can be read.
 
-    `changes`: from what is saved. `setAside`: the words of what is, in its order.
+    `changes`: from what is saved. `setAside`: the words of what is, in its order. `tests`: those that are kept with the
+    rule that it is a draft of, as the draft does in them.
     """
 
     can_be_saved: bool
@@ -236,6 +248,7 @@ class CheckedShown(Struct, rename="camel"):
     standings: list[StandingShown]
     changes: list[RuleChange]
     set_aside: list[str]
+    tests: list[TestedShown]
 
 
 Asides = Annotated[list[SetAside], Meta(max_length=50)]
@@ -345,6 +358,7 @@ def show_review(review: RuleReview, role: Role) -> bytes:
             None if review.tried is None else show_tried(review.tried),
             _touched(view),
             list(review.ceilings),
+            _tested(review.tests),
         )
     )
 
@@ -365,6 +379,7 @@ def show_checked(checked: Checked) -> CheckedShown:
         [StandingShown(each.path, each.state, each.words) for each in checked.standings],
         _changes(checked.changes),
         checked.asides,
+        _tested(checked.tests),
     )
 
 
@@ -393,6 +408,13 @@ def show_tried(result: ScenarioResult) -> Tried:
 def show_started(execution_id: ExecutionId) -> bytes:
     """Show which run was started."""
     return show(Started(format_id(IdKind.EXECUTION, execution_id)))
+
+
+def _tested(results: Sequence[RuleTestResult]) -> list[TestedShown]:
+    return [
+        TestedShown(format_id(IdKind.RULE_TEST, each.test.id), each.test.name, each.is_passed, each.said)
+        for each in results
+    ]
 
 
 def _rule(view: RuleView, role: Role) -> RuleShown:

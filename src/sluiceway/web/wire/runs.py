@@ -5,6 +5,7 @@ from datetime import timedelta
 from typing import Any, Final, Literal
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from sluiceway.api.http import Choice, Instant, Named
 from sluiceway.domain.access import Role
@@ -25,7 +26,16 @@ from sluiceway.domain.runs import Ladder, RunView
 from sluiceway.domain.transfer_stories import STATUS_WORDS
 from sluiceway.domain.transfers import Mode, Transfer
 from sluiceway.services.runs import RunPage, RunSummary
-from sluiceway.web.wire.shapes import Cents, Moment, encode, show, show_moment, show_moment_or_none, show_page
+from sluiceway.web.wire.shapes import (
+    Cents,
+    Moment,
+    encode,
+    read_body,
+    show,
+    show_moment,
+    show_moment_or_none,
+    show_page,
+)
 
 LATE: Final = timedelta(minutes=1)
 """From when on a run is said to have been late."""
@@ -182,7 +192,10 @@ class RunTransfer(Struct, rename="camel"):
 
 
 class RunShown(Struct, rename="camel"):
-    """A run with everything that is said of it. `id` null: it was only tried out, and is kept nowhere."""
+    """A run with everything that is said of it. `id` null: it was only tried out, and is kept nowhere.
+
+    `amountInCents`: what arrived, or was given by hand, where it began with an amount.
+    """
 
     id: str | None
     rule: RuleEnd
@@ -190,6 +203,7 @@ class RunShown(Struct, rename="camel"):
     revision_now: int | None
     is_simulation: bool
     cause: str
+    amount_in_cents: Cents | None
     cause_transfer_id: str | None
     created_at: Moment
     scheduled_for: Moment | None
@@ -212,7 +226,7 @@ class RunShown(Struct, rename="camel"):
 
 
 class TraceFile(Struct, rename="camel"):
-    """A run's trace as it is kept, with how it is told."""
+    """A run to take along: its trace as it is kept, and all that is said of it, so that it can be drawn again."""
 
     id: str
     rule_id: str
@@ -221,6 +235,7 @@ class TraceFile(Struct, rename="camel"):
     said: str
     explanation: list[str]
     trace: dict[str, Any] | None
+    run: RunShown
 
 
 def read_named(query: Mapping[str, str], named: Named) -> str | None:
@@ -268,6 +283,7 @@ def run_shown(view: RunView, role: Role) -> RunShown:
         revision_now=None if facts.now is None or facts.now.deleted_at is not None else facts.now.revision,
         is_simulation=execution.mode is Mode.SIMULATION,
         cause=view.cause,
+        amount_in_cents=execution.transfer_amount,
         cause_transfer_id=_id(IdKind.TRANSFER, facts.cause_id),
         created_at=show_moment(execution.created_at),
         scheduled_for=show_moment_or_none(execution.scheduled_for),
@@ -303,8 +319,22 @@ def show_trace(view: RunView) -> bytes:
             said=view.ending_said,
             explanation=list(view.explanation),
             trace=None if trace is None else _raw(trace),
+            run=_taken_along(run_shown(view, Role.VIEWER)),
         )
     )
+
+
+def read_file(body: object) -> RunShown:
+    """Read a run that was taken along, as it says that it was. Raises InvalidParameters for what is no such file.
+
+    Nothing in it is believed but its shape: it may come from anywhere, and what it names need not be here.
+    """
+    return _taken_along(read_body(body, TraceFile).run)
+
+
+def _taken_along(run: RunShown) -> RunShown:
+    """Leave out what is of the place where a run is kept: its neighbours, today's rule, what may be done there."""
+    return replace(run, older_id=None, newer_id=None, changed_since=None, revision_now=None, can=[])
 
 
 def _raw(trace: Trace) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from msgspec import Meta, Struct
 from sluiceway.api.http import read_instant
 from sluiceway.domain.access import Role
 from sluiceway.domain.errors import NotFound
-from sluiceway.domain.ids import AccountId, IdKind, RuleId, format_id, parse_id
+from sluiceway.domain.ids import AccountId, IdKind, OrganizationId, RuleId, format_id, parse_id
 from sluiceway.domain.ledger import Account
 from sluiceway.domain.money import MAX_CENTS
 from sluiceway.domain.money import Cents as Minor
@@ -20,7 +20,7 @@ from sluiceway.domain.runs import Change
 from sluiceway.services.backtest import BacktestResult
 from sluiceway.services.forecast import AccountForecast, ForecastResult
 from sluiceway.services.forecast import RuleForecast as RuleOutlook
-from sluiceway.services.scenarios import ScenarioResult
+from sluiceway.services.scenarios import Scenario, ScenarioResult
 from sluiceway.web.wire.runs import AccountEnd, RuleEnd, RunShown, Sum, account_end, read_account_ids, run_shown
 from sluiceway.web.wire.shapes import Cents, Day, Moment, show, show_moment
 
@@ -191,6 +191,21 @@ class Supposed(NamedTuple):
     stale: frozenset[AccountId]
     failing: frozenset[AccountId]
     remote_amount: Minor | None
+
+    def scenario(self, organization_id: OrganizationId, rule: Rule, revision: int) -> Scenario:
+        """Suppose it of a rule."""
+        return Scenario(
+            organization_id=organization_id,
+            rule=rule,
+            rule_id=self.rule_id,
+            revision=revision,
+            amount=self.amount,
+            at=self.at,
+            balances=self.balances,
+            stale=self.stale,
+            failing=self.failing,
+            remote_amount=self.remote_amount,
+        )
 
 
 def read_scenario(body: object) -> Supposed:

@@ -21,7 +21,7 @@ import {
   type Vocabulary,
 } from "../api";
 import styles from "../rules.module.css";
-import { Changes, Notice, Oddities, Rehearsal, Says } from "../Told";
+import { Changes, Notice, Oddities, Rehearsal, Says, Tests } from "../Told";
 import { Asides } from "./Asides";
 import { begin, blank, get, parted, put, step } from "./draft";
 import { FormFields, type Place } from "./FormFields";
@@ -250,6 +250,7 @@ function Editor({ words, saved }: { words: Vocabulary; saved?: Rule }) {
                 <Changes changes={checked.changes} />
               </Card>
             )}
+            {checked && <Tests title="Its tests, on this draft" tests={checked.tests} />}
             <Try isReady={Boolean(checked?.canBeSaved)} look={look} />
             <div className="row end">
               <SaveButton isDirty={isDirty || !saved} isBusy={save.isPending} onSave={tryToSave} />

@@ -1,0 +1,81 @@
+/** Run a rule by hand: first what would happen, then the button that does it. */
+import { useMutation } from "@tanstack/react-query";
+import { type FormEvent, useRef, useState } from "react";
+import { useNavigate } from "react-router";
+import { api, ask } from "@/api/client";
+import { useOrganization } from "@/api/session";
+import { Dialog } from "@/parts/Dialog";
+import { AmountField, ErrorSummary } from "@/parts/Fields";
+import { Icon } from "@/parts/icons";
+import { at } from "./api";
+import { Rehearsal } from "./Told";
+
+type Props = { ruleId: string; word: string; intro?: string; amountInCents?: number | null };
+
+export function RunNow({ ruleId, word, intro, amountInCents = null }: Props) {
+  const [isOpen, setOpen] = useState(false);
+  const [cents, setCents] = useState(amountInCents);
+  const { currency } = useOrganization();
+  const navigate = useNavigate();
+  // One for all that is sent after a look: pressing twice runs it once.
+  const key = useRef("");
+  const body = cents === null ? {} : { amountInCents: cents };
+  const look = useMutation({
+    mutationFn: async () => (await ask(api.POST("/app/rules/{id}/try", { ...at(ruleId), body }))).data,
+    onSuccess: () => {
+      key.current = crypto.randomUUID();
+    },
+  });
+  const run = useMutation({
+    mutationFn: async () => {
+      const headers = { "Idempotency-Key": key.current };
+      return (await ask(api.POST("/app/rules/{id}/trigger", { ...at(ruleId), body, headers }))).data;
+    },
+    onSuccess: ({ runId }) => navigate(`/runs/${runId}`),
+  });
+  function open(isNow: boolean) {
+    setOpen(isNow);
+    setCents(amountInCents);
+    look.reset();
+    run.reset();
+  }
+  function submit(event: FormEvent) {
+    event.preventDefault();
+    look.mutate();
+  }
+  return (
+    <>
+      <button type="button" className="button" onClick={() => open(true)}>
+        <Icon name="runs" />
+        {word}
+      </button>
+      <Dialog title={word} isOpen={isOpen} onClose={() => open(false)}>
+        {intro && <p>{intro}</p>}
+        <form className="stack" onSubmit={submit}>
+          <AmountField
+            label="Amount (if it needs one)"
+            hint="Stands in for what has arrived and for what is there."
+            cents={cents}
+            currency={currency}
+            onCents={(read) => {
+              setCents(read);
+              look.reset();
+            }}
+          />
+          <ErrorSummary error={look.error ?? run.error} />
+          {look.data && <Rehearsal tried={look.data} />}
+          <div className="row end">
+            <button type="submit" className={look.data ? "button" : "button primary"} disabled={look.isPending}>
+              See what would happen
+            </button>
+            {look.data && (
+              <button type="button" className="button primary" disabled={run.isPending} onClick={() => run.mutate()}>
+                Run it
+              </button>
+            )}
+          </div>
+        </form>
+      </Dialog>
+    </>
+  );
+}
