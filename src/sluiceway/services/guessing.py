@@ -14,8 +14,9 @@ import structlog
 from sluiceway.domain.errors import Refusal, TooManyGuesses, Unauthenticated
 
 WINDOW_S: Final = 60
-MOST: Final = 60
-"""Calls with an unknown credential from one network in a window; a program whose key was revoked makes some, too."""
+MOST: Final = 6_000
+"""Calls with an unknown credential from one network in a window. So many that programs which try each operation with a
+wrong key are told 401, as documented; and of the keys that there can be, so few that no guesser notices the bound."""
 MOST_NETWORKS: Final = 10_000
 _NETWORK_BITS: Final = 64
 
