@@ -8,6 +8,7 @@ import { forgetAll, useOrganization, usePerson } from "@/api/session";
 import { Dialog } from "./Dialog";
 import { Icon, type IconName } from "./icons";
 import { Loading } from "./Loaded";
+import parts from "./parts.module.css";
 import { keep, usePreference } from "./preferences";
 import { Says } from "./Says";
 import { Keys, type Shown } from "./Shortcuts";
@@ -103,7 +104,7 @@ function You() {
 
 function Banner({ title, icon = "warning", children }: { title: string; icon?: IconName; children: ReactNode }) {
   return (
-    <p className={styles.banner}>
+    <p className={parts.notice}>
       <Icon name={icon} />
       <span>
         <strong>{title}</strong> {children}

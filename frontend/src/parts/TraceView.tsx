@@ -5,6 +5,7 @@ import type { components } from "@/api/app";
 import { Icon, type IconName } from "./icons";
 import { amounts, Money } from "./Money";
 import { Card } from "./Page";
+import tones from "./parts.module.css";
 import { Table } from "./Table";
 import styles from "./trace.module.css";
 import { When } from "./When";
@@ -32,7 +33,7 @@ const RESULTS: Record<string, [icon: IconName, tone: string]> = {
 };
 
 function markOf(node: Node): [icon: IconName, tone: string] {
-  return RESULTS[node.result ?? node.moves[0]?.result ?? ""] ?? ["idle", "off"];
+  return RESULTS[node.result ?? node.moves[0]?.result ?? ""] ?? ["idle", "idle"];
 }
 
 /** The outline and the steps beside it; the steps alone where there is no room for both. Arrow keys walk the outline. */
@@ -94,7 +95,7 @@ export function TraceView({ run }: { run: Run }) {
 function Mark({ node }: { node: Node }) {
   const [icon, tone] = markOf(node);
   return (
-    <span className={styles[tone]}>
+    <span className={tones[tone]}>
       <Icon name={icon} />
     </span>
   );

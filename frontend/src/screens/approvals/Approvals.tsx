@@ -33,7 +33,7 @@ export default function Approvals() {
               </Empty>
             </Card>
           ) : (
-            <ul className={`stack wide ${styles.list}`}>
+            <ul className="stack wide">
               {waiting.map((approval) => (
                 <li key={approval.id} className="card">
                   <Waiting approval={approval} />

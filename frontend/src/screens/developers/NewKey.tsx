@@ -141,7 +141,7 @@ function Resources({ label, all, things, chosen, onChosen }: ResourcesProps) {
         {things.map(({ id, name }) => (
           <CheckField
             key={id}
-            label={<span className={styles.thing}>{name}</span>}
+            label={name}
             checked={chosen.includes(id)}
             onChecked={(isChosen) => toggle(id, isChosen)}
           />

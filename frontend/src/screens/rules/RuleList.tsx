@@ -11,7 +11,6 @@ import { State } from "@/parts/State";
 import { Table } from "@/parts/Table";
 import { When } from "@/parts/When";
 import type { Listed } from "./api";
-import styles from "./rules.module.css";
 
 export default function RuleList() {
   const mayWrite = usePerson().role !== "VIEWER";
@@ -56,7 +55,7 @@ export default function RuleList() {
                     cell: (rule) => (
                       <div className="stack tight">
                         <Link to={`/rules/${rule.id}`}>{rule.name}</Link>
-                        <span className={`soft small ${styles.plain}`}>{rule.sentence}</span>
+                        <span className="soft small">{rule.sentence}</span>
                       </div>
                     ),
                   },

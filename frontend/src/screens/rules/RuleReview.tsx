@@ -5,12 +5,13 @@ import { api, ask, type Refused } from "@/api/client";
 import { ErrorSummary } from "@/parts/Fields";
 import { Loaded } from "@/parts/Loaded";
 import { Money } from "@/parts/Money";
+import { Notice } from "@/parts/Notice";
 import { Card, Facts, Page } from "@/parts/Page";
 import { say } from "@/parts/Says";
 import { State } from "@/parts/State";
 import { at, useRuleId } from "./api";
 import styles from "./rules.module.css";
-import { Changes, Notice, Oddities, Outline, Rehearsal, Tests } from "./Told";
+import { Changes, Oddities, Outline, Rehearsal, Tests } from "./Told";
 
 /** Read once and left alone: what is signed must be what was read, so no live update may change this page. */
 function useReview(id: string) {

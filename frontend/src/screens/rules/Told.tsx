@@ -1,7 +1,7 @@
 /** What the server says of a rule: line by line, what is wrong or odd, what changed, and what it would do. */
-import type { ReactNode } from "react";
 import { Icon } from "@/parts/icons";
 import { amounts } from "@/parts/Money";
+import { Notice } from "@/parts/Notice";
 import { Card } from "@/parts/Page";
 import { State } from "@/parts/State";
 import { Table } from "@/parts/Table";
@@ -60,26 +60,6 @@ export function Oddities({ oddities }: { oddities: readonly Oddity[] }) {
         ))}
       </ul>
     </Notice>
-  );
-}
-
-export function Notice({
-  tone,
-  title,
-  children,
-}: {
-  tone: "bad" | "warn" | "note";
-  title: string;
-  children?: ReactNode;
-}) {
-  return (
-    <div className={styles.notice} data-tone={tone}>
-      <Icon name={tone === "note" ? "note" : "warning"} />
-      <div className="stack tight">
-        <strong>{title}</strong>
-        {children}
-      </div>
-    </div>
   );
 }
 

@@ -8,6 +8,7 @@ import { Confirm } from "@/parts/Dialog";
 import { AmountField, ErrorSummary, SelectField } from "@/parts/Fields";
 import { Icon } from "@/parts/icons";
 import { Loaded } from "@/parts/Loaded";
+import { Notice } from "@/parts/Notice";
 import { Card, Page } from "@/parts/Page";
 import { say } from "@/parts/Says";
 import {
@@ -21,7 +22,7 @@ import {
   type Vocabulary,
 } from "../api";
 import styles from "../rules.module.css";
-import { Changes, Notice, Oddities, Rehearsal, Says, Tests } from "../Told";
+import { Changes, Oddities, Rehearsal, Says, Tests } from "../Told";
 import { Asides } from "./Asides";
 import { begin, blank, get, parted, put, step } from "./draft";
 import { FormFields, type Place } from "./FormFields";
