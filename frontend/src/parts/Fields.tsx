@@ -119,13 +119,15 @@ export function CheckField({ label, hint, checked, onChecked, ...input }: Check 
   );
 }
 
-type FormProps = { error?: Error | null; act?: string; isBusy?: boolean; beside?: ReactNode; onSend: () => void };
+type Sending = { error?: Error | null; isBusy?: boolean; noValidate?: boolean; onSend: () => void };
+type FormProps = Sending & { act?: ReactNode; isMinor?: boolean; beside?: ReactNode; children: ReactNode };
 
 /** A form: what stands in its way comes first, and last the button that says what it does, with others `beside` it. */
-export function Form({ error, act, isBusy, beside, onSend, children }: FormProps & { children: ReactNode }) {
+export function Form({ error, act, isBusy, isMinor, noValidate, beside, onSend, children }: FormProps) {
   return (
     <form
       className="stack"
+      noValidate={noValidate}
       onSubmit={(event) => {
         event.preventDefault();
         onSend();
@@ -134,9 +136,9 @@ export function Form({ error, act, isBusy, beside, onSend, children }: FormProps
       <ErrorSummary error={error} />
       {children}
       {act && (
-        <div className="row end">
+        <div className={`row ${styles.act}`}>
           {beside}
-          <button type="submit" className="button primary" disabled={isBusy}>
+          <button type="submit" className={isMinor ? "button" : "button primary"} disabled={isBusy}>
             {act}
           </button>
         </div>

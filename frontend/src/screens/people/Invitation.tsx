@@ -4,7 +4,7 @@ import { useState } from "react";
 import { Link, useLocation, useNavigate } from "react-router";
 import { api, ask, type Refused } from "@/api/client";
 import { keepSession, type Session } from "@/api/session";
-import { ErrorSummary, TextField } from "@/parts/Fields";
+import { TextField } from "@/parts/Fields";
 import { Loading } from "@/parts/Loaded";
 import { Door } from "../session/Door";
 import { ROLES } from "./roles";
@@ -40,11 +40,16 @@ export default function Invitation() {
   if (!seen.data) return <Loading />;
   const { organizationName, email, role } = seen.data;
   return (
-    <Door title="You are invited" act="Join" isBusy={accept.isPending} onAct={() => accept.mutate()}>
+    <Door
+      title="You are invited"
+      error={accept.error}
+      act="Join"
+      isBusy={accept.isPending}
+      onAct={() => accept.mutate()}
+    >
       <p>
         To <strong>{organizationName}</strong>, as {ROLES[role].word.toLowerCase()}. {ROLES[role].may}
       </p>
-      <ErrorSummary error={accept.error} />
       <TextField label="E-mail" type="email" autoComplete="username" readOnly value={email} onValue={() => {}} />
       <TextField
         label="Password"

@@ -159,7 +159,7 @@ function Password() {
   });
   return (
     <Card title="Password">
-      <Form error={change.error} onSend={() => change.mutate()}>
+      <Form error={change.error} act="Change password" isMinor isBusy={change.isPending} onSend={() => change.mutate()}>
         <div className="fields">
           <TextField
             label="New password"
@@ -171,11 +171,6 @@ function Password() {
             onValue={setPassword}
             error={change.error?.of("password")}
           />
-        </div>
-        <div className="row">
-          <button type="submit" className="button" disabled={change.isPending}>
-            Change password
-          </button>
         </div>
       </Form>
     </Card>

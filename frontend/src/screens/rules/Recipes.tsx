@@ -4,7 +4,7 @@ import { useState } from "react";
 import { Link, useNavigate, useSearchParams } from "react-router";
 import { api, ask, type Refused } from "@/api/client";
 import { useOrganization, usePerson } from "@/api/session";
-import { ErrorSummary } from "@/parts/Fields";
+import { ErrorSummary, Form } from "@/parts/Fields";
 import { Empty, Loaded } from "@/parts/Loaded";
 import { Card, Page } from "@/parts/Page";
 import { say } from "@/parts/Says";
@@ -84,13 +84,13 @@ function One({ recipe, all }: { recipe: Recipe; all: All }) {
     >
       <div className="columns">
         <Card title="Fill in">
-          <form
-            className="stack"
+          <Form
+            error={refused}
+            act={mayWrite && "See what it does"}
+            isMinor={Boolean(made)}
+            isBusy={prepare.isPending}
             noValidate
-            onSubmit={(event) => {
-              event.preventDefault();
-              prepare.mutate();
-            }}
+            onSend={() => prepare.mutate()}
           >
             <div className="fields">
               <FormFields
@@ -104,17 +104,8 @@ function One({ recipe, all }: { recipe: Recipe; all: All }) {
                 }}
               />
             </div>
-            <ErrorSummary error={refused} />
-            {mayWrite ? (
-              <div>
-                <button type="submit" className={made ? "button" : "button primary"} disabled={prepare.isPending}>
-                  See what it does
-                </button>
-              </div>
-            ) : (
-              <p className="soft">A viewer can look at recipes, and not use them.</p>
-            )}
-          </form>
+            {!mayWrite && <p className="soft">A viewer can look at recipes, and not use them.</p>}
+          </Form>
         </Card>
         <Card title="What it does">
           {made ? (

@@ -1,11 +1,11 @@
 /** Run a rule by hand: first what would happen, then the button that does it. */
 import { useMutation } from "@tanstack/react-query";
-import { type FormEvent, useRef, useState } from "react";
+import { useRef, useState } from "react";
 import { useNavigate } from "react-router";
 import { api, ask } from "@/api/client";
 import { useOrganization } from "@/api/session";
 import { Dialog } from "@/parts/Dialog";
-import { AmountField, ErrorSummary } from "@/parts/Fields";
+import { AmountField, Form } from "@/parts/Fields";
 import { Icon } from "@/parts/icons";
 import { at } from "./api";
 import { Rehearsal } from "./Told";
@@ -39,10 +39,6 @@ export function RunNow({ ruleId, word, intro, amountInCents = null }: Props) {
     look.reset();
     run.reset();
   }
-  function submit(event: FormEvent) {
-    event.preventDefault();
-    look.mutate();
-  }
   return (
     <>
       <button type="button" className="button" onClick={() => open(true)}>
@@ -51,7 +47,7 @@ export function RunNow({ ruleId, word, intro, amountInCents = null }: Props) {
       </button>
       <Dialog title={word} isOpen={isOpen} onClose={() => open(false)}>
         {intro && <p>{intro}</p>}
-        <form className="stack" onSubmit={submit}>
+        <Form error={look.error ?? run.error} onSend={() => look.mutate()}>
           <AmountField
             label="Amount (if it needs one)"
             hint="Stands in for what has arrived and for what is there."
@@ -62,7 +58,6 @@ export function RunNow({ ruleId, word, intro, amountInCents = null }: Props) {
               look.reset();
             }}
           />
-          <ErrorSummary error={look.error ?? run.error} />
           {look.data && <Rehearsal tried={look.data} />}
           <div className="row end">
             <button type="submit" className={look.data ? "button" : "button primary"} disabled={look.isPending}>
@@ -74,7 +69,7 @@ export function RunNow({ ruleId, word, intro, amountInCents = null }: Props) {
               </button>
             )}
           </div>
-        </form>
+        </Form>
       </Dialog>
     </>
   );

@@ -12,13 +12,8 @@ type Props = { world: World; tell: (happened: Happened) => void };
 export function ActCard(props: { title: string; act: string; doing: Act; onAct: () => void; children: ReactNode }) {
   return (
     <Card title={props.title}>
-      <Form error={props.doing.error} onSend={() => props.onAct()}>
+      <Form act={props.act} error={props.doing.error} isBusy={props.doing.isPending} onSend={props.onAct}>
         {props.children}
-        <div>
-          <button type="submit" className="button primary" disabled={props.doing.isPending}>
-            {props.act}
-          </button>
-        </div>
       </Form>
     </Card>
   );

@@ -1,24 +1,19 @@
 /** The page in front of the app: one thing to fill in, in the middle. */
 import type { ReactNode } from "react";
+import { Form } from "@/parts/Fields";
 import { Page } from "@/parts/Page";
 import styles from "./door.module.css";
 
 type Acting = { act: string; isBusy: boolean; onAct: () => void };
-type Props = { title: string; after?: ReactNode; children: ReactNode } & (Acting | { act?: never });
+type Shown = { title: string; error?: Error | null; after?: ReactNode; children: ReactNode };
 
-export function Door({ title, after, children, ...acting }: Props) {
+export function Door({ title, error = null, after, children, ...acting }: Shown & (Acting | { act?: never })) {
   return (
     <main className={styles.door}>
       <p className={styles.brand}>Sluiceway</p>
       <div className="card">
         <Page title={title}>
-          <form
-            className="stack"
-            onSubmit={(event) => {
-              event.preventDefault();
-              if (acting.act) acting.onAct();
-            }}
-          >
+          <Form error={error} onSend={() => acting.act && acting.onAct()}>
             {children}
             {acting.act && (
               <button type="submit" className="button primary" disabled={acting.isBusy}>
@@ -26,7 +21,7 @@ export function Door({ title, after, children, ...acting }: Props) {
               </button>
             )}
             {after}
-          </form>
+          </Form>
         </Page>
       </div>
     </main>

@@ -2,7 +2,7 @@ import { useMutation } from "@tanstack/react-query";
 import { useState } from "react";
 import { api, ask, type Refused } from "@/api/client";
 import { keepSession } from "@/api/session";
-import { CheckField, ErrorSummary, TextField } from "@/parts/Fields";
+import { CheckField, TextField } from "@/parts/Fields";
 import { Door } from "./Door";
 
 export default function Setup() {
@@ -16,9 +16,8 @@ export default function Setup() {
   });
   const error = begin.error as Refused | null;
   return (
-    <Door title="Welcome" act="Begin" isBusy={begin.isPending} onAct={() => begin.mutate()}>
+    <Door title="Welcome" error={error} act="Begin" isBusy={begin.isPending} onAct={() => begin.mutate()}>
       <p className="soft">Nobody uses this server yet. You become its first administrator.</p>
-      <ErrorSummary error={error} />
       <TextField
         label="Organization"
         hint="Your household, your firm: whose money it is."

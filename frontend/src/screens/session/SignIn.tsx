@@ -4,7 +4,7 @@ import { useState } from "react";
 import { api, ask, type Refused } from "@/api/client";
 import { choosePasskey, HAS_PASSKEYS } from "@/api/passkeys";
 import { keepSession, queries, SESSION, type Session, useSession } from "@/api/session";
-import { ErrorSummary, TextField } from "@/parts/Fields";
+import { TextField } from "@/parts/Fields";
 import { Door } from "./Door";
 
 export default function SignIn() {
@@ -25,9 +25,8 @@ function Password() {
   const passkey = usePasskey();
   if (choice) {
     return (
-      <Door title="Where to?">
+      <Door title="Where to?" error={signIn.error}>
         <p className="soft">Your password opens more than one organization.</p>
-        <ErrorSummary error={signIn.error} />
         {choice.organizations.map(({ id, name }) => (
           <button
             key={id}
@@ -45,6 +44,7 @@ function Password() {
   return (
     <Door
       title="Sign in"
+      error={signIn.error ?? passkey.error}
       act="Sign in"
       isBusy={signIn.isPending || passkey.isPending}
       onAct={() => {
@@ -53,7 +53,6 @@ function Password() {
       }}
       after={<PasskeyButton passkey={passkey} onUse={signIn.reset} />}
     >
-      <ErrorSummary error={signIn.error ?? passkey.error} />
       <TextField label="E-mail" type="email" autoComplete="username" required value={email} onValue={setEmail} />
       <TextField
         label="Password"
@@ -81,6 +80,7 @@ function SecondFactor() {
   return (
     <Door
       title="One more step"
+      error={check.error ?? passkey.error}
       act="Continue"
       isBusy={check.isPending || passkey.isPending}
       onAct={() => {
@@ -96,7 +96,6 @@ function SecondFactor() {
         </>
       }
     >
-      <ErrorSummary error={check.error ?? passkey.error} />
       <TextField
         label="Code"
         hint="Six digits, from the app that makes your codes. Without it: one of your recovery codes."

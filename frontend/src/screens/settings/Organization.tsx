@@ -173,9 +173,10 @@ function Waits({ settings }: { settings: Settings }) {
   const change = useChange("Saved");
   const body = { approvalLastsInSeconds: Number(lasts), handoverDelayInSeconds: Number(delay) };
   const mayChange = settings.can.includes("setWaits");
+  const save = () => change.mutate(() => ask(api.PUT("/app/settings/waits", { body })));
   return (
     <Card title="Waits">
-      <Form error={change.error} onSend={() => change.mutate(() => ask(api.PUT("/app/settings/waits", { body })))}>
+      <Form error={change.error} act={mayChange && "Save"} isMinor isBusy={change.isPending} onSend={save}>
         <div className="fields">
           <SelectField
             label="Wait for approval"
@@ -194,13 +195,6 @@ function Waits({ settings }: { settings: Settings }) {
             options={optionsWith(DELAYS, settings.handoverDelayInSeconds)}
           />
         </div>
-        {mayChange && (
-          <div>
-            <button type="submit" className="button" disabled={change.isPending}>
-              Save
-            </button>
-          </div>
-        )}
       </Form>
     </Card>
   );

@@ -1,9 +1,9 @@
 /** A rule on what really happened: what it would have done, beside what was done. */
 import { useMutation } from "@tanstack/react-query";
-import { type FormEvent, useState } from "react";
+import { useState } from "react";
 import type { components } from "@/api/app";
 import { api, ask } from "@/api/client";
-import { ErrorSummary, SelectField } from "@/parts/Fields";
+import { Form, SelectField } from "@/parts/Fields";
 import { amounts, Sums } from "@/parts/Money";
 import { Card } from "@/parts/Page";
 import { State } from "@/parts/State";
@@ -27,25 +27,20 @@ export default function Backtest() {
     mutationFn: async () =>
       (await ask(api.POST("/app/backtests", { body: { ...tried.body, days: Number(days) } }))).data,
   });
-  function submit(event: FormEvent) {
-    event.preventDefault();
-    backtest.mutate();
-  }
   return (
     <Trying title="The days behind" intro="What would a rule have done with what really happened?">
       <Card>
-        <form className="stack" onSubmit={submit}>
+        <Form
+          error={backtest.error}
+          act="Try it on those days"
+          isBusy={backtest.isPending || !tried.isReady}
+          onSend={() => backtest.mutate()}
+        >
           <div className="fields">
             {tried.field}
             <SelectField label="The last" value={days} onValue={setDays} options={DAYS} />
           </div>
-          <div className="row">
-            <button type="submit" className="button primary" disabled={backtest.isPending || !tried.isReady}>
-              Try it on those days
-            </button>
-          </div>
-          <ErrorSummary error={backtest.error} />
-        </form>
+        </Form>
       </Card>
       {backtest.data && <Outcome result={backtest.data} />}
     </Trying>

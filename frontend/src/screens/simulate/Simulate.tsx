@@ -1,11 +1,11 @@
 /** Suppose that something happens: what would a rule do? Told as a run is, and nothing moves. */
 import { useMutation } from "@tanstack/react-query";
-import { type FormEvent, useEffect, useRef, useState } from "react";
+import { useEffect, useRef, useState } from "react";
 import { Link } from "react-router";
 import type { components } from "@/api/app";
 import { api, ask } from "@/api/client";
 import { useOrganization } from "@/api/session";
-import { AmountField, ErrorSummary, SelectField, TextField } from "@/parts/Fields";
+import { AmountField, Form, SelectField, TextField } from "@/parts/Fields";
 import { Icon } from "@/parts/icons";
 import { Loaded } from "@/parts/Loaded";
 import { amounts } from "@/parts/Money";
@@ -52,8 +52,7 @@ function Scenario({ like }: { like?: Run }) {
   const scenario = useMutation({
     mutationFn: async (body: Body) => (await ask(api.POST("/app/simulations", { body }))).data,
   });
-  function submit(event: FormEvent) {
-    event.preventDefault();
+  function simulate() {
     const of = (what: What) => supposed.filter((each) => each.what === what);
     scenario.mutate({
       ...tried.body,
@@ -67,7 +66,7 @@ function Scenario({ like }: { like?: Run }) {
   return (
     <>
       <Card title="Scenario">
-        <form className="stack" onSubmit={submit}>
+        <Form error={scenario.error} act="Simulate" isBusy={scenario.isPending || !tried.isReady} onSend={simulate}>
           {like && (
             <p className="soft">
               The amount and the time are those of <Link to={`/runs/${like.id}`}>a run of {like.rule.name}</Link>; the
@@ -92,13 +91,7 @@ function Scenario({ like }: { like?: Run }) {
             />
           </div>
           <Suppositions accounts={accounts} supposed={supposed} onSupposed={setSupposed} />
-          <div className="row">
-            <button type="submit" className="button primary" disabled={scenario.isPending || !tried.isReady}>
-              Simulate
-            </button>
-          </div>
-          <ErrorSummary error={scenario.error} />
-        </form>
+        </Form>
       </Card>
       {scenario.data && <Outcome key={scenario.submittedAt} result={scenario.data} scenario={scenario.variables} />}
     </>
@@ -230,22 +223,12 @@ function KeepAsTest({ ruleId, scenario }: { ruleId: string; scenario: Body }) {
     onSuccess: () => say("Kept. It runs on every edit of the rule."),
   });
   if (keep.isSuccess) return <Link to={`/rules/${ruleId}/tests`}>Kept as a test of the rule</Link>;
-  function submit(event: FormEvent) {
-    event.preventDefault();
-    keep.mutate();
-  }
   return (
     <Card title="Keep it as a test of the rule">
-      <form className="stack" onSubmit={submit}>
+      <Form error={keep.error} act="Keep as a test" isMinor isBusy={keep.isPending} onSend={() => keep.mutate()}>
         <p>It runs on every edit, always with the balances of now, and passes as long as the same comes of it.</p>
         <TextField label="What it shows" value={name} onValue={setName} maxLength={100} required />
-        <ErrorSummary error={keep.error} />
-        <div>
-          <button type="submit" className="button" disabled={keep.isPending}>
-            Keep as a test
-          </button>
-        </div>
-      </form>
+      </Form>
     </Card>
   );
 }

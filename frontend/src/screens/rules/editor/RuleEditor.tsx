@@ -5,7 +5,7 @@ import { useBlocker, useNavigate } from "react-router";
 import { api, ask, type Refused } from "@/api/client";
 import { useOrganization } from "@/api/session";
 import { Confirm } from "@/parts/Dialog";
-import { AmountField, ErrorSummary, SelectField } from "@/parts/Fields";
+import { AmountField, ErrorSummary, Form, SelectField } from "@/parts/Fields";
 import { Icon } from "@/parts/icons";
 import { Loaded } from "@/parts/Loaded";
 import { Notice } from "@/parts/Notice";
@@ -420,29 +420,29 @@ function Try({ isReady, look }: { isReady: boolean; look: Look }) {
   const currency = currencyOf(get(definition, ["trigger", "account_id"]));
   return (
     <Card title="Try it">
-      <form
-        className="stack"
-        onSubmit={(event) => {
-          event.preventDefault();
-          look.mutate(cents);
-        }}
-      >
-        <AmountField
-          label="With this amount"
-          hint="Empty: the latest that really arrived."
-          cents={cents}
-          currency={currency}
-          onCents={setCents}
-        />
-        <div>
-          <button type="submit" className="button" disabled={!isReady || look.isPending}>
-            <Icon name="simulate" />
-            Simulate
-          </button>
-        </div>
-        <ErrorSummary error={look.error} />
+      <div className="stack">
+        <Form
+          error={look.error}
+          act={
+            <>
+              <Icon name="simulate" />
+              Simulate
+            </>
+          }
+          isMinor
+          isBusy={!isReady || look.isPending}
+          onSend={() => look.mutate(cents)}
+        >
+          <AmountField
+            label="With this amount"
+            hint="Empty: the latest that really arrived."
+            cents={cents}
+            currency={currency}
+            onCents={setCents}
+          />
+        </Form>
         {look.data && <Rehearsal tried={look.data} />}
-      </form>
+      </div>
     </Card>
   );
 }
