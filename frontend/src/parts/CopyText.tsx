@@ -1,6 +1,6 @@
 /** Text to take along: a key, an address, a command. */
 import { useState } from "react";
-import { Icon } from "./icons";
+import { Button } from "./Button";
 import { say } from "./Says";
 
 export function CopyText({ text, label = "Copy" }: { text: string; label?: string }) {
@@ -18,10 +18,7 @@ export function CopyText({ text, label = "Copy" }: { text: string; label?: strin
       {/* biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reachable by keys. */}
       <pre tabIndex={0}>{text}</pre>
       <div className="row end">
-        <button type="button" className="button quiet" onClick={() => void copy()}>
-          <Icon name={isCopied ? "check" : "copy"} />
-          {label}
-        </button>
+        <Button act={label} icon={isCopied ? "check" : "copy"} look="quiet" onClick={() => void copy()} />
       </div>
     </div>
   );

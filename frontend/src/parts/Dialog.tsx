@@ -1,6 +1,6 @@
 /** A native dialog: it keeps the focus, Escape closes it, and the page behind it is inert. */
 import { type ReactNode, useEffect, useId, useRef } from "react";
-import { Icon } from "./icons";
+import { Button } from "./Button";
 import styles from "./parts.module.css";
 
 type Props = { title: string; isOpen: boolean; onClose: () => void; children: ReactNode };
@@ -18,9 +18,7 @@ export function Dialog({ title, isOpen, onClose, children }: Props) {
         <div className="stack">
           <div className="row spread">
             <h2 id={id}>{title}</h2>
-            <button type="button" className="button quiet" aria-label="Close" onClick={() => dialog.current?.close()}>
-              <Icon name="cross" />
-            </button>
+            <Button icon="cross" look="quiet" aria-label="Close" onClick={() => dialog.current?.close()} />
           </div>
           {children}
         </div>
@@ -37,17 +35,8 @@ export function Confirm({ act, isBusy, isDanger, onAct, children, ...dialog }: C
     <Dialog {...dialog}>
       {children}
       <div className="row end">
-        <button type="button" className="button" onClick={dialog.onClose}>
-          Not now
-        </button>
-        <button
-          type="button"
-          className={isDanger ? "button danger" : "button primary"}
-          disabled={isBusy}
-          onClick={onAct}
-        >
-          {act}
-        </button>
+        <Button act="Not now" onClick={dialog.onClose} />
+        <Button act={act} look={isDanger ? "danger" : "primary"} disabled={isBusy} onClick={onAct} />
       </div>
     </Dialog>
   );

@@ -1,6 +1,7 @@
 /** Fields of forms: a label, a hint, what is wrong, and a native control that knows of all three. */
 import { type ComponentProps, type ReactNode, useEffect, useId, useRef, useState } from "react";
 import type { Refused } from "@/api/client";
+import { Button } from "./Button";
 import { moneyText, readAmount } from "./Money";
 import styles from "./parts.module.css";
 
@@ -138,9 +139,7 @@ export function Form({ error, act, isBusy, isMinor, noValidate, beside, onSend, 
       {act && (
         <div className={`row ${styles.act}`}>
           {beside}
-          <button type="submit" className={isMinor ? "button" : "button primary"} disabled={isBusy}>
-            {act}
-          </button>
+          <Button act={act} look={isMinor ? undefined : "primary"} type="submit" disabled={isBusy} />
         </div>
       )}
     </form>

@@ -1,5 +1,6 @@
 /** What a page shows while it waits, when there is nothing, and when something is wrong. */
 import type { ReactNode } from "react";
+import { Button } from "./Button";
 import { Icon, type IconName } from "./icons";
 import styles from "./parts.module.css";
 
@@ -34,11 +35,7 @@ export function Failed({ error, onRetry }: { error: Error; onRetry?: () => void 
         <strong>{error.message}</strong>
       </p>
       {requestId && <p className="soft small">Request {requestId}</p>}
-      {onRetry && (
-        <button type="button" className="button" onClick={onRetry}>
-          Try again
-        </button>
-      )}
+      {onRetry && <Button act="Try again" onClick={onRetry} />}
     </div>
   );
 }
@@ -59,14 +56,7 @@ export function More({ list }: { list: Pages }) {
   if (!list.hasNextPage) return null;
   return (
     <div className={styles.more}>
-      <button
-        type="button"
-        className="button"
-        disabled={list.isFetchingNextPage}
-        onClick={() => void list.fetchNextPage()}
-      >
-        Show more
-      </button>
+      <Button act="Show more" disabled={list.isFetchingNextPage} onClick={() => void list.fetchNextPage()} />
     </div>
   );
 }

@@ -4,6 +4,7 @@ import { useEffect, useRef, useState } from "react";
 import { api, ask, type Refused, whenAsked } from "@/api/client";
 import { choosePasskey, HAS_PASSKEYS } from "@/api/passkeys";
 import { queries, SESSION, useSession } from "@/api/session";
+import { Button } from "./Button";
 import { Dialog } from "./Dialog";
 import { Form, TextField } from "./Fields";
 
@@ -50,9 +51,7 @@ export function Reauthenticate() {
         beside={
           HAS_PASSKEYS &&
           passkeys > 0 && (
-            <button type="button" className="button" disabled={show.isPending} onClick={() => show.mutate("passkey")}>
-              Use a passkey
-            </button>
+            <Button act="Use a passkey" disabled={show.isPending} onClick={() => show.mutate("passkey")} />
           )
         }
         onSend={() => show.mutate("password")}

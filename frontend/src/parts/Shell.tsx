@@ -5,6 +5,7 @@ import { NavLink, Outlet, useLocation } from "react-router";
 import { api, ask } from "@/api/client";
 import { useLive } from "@/api/live";
 import { forgetAll, useOrganization, usePerson } from "@/api/session";
+import { Button } from "./Button";
 import { Dialog } from "./Dialog";
 import { Icon, type IconName } from "./icons";
 import { Loading } from "./Loaded";
@@ -81,22 +82,19 @@ function You() {
   const leave = useMutation({ mutationFn: () => ask(api.POST("/app/sign-out")), onSuccess: forgetAll });
   return (
     <div className={styles.you}>
-      <button
-        type="button"
-        className="button quiet"
+      <Button
+        act={isPrivate ? "Show amounts" : "Hide amounts"}
+        icon="eye"
+        look="quiet"
         aria-pressed={isPrivate}
         onClick={() => keep("private", isPrivate ? "" : "yes")}
-      >
-        <Icon name="eye" /> {isPrivate ? "Show amounts" : "Hide amounts"}
-      </button>
+      />
       <div className="row spread">
         <span className="small">
           {person.email}
           <span className="soft"> · {person.role.toLowerCase()}</span>
         </span>
-        <button type="button" className="button quiet" disabled={leave.isPending} onClick={() => leave.mutate()}>
-          Sign out
-        </button>
+        <Button act="Sign out" look="quiet" disabled={leave.isPending} onClick={() => leave.mutate()} />
       </div>
     </div>
   );
@@ -164,22 +162,21 @@ export function Shell() {
           <strong>{name}</strong>
           <span className={isSandbox ? styles.play : "soft small"}>{isSandbox ? "Sandbox" : "Live"}</span>
         </div>
-        <button
-          type="button"
-          className={`button quiet ${styles.find}`}
+        <Button
+          act={<span>Find</span>}
+          icon="find"
+          look="quiet"
+          className={styles.find}
           aria-label="Find"
           aria-keyshortcuts="Control+K"
           onClick={() => show("find")}
         >
-          <Icon name="find" /> <span>Find</span>
           <kbd>Ctrl K</kbd>
-        </button>
+        </Button>
         <div className={styles.wide}>
           <Everything />
         </div>
-        <button type="button" className={`button quiet ${styles.opener}`} onClick={() => setOpen(true)}>
-          <Icon name="menu" /> Menu
-        </button>
+        <Button act="Menu" icon="menu" look="quiet" className={styles.opener} onClick={() => setOpen(true)} />
       </header>
       <main id="content" className={styles.main} tabIndex={-1}>
         <Banners isLive={isLive} />

@@ -4,6 +4,7 @@ import { Link, useNavigate, useParams } from "react-router";
 import { api, ask } from "@/api/client";
 import { useList } from "@/api/lists";
 import { queries } from "@/api/session";
+import { Button } from "@/parts/Button";
 import { Confirm } from "@/parts/Dialog";
 import { ErrorSummary, SelectField } from "@/parts/Fields";
 import { Empty, Loaded, More } from "@/parts/Loaded";
@@ -35,21 +36,11 @@ function Shown({ page }: { page: AccountPage }) {
       intro={[account.kindWord, account.institutionName, page.description].filter(Boolean).join(" · ")}
       actions={
         <>
-          {can.includes("DELETE") && (
-            <button type="button" className="button danger" onClick={() => setOpen("delete")}>
-              Delete
-            </button>
-          )}
+          {can.includes("DELETE") && <Button act="Delete" look="danger" onClick={() => setOpen("delete")} />}
           {can.includes("SET_TARGET") && (
-            <button type="button" className="button" onClick={() => setOpen("target")}>
-              {account.target ? "Change the target" : "Set a target"}
-            </button>
+            <Button act={account.target ? "Change the target" : "Set a target"} onClick={() => setOpen("target")} />
           )}
-          {can.includes("MOVE_MONEY") && (
-            <button type="button" className="button primary" onClick={() => setOpen("move")}>
-              Move money
-            </button>
-          )}
+          {can.includes("MOVE_MONEY") && <Button act="Move money" look="primary" onClick={() => setOpen("move")} />}
         </>
       }
     >

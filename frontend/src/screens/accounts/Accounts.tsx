@@ -1,5 +1,6 @@
 import { useState } from "react";
 import { Link } from "react-router";
+import { Button } from "@/parts/Button";
 import { Empty, Loaded } from "@/parts/Loaded";
 import { Money } from "@/parts/Money";
 import { Card, Page, useNew } from "@/parts/Page";
@@ -77,15 +78,9 @@ export default function Accounts() {
       title="Accounts"
       actions={
         <>
-          {canMove && (
-            <button type="button" className="button" onClick={() => setFrom("")}>
-              Move money
-            </button>
-          )}
+          {canMove && <Button act="Move money" onClick={() => setFrom("")} />}
           {can.includes("CREATE_ACCOUNT") && (
-            <button type="button" className="button primary" aria-keyshortcuts="n" onClick={() => setNew(true)}>
-              New account
-            </button>
+            <Button act="New account" look="primary" aria-keyshortcuts="n" onClick={() => setNew(true)} />
           )}
         </>
       }

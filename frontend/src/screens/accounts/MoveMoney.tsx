@@ -4,6 +4,7 @@ import { useState } from "react";
 import { Link } from "react-router";
 import { api, ask, type Refused } from "@/api/client";
 import { queries } from "@/api/session";
+import { Button } from "@/parts/Button";
 import { Dialog } from "@/parts/Dialog";
 import { AmountField, Form, SelectField, TextField } from "@/parts/Fields";
 import { Money, moneyText } from "@/parts/Money";
@@ -87,17 +88,21 @@ function Mover({ onClose, from = "", to = "", cents = null }: Props) {
       />
       {seen && <Effect seen={seen} />}
       <div className="row end">
-        <button type="button" className="button" onClick={onClose}>
-          Not now
-        </button>
+        <Button act="Not now" onClick={onClose} />
         {seen?.canBeMade ? (
-          <button type="submit" className="button primary" disabled={move.isPending}>
-            Move {moneyText(body.amountInCents, currency)}
-          </button>
+          <Button
+            act={`Move ${moneyText(body.amountInCents, currency)}`}
+            look="primary"
+            type="submit"
+            disabled={move.isPending}
+          />
         ) : (
-          <button type="submit" className="button primary" disabled={preview.isPending || !wanted.cents}>
-            See what it would do
-          </button>
+          <Button
+            act="See what it would do"
+            look="primary"
+            type="submit"
+            disabled={preview.isPending || !wanted.cents}
+          />
         )}
       </div>
     </Form>
@@ -144,9 +149,7 @@ function Moved({
         <Link className="button" to={`/transfers/${made.id}`} onClick={onClose}>
           See the transfer
         </Link>
-        <button type="button" className="button primary" onClick={onClose}>
-          Done
-        </button>
+        <Button act="Done" look="primary" onClick={onClose} />
       </div>
     </div>
   );

@@ -4,6 +4,7 @@ import { useState } from "react";
 import { useNavigate } from "react-router";
 import { api, ask, type Refused } from "@/api/client";
 import { queries } from "@/api/session";
+import { Button } from "@/parts/Button";
 import { Dialog } from "@/parts/Dialog";
 import { AmountField, Form, SelectField, TextField } from "@/parts/Fields";
 import { say } from "@/parts/Says";
@@ -67,11 +68,7 @@ function Maker({ onClose, kind, stays }: { onClose: () => void; kind: What; stay
       error={error}
       act="Make it"
       isBusy={make.isPending}
-      beside={
-        <button type="button" className="button" onClick={onClose}>
-          Not now
-        </button>
-      }
+      beside={<Button act="Not now" onClick={onClose} />}
       onSend={() => make.mutate()}
     >
       <SelectField

@@ -3,6 +3,7 @@ import { useMutation } from "@tanstack/react-query";
 import { useState } from "react";
 import { api, ask, type Refused } from "@/api/client";
 import { queries } from "@/api/session";
+import { Button } from "@/parts/Button";
 import { Dialog } from "@/parts/Dialog";
 import { AmountField, Form, TextField } from "@/parts/Fields";
 import type { Account } from "./accounts";
@@ -55,13 +56,9 @@ function Setter({ account, onClose }: { account: Account; onClose: () => void })
       />
       <div className="row end">
         {account.target && (
-          <button type="button" className="button danger" disabled={clear.isPending} onClick={() => clear.mutate()}>
-            Remove the target
-          </button>
+          <Button act="Remove the target" look="danger" disabled={clear.isPending} onClick={() => clear.mutate()} />
         )}
-        <button type="submit" className="button primary" disabled={set.isPending || !cents}>
-          Set the target
-        </button>
+        <Button act="Set the target" look="primary" type="submit" disabled={set.isPending || !cents} />
       </div>
     </Form>
   );

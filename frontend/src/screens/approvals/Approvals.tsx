@@ -5,6 +5,7 @@ import { Link } from "react-router";
 import type { components } from "@/api/app";
 import { api, ask } from "@/api/client";
 import { queries } from "@/api/session";
+import { Button } from "@/parts/Button";
 import { ErrorSummary } from "@/parts/Fields";
 import { Empty, Loaded } from "@/parts/Loaded";
 import { Money } from "@/parts/Money";
@@ -97,17 +98,13 @@ function Waiting({ approval }: { approval: Approval }) {
         <div className={styles.decide} role="group" aria-label={chosen[1]}>
           <p>{decision === "approve" ? approval.approveEffect : approval.refuseEffect}</p>
           <div className="row">
-            <button
-              type="button"
-              className={decision === "approve" ? "button primary" : "button danger"}
+            <Button
+              act={chosen[1]}
+              look={decision === "approve" ? "primary" : "danger"}
               disabled={decide.isPending}
               onClick={() => decide.mutate(decision as Decision)}
-            >
-              {chosen[1]}
-            </button>
-            <button type="button" className="button" disabled={decide.isPending} onClick={() => setDecision(undefined)}>
-              Not now
-            </button>
+            />
+            <Button act="Not now" disabled={decide.isPending} onClick={() => setDecision(undefined)} />
           </div>
         </div>
       ) : (
@@ -115,14 +112,12 @@ function Waiting({ approval }: { approval: Approval }) {
           {(["approve", "refuse"] as const)
             .filter((each) => approval.can.includes(each))
             .map((each) => (
-              <button
+              <Button
                 key={each}
-                type="button"
-                className={each === "approve" ? "button primary" : "button"}
+                act={WORDS[each][0]}
+                look={each === "approve" ? "primary" : undefined}
                 onClick={() => setDecision(each)}
-              >
-                {WORDS[each][0]}
-              </button>
+              />
             ))}
           {!approval.can.includes("approve") && <p className="soft">An admin has to approve or refuse this.</p>}
         </div>

@@ -3,6 +3,7 @@ import { useState } from "react";
 import { useSearchParams } from "react-router";
 import { api, ask, BASE } from "@/api/client";
 import { useList } from "@/api/lists";
+import { Button } from "@/parts/Button";
 import { TextField } from "@/parts/Fields";
 import { Icon } from "@/parts/icons";
 import { Empty, Loaded, More } from "@/parts/Loaded";
@@ -55,21 +56,13 @@ export default function AuditLog() {
                     title: "Action",
                     isName: true,
                     cell: (entry) => (
-                      <button type="button" className="button quiet" onClick={() => narrow("action", entry.action)}>
-                        {entry.actionLabel}
-                      </button>
+                      <Button act={entry.actionLabel} look="quiet" onClick={() => narrow("action", entry.action)} />
                     ),
                   },
                   {
                     title: "Who",
                     cell: ({ actor, actorId }) =>
-                      actorId ? (
-                        <button type="button" className="button quiet" onClick={() => narrow("actorId", actorId)}>
-                          {actor}
-                        </button>
-                      ) : (
-                        actor
-                      ),
+                      actorId ? <Button act={actor} look="quiet" onClick={() => narrow("actorId", actorId)} /> : actor,
                   },
                   { title: "When", cell: (entry) => <time dateTime={entry.at}>{exactly(entry.at)}</time> },
                   {
@@ -122,14 +115,8 @@ function Filters({ filters, onFilters }: FiltersProps) {
         <TextField label="To" type="date" value={to} onValue={setTo} />
       </div>
       <div className="row">
-        <button type="submit" className="button">
-          Narrow down
-        </button>
-        {Object.keys(filters).length > 0 && (
-          <button type="button" className="button quiet" onClick={() => onFilters({})}>
-            Show everything
-          </button>
-        )}
+        <Button act="Narrow down" type="submit" />
+        {Object.keys(filters).length > 0 && <Button act="Show everything" look="quiet" onClick={() => onFilters({})} />}
       </div>
     </form>
   );

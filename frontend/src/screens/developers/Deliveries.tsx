@@ -5,6 +5,7 @@ import { Link, useSearchParams } from "react-router";
 import { api, ask, type Refused } from "@/api/client";
 import { useList } from "@/api/lists";
 import { queries } from "@/api/session";
+import { Button } from "@/parts/Button";
 import { Dialog } from "@/parts/Dialog";
 import { CheckField, ErrorSummary } from "@/parts/Fields";
 import { Empty, Loaded, More } from "@/parts/Loaded";
@@ -60,14 +61,12 @@ export default function Deliveries() {
                     title: "",
                     align: "end",
                     cell: (delivery) => (
-                      <button
-                        type="button"
-                        className="button quiet"
+                      <Button
+                        act="Look"
+                        look="quiet"
                         aria-label={`Look at ${delivery.kind}`}
                         onClick={() => setShown(delivery)}
-                      >
-                        Look
-                      </button>
+                      />
                     ),
                   },
                 ]}
@@ -108,9 +107,7 @@ function DeliveryDialog({ delivery, onClose }: { delivery: Delivery; onClose: ()
       <pre tabIndex={0}>{delivery.body}</pre>
       {delivery.can.includes("resend") && (
         <div className="row end">
-          <button type="button" className="button" disabled={resend.isPending} onClick={() => resend.mutate()}>
-            Send it again
-          </button>
+          <Button act="Send it again" disabled={resend.isPending} onClick={() => resend.mutate()} />
         </div>
       )}
     </Dialog>

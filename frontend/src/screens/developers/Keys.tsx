@@ -3,9 +3,9 @@ import { useMutation, useQuery } from "@tanstack/react-query";
 import { useState } from "react";
 import { api, ask, type Refused } from "@/api/client";
 import { queries, usePerson } from "@/api/session";
+import { Button } from "@/parts/Button";
 import { Confirm, Dialog } from "@/parts/Dialog";
 import { ErrorSummary, Form, TextField } from "@/parts/Fields";
-import { Icon } from "@/parts/icons";
 import { Empty, Loaded } from "@/parts/Loaded";
 import { Money } from "@/parts/Money";
 import { Card, Facts, Page, useNew } from "@/parts/Page";
@@ -24,9 +24,7 @@ export default function Keys() {
   const [isMaking, setMaking] = useNew();
   const [secret, setSecret] = useState<string | null>(null);
   const make = usePerson().role === "ADMIN" && (
-    <button type="button" className="button primary" aria-keyshortcuts="n" onClick={() => setMaking(true)}>
-      <Icon name="plus" /> New key
-    </button>
+    <Button act="New key" icon="plus" look="primary" aria-keyshortcuts="n" onClick={() => setMaking(true)} />
   );
   return (
     <Page
@@ -70,16 +68,8 @@ function KeyCard({ shown }: { shown: Key }) {
   const close = () => setAsked(null);
   const actions = (
     <>
-      {shown.can.includes("setRateLimit") && (
-        <button type="button" className="button quiet" onClick={() => setAsked("limit")}>
-          Rate limit
-        </button>
-      )}
-      {shown.can.includes("revoke") && (
-        <button type="button" className="button danger" onClick={() => setAsked("revoke")}>
-          Revoke
-        </button>
-      )}
+      {shown.can.includes("setRateLimit") && <Button act="Rate limit" look="quiet" onClick={() => setAsked("limit")} />}
+      {shown.can.includes("revoke") && <Button act="Revoke" look="danger" onClick={() => setAsked("revoke")} />}
     </>
   );
   return (

@@ -2,9 +2,9 @@
 import { useMutation, useQuery } from "@tanstack/react-query";
 import { useState } from "react";
 import { api, ask, type Refused } from "@/api/client";
+import { Button } from "@/parts/Button";
 import { Dialog } from "@/parts/Dialog";
 import { AmountField, CheckField, Form, SelectField, TextField } from "@/parts/Fields";
-import { Icon } from "@/parts/icons";
 import { Loaded } from "@/parts/Loaded";
 import styles from "./developers.module.css";
 
@@ -185,17 +185,14 @@ function Pairs({ accounts, pairs, onPairs }: PairsProps) {
         </fieldset>
       ))}
       <div className="row">
-        <button
-          type="button"
-          className="button quiet"
+        <Button
+          act={pairs.length ? "Another pair" : "Only between certain accounts"}
+          icon="plus"
+          look="quiet"
           onClick={() => onPairs([...pairs, { source: "*", target: "*", maxAmountInCents: null }])}
-        >
-          <Icon name="plus" /> {pairs.length ? "Another pair" : "Only between certain accounts"}
-        </button>
+        />
         {pairs.length > 0 && (
-          <button type="button" className="button quiet" onClick={() => onPairs(pairs.slice(0, -1))}>
-            Take the last one away
-          </button>
+          <Button act="Take the last one away" look="quiet" onClick={() => onPairs(pairs.slice(0, -1))} />
         )}
       </div>
     </div>

@@ -1,5 +1,6 @@
 /** A secret that is shown this once. */
 import type { ReactNode } from "react";
+import { Button } from "@/parts/Button";
 import { CopyText } from "@/parts/CopyText";
 import { Dialog } from "@/parts/Dialog";
 
@@ -13,9 +14,7 @@ export function Secret({ title, secret, onClose, children }: Props) {
       </p>
       <CopyText text={secret ?? ""} />
       <div className="row end">
-        <button type="button" className="button primary" onClick={onClose}>
-          I have it
-        </button>
+        <Button act="I have it" look="primary" onClick={onClose} />
       </div>
     </Dialog>
   );

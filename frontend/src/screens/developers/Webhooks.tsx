@@ -4,9 +4,9 @@ import { useState } from "react";
 import { Link } from "react-router";
 import { api, ask, type Refused } from "@/api/client";
 import { queries, usePerson } from "@/api/session";
+import { Button } from "@/parts/Button";
 import { Dialog } from "@/parts/Dialog";
 import { CheckField, ErrorSummary, Form, TextField } from "@/parts/Fields";
-import { Icon } from "@/parts/icons";
 import { Empty, Loaded } from "@/parts/Loaded";
 import { Card, Facts, Page, useNew } from "@/parts/Page";
 import { say } from "@/parts/Says";
@@ -39,9 +39,7 @@ export default function Webhooks() {
       intro="Your own servers are told what happens, signed, in order, and again until they have it."
       actions={
         isAdmin && (
-          <button type="button" className="button primary" aria-keyshortcuts="n" onClick={() => setMaking(true)}>
-            <Icon name="plus" /> New webhook
-          </button>
+          <Button act="New webhook" icon="plus" look="primary" aria-keyshortcuts="n" onClick={() => setMaking(true)} />
         )
       }
     >
@@ -130,9 +128,7 @@ function Acts({ endpoint, isBusy, onAct, onSecret, onReplay }: ActsProps) {
     replay: ["Send again …", onReplay],
   } as const;
   return endpoint.can.map((can) => (
-    <button key={can} type="button" className="button quiet" disabled={isBusy} onClick={acts[can][1]}>
-      {acts[can][0]}
-    </button>
+    <Button key={can} act={acts[can][0]} look="quiet" disabled={isBusy} onClick={acts[can][1]} />
   ));
 }
 

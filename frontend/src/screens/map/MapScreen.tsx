@@ -4,8 +4,8 @@ import { useEffect, useMemo, useState } from "react";
 import { flushSync } from "react-dom";
 import { Link, useSearchParams } from "react-router";
 import { api, ask } from "@/api/client";
+import { Button } from "@/parts/Button";
 import { Field, SelectField } from "@/parts/Fields";
-import { Icon } from "@/parts/icons";
 import { Empty, Loaded } from "@/parts/Loaded";
 import { Money } from "@/parts/Money";
 import { Card, Page } from "@/parts/Page";
@@ -46,17 +46,12 @@ export default function MapScreen() {
       intro={query.data && `What moved is of ${day(query.data.fromDay)} to ${day(query.data.toDay)}, both included.`}
       actions={
         <>
-          <button type="button" className="button" onClick={() => print()}>
-            Print
-          </button>
-          <button
-            type="button"
-            className="button"
+          <Button act="Print" onClick={() => print()} />
+          <Button
+            act={isTable ? "Show the map" : "Show as a table"}
             aria-keyshortcuts="t"
             onClick={() => set({ view: isTable ? null : "table" })}
-          >
-            {isTable ? "Show the map" : "Show as a table"}
-          </button>
+          />
         </>
       }
     >
@@ -135,15 +130,9 @@ function Tools({ seen, set, isTable }: { seen: Seen; set: Set; isTable: boolean 
       </datalist>
       {!isTable && (
         <fieldset className="row" aria-label="Zoom">
-          <button type="button" className="button" aria-label="Closer" onClick={() => void zoomIn()}>
-            <Icon name="plus" />
-          </button>
-          <button type="button" className="button" aria-label="Further away" onClick={() => void zoomOut()}>
-            <Icon name="idle" />
-          </button>
-          <button type="button" className="button" onClick={() => void fitView(FIT)}>
-            Fit
-          </button>
+          <Button icon="plus" aria-label="Closer" onClick={() => void zoomIn()} />
+          <Button icon="idle" aria-label="Further away" onClick={() => void zoomOut()} />
+          <Button act="Fit" onClick={() => void fitView(FIT)} />
         </fieldset>
       )}
     </div>
@@ -185,9 +174,7 @@ function Drawn({ seen, params, set }: { seen: Seen; params: URLSearchParams; set
       />
       {panel && (
         <aside className={styles.panel} aria-label="What is selected">
-          <button type="button" className={`button quiet ${styles.close}`} aria-label="Close" onClick={clear}>
-            <Icon name="cross" />
-          </button>
+          <Button icon="cross" look="quiet" className={styles.close} aria-label="Close" onClick={clear} />
           {panel}
         </aside>
       )}
@@ -233,11 +220,7 @@ function AccountPanel({ account, ways, seen, set }: { account: Account; ways: re
       <span>
         <Known account={account} /> {account.freshness.at && <When at={account.freshness.at} />}
       </span>
-      {seen.can.includes("MOVE_MONEY") && (
-        <button type="button" className="button" onClick={() => setMoving(true)}>
-          Move money
-        </button>
-      )}
+      {seen.can.includes("MOVE_MONEY") && <Button act="Move money" onClick={() => setMoving(true)} />}
       <MoveMoney
         isOpen={isMoving}
         onClose={() => setMoving(false)}
@@ -248,9 +231,7 @@ function AccountPanel({ account, ways, seen, set }: { account: Account; ways: re
       <ul className="stack tight">
         {rules.map((rule) => (
           <li key={rule.id}>
-            <button type="button" className="button quiet" onClick={() => set({ rule: rule.id, node: null })}>
-              {rule.title}
-            </button>
+            <Button act={rule.title} look="quiet" onClick={() => set({ rule: rule.id, node: null })} />
           </li>
         ))}
       </ul>

@@ -4,6 +4,7 @@ import { Link } from "react-router";
 import type { components } from "@/api/app";
 import { api, ask } from "@/api/client";
 import { useOrganization } from "@/api/session";
+import { Button } from "@/parts/Button";
 import { Icon, type IconName } from "@/parts/icons";
 import { Loaded } from "@/parts/Loaded";
 import { Money } from "@/parts/Money";
@@ -51,16 +52,14 @@ function Start({ seen: { counts, can } }: { seen: Seen }) {
   if (counts.enabledRules > 0) return null;
   const make = (kind: Kind, word: string) =>
     can.includes("CREATE_ACCOUNT") && (
-      <button
-        type="button"
-        className="button primary"
+      <Button
+        act={word}
+        look="primary"
         onClick={() => {
           setKept(kind);
           setOpen(kind);
         }}
-      >
-        {word}
-      </button>
+      />
     );
   const steps: readonly (readonly [string, boolean, string, ReactNode])[] = [
     [
@@ -142,9 +141,9 @@ function Unassigned({ seen: { totals, unassigned, can, counts } }: { seen: Seen 
               <span className="row">
                 <Money cents={source.amountInCents} currency={source.currency} />
                 {can.includes("MOVE_MONEY") && (
-                  <button type="button" className="button" onClick={() => setFrom(source.accountId)}>
+                  <Button onClick={() => setFrom(source.accountId)}>
                     Route it<span className="hidden"> from {source.accountName}</span>
-                  </button>
+                  </Button>
                 )}
               </span>
             </div>

@@ -2,6 +2,7 @@
 import { useMutation } from "@tanstack/react-query";
 import { useState } from "react";
 import { api, ask, type Refused } from "@/api/client";
+import { Button } from "@/parts/Button";
 import { CopyText } from "@/parts/CopyText";
 import { Confirm, Dialog } from "@/parts/Dialog";
 import { ErrorSummary, Form, TextField } from "@/parts/Fields";
@@ -38,21 +39,15 @@ export function Codes({ security }: { security: SecurityFacts }) {
               <span className="soft">{left === 1 ? "1 recovery code is" : `${left} recovery codes are`} left.</span>
             </p>
             <div className="row">
-              <button type="button" className="button" disabled={renew.isPending} onClick={() => renew.mutate()}>
-                New recovery codes
-              </button>
-              <button type="button" className="button danger" onClick={() => setTurningOff(true)}>
-                Turn off
-              </button>
+              <Button act="New recovery codes" disabled={renew.isPending} onClick={() => renew.mutate()} />
+              <Button act="Turn off" look="danger" onClick={() => setTurningOff(true)} />
             </div>
           </>
         ) : (
           <>
             <p className="soft">After your password, show a code from an app on your phone as well.</p>
             <div className="row">
-              <button type="button" className="button" disabled={begin.isPending} onClick={() => begin.mutate()}>
-                Turn on
-              </button>
+              <Button act="Turn on" disabled={begin.isPending} onClick={() => begin.mutate()} />
             </div>
           </>
         )}
@@ -76,9 +71,7 @@ export function Codes({ security }: { security: SecurityFacts }) {
           </p>
           <CopyText text={shown.join("\n")} label="Copy the codes" />
           <div className="row end">
-            <button type="button" className="button primary" onClick={() => setShown(null)}>
-              I have kept them
-            </button>
+            <Button act="I have kept them" look="primary" onClick={() => setShown(null)} />
           </div>
         </Dialog>
       )}

@@ -3,10 +3,10 @@ import { useMutation, useQuery } from "@tanstack/react-query";
 import { useState } from "react";
 import { api, ask, BASE, type Refused } from "@/api/client";
 import { queries, SESSION, usePerson } from "@/api/session";
+import { Button } from "@/parts/Button";
 import { CopyText } from "@/parts/CopyText";
 import { Confirm, Dialog } from "@/parts/Dialog";
 import { ErrorSummary, Form, SelectField, TextField } from "@/parts/Fields";
-import { Icon } from "@/parts/icons";
 import { Empty, Loaded } from "@/parts/Loaded";
 import { Card, Page, useNew } from "@/parts/Page";
 import { say } from "@/parts/Says";
@@ -31,10 +31,7 @@ export default function People() {
       title="Settings"
       actions={
         isAdmin && (
-          <button type="button" className="button primary" aria-keyshortcuts="n" onClick={() => setInviting(true)}>
-            <Icon name="plus" />
-            Invite
-          </button>
+          <Button act="Invite" icon="plus" look="primary" aria-keyshortcuts="n" onClick={() => setInviting(true)} />
         )
       }
     >
@@ -81,14 +78,14 @@ function PeopleTable({ people }: { people: readonly Person[] }) {
       cell: (person) => (
         <div className="row end">
           {person.can.includes("setRole") && (
-            <button type="button" className="button quiet" onClick={() => setChanging(person)}>
+            <Button look="quiet" onClick={() => setChanging(person)}>
               Change role<span className="hidden"> of {person.email}</span>
-            </button>
+            </Button>
           )}
           {person.can.includes("remove") && (
-            <button type="button" className="button quiet" onClick={() => setRemoving(person)}>
+            <Button look="quiet" onClick={() => setRemoving(person)}>
               Remove<span className="hidden"> {person.email}</span>
-            </button>
+            </Button>
           )}
         </div>
       ),
@@ -189,9 +186,9 @@ function Invitations() {
       title: "",
       align: "end",
       cell: ({ id, email }) => (
-        <button type="button" className="button quiet" onClick={() => takeBack.mutate(id)}>
+        <Button look="quiet" onClick={() => takeBack.mutate(id)}>
           Take back<span className="hidden"> the invitation of {email}</span>
-        </button>
+        </Button>
       ),
     },
   ];

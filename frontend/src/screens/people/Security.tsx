@@ -4,9 +4,9 @@ import { useState } from "react";
 import { api, ask, type Refused } from "@/api/client";
 import { HAS_PASSKEYS, makePasskey } from "@/api/passkeys";
 import { queries, SESSION } from "@/api/session";
+import { Button } from "@/parts/Button";
 import { Confirm, Dialog } from "@/parts/Dialog";
 import { ErrorSummary, Form, TextField } from "@/parts/Fields";
-import { Icon } from "@/parts/icons";
 import { Empty, Loaded } from "@/parts/Loaded";
 import { Card, Page } from "@/parts/Page";
 import { say } from "@/parts/Says";
@@ -58,9 +58,9 @@ function Passkeys({ security }: { security: SecurityFacts }) {
       title: "",
       align: "end",
       cell: (passkey) => (
-        <button type="button" className="button quiet" onClick={() => setRemoving(passkey)}>
+        <Button look="quiet" onClick={() => setRemoving(passkey)}>
           Remove<span className="hidden"> {passkey.name}</span>
-        </button>
+        </Button>
       ),
     },
   ];
@@ -69,14 +69,7 @@ function Passkeys({ security }: { security: SecurityFacts }) {
     <Card
       title="Passkeys"
       flush={security.passkeys.length > 0}
-      actions={
-        canAdd && (
-          <button type="button" className="button" onClick={() => setAdding(true)}>
-            <Icon name="plus" />
-            Add a passkey
-          </button>
-        )
-      }
+      actions={canAdd && <Button act="Add a passkey" icon="plus" onClick={() => setAdding(true)} />}
     >
       {security.passkeys.length > 0 ? (
         <Table caption="Your passkeys" columns={columns} rows={security.passkeys} rowKey={({ id }) => id} />
@@ -204,9 +197,9 @@ function Sessions({ sessions }: { sessions: readonly Listed[] }) {
       align: "end",
       cell: ({ id, isCurrent, browser }) =>
         !isCurrent && (
-          <button type="button" className="button quiet" onClick={() => end.mutate(id)}>
+          <Button look="quiet" onClick={() => end.mutate(id)}>
             Sign out<span className="hidden"> {browser}</span>
-          </button>
+          </Button>
         ),
     },
   ];
@@ -216,9 +209,7 @@ function Sessions({ sessions }: { sessions: readonly Listed[] }) {
       flush
       actions={
         sessions.length > 1 && (
-          <button type="button" className="button" disabled={end.isPending} onClick={() => end.mutate(null)}>
-            Sign out everywhere else
-          </button>
+          <Button act="Sign out everywhere else" disabled={end.isPending} onClick={() => end.mutate(null)} />
         )
       }
     >

@@ -2,6 +2,7 @@
 import { useMutation } from "@tanstack/react-query";
 import { type ReactNode, useState } from "react";
 import type { Refused } from "@/api/client";
+import { Button } from "@/parts/Button";
 import { Confirm } from "@/parts/Dialog";
 import { ErrorSummary } from "@/parts/Fields";
 
@@ -12,9 +13,7 @@ export function Delete({ what, name, remove, onGone, children }: Props) {
   const gone = useMutation<unknown, Refused>({ mutationFn: remove, onSuccess: onGone });
   return (
     <>
-      <button type="button" className="button danger" onClick={() => setOpen(true)}>
-        Delete
-      </button>
+      <Button act="Delete" look="danger" onClick={() => setOpen(true)} />
       <Confirm
         title={`Delete “${name}”?`}
         act={`Delete the ${what}`}

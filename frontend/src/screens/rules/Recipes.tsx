@@ -4,6 +4,7 @@ import { useState } from "react";
 import { Link, useNavigate, useSearchParams } from "react-router";
 import { api, ask, type Refused } from "@/api/client";
 import { useOrganization, usePerson } from "@/api/session";
+import { Button } from "@/parts/Button";
 import { ErrorSummary, Form } from "@/parts/Fields";
 import { Empty, Loaded } from "@/parts/Loaded";
 import { Card, Page } from "@/parts/Page";
@@ -122,14 +123,12 @@ function One({ recipe, all }: { recipe: Recipe; all: All }) {
               )}
               <ErrorSummary error={take.error} />
               <div>
-                <button
-                  type="button"
-                  className="button primary"
+                <Button
+                  act="Take control"
+                  look="primary"
                   disabled={!made.checked.canBeSaved || take.isPending}
                   onClick={() => take.mutate(made.definition)}
-                >
-                  Take control
-                </button>
+                />
               </div>
               <p className="soft small">It becomes a rule that you can edit. It is off until it has been reviewed.</p>
             </div>

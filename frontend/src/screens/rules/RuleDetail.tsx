@@ -2,6 +2,7 @@
 import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { Link, useNavigate } from "react-router";
 import { api, ask, type Refused } from "@/api/client";
+import { Button } from "@/parts/Button";
 import { Loaded } from "@/parts/Loaded";
 import { Sums } from "@/parts/Money";
 import { Card, Facts, Page } from "@/parts/Page";
@@ -130,11 +131,7 @@ function Disable({ rule }: { rule: Rule }) {
       void queries.invalidateQueries({ queryKey: ["rules"] });
     },
   });
-  return (
-    <button type="button" className="button" disabled={disable.isPending} onClick={() => disable.mutate()}>
-      Turn off
-    </button>
-  );
+  return <Button act="Turn off" disabled={disable.isPending} onClick={() => disable.mutate()} />;
 }
 
 function DeleteRule({ rule }: { rule: Rule }) {

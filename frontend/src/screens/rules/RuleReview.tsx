@@ -2,6 +2,7 @@
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { Link, useNavigate } from "react-router";
 import { api, ask, type Refused } from "@/api/client";
+import { Button } from "@/parts/Button";
 import { ErrorSummary } from "@/parts/Fields";
 import { Loaded } from "@/parts/Loaded";
 import { Money } from "@/parts/Money";
@@ -120,14 +121,12 @@ function Shown({ review, onAgain }: { review: Review; onAgain: () => void }) {
           </p>
           <div className="row">
             {rule.can.includes("enable") ? (
-              <button
-                type="button"
-                className="button primary"
+              <Button
+                act="Enable this rule"
+                look="primary"
                 disabled={enable.isPending}
                 onClick={() => enable.mutate()}
-              >
-                Enable this rule
-              </button>
+              />
             ) : (
               <p>
                 <strong>
@@ -136,16 +135,13 @@ function Shown({ review, onAgain }: { review: Review; onAgain: () => void }) {
               </p>
             )}
             {isChanged && (
-              <button
-                type="button"
-                className="button"
+              <Button
+                act="Look at it again"
                 onClick={() => {
                   enable.reset();
                   onAgain();
                 }}
-              >
-                Look at it again
-              </button>
+              />
             )}
             {rule.can.includes("edit") && (
               <Link to={`/rules/${rule.id}/edit`} className="button">

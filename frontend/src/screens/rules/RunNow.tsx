@@ -4,9 +4,9 @@ import { useRef, useState } from "react";
 import { useNavigate } from "react-router";
 import { api, ask } from "@/api/client";
 import { useOrganization } from "@/api/session";
+import { Button } from "@/parts/Button";
 import { Dialog } from "@/parts/Dialog";
 import { AmountField, Form } from "@/parts/Fields";
-import { Icon } from "@/parts/icons";
 import { at } from "./api";
 import { Rehearsal } from "./Told";
 
@@ -41,10 +41,7 @@ export function RunNow({ ruleId, word, intro, amountInCents = null }: Props) {
   }
   return (
     <>
-      <button type="button" className="button" onClick={() => open(true)}>
-        <Icon name="runs" />
-        {word}
-      </button>
+      <Button act={word} icon="runs" onClick={() => open(true)} />
       <Dialog title={word} isOpen={isOpen} onClose={() => open(false)}>
         {intro && <p>{intro}</p>}
         <Form error={look.error ?? run.error} onSend={() => look.mutate()}>
@@ -60,14 +57,13 @@ export function RunNow({ ruleId, word, intro, amountInCents = null }: Props) {
           />
           {look.data && <Rehearsal tried={look.data} />}
           <div className="row end">
-            <button type="submit" className={look.data ? "button" : "button primary"} disabled={look.isPending}>
-              See what would happen
-            </button>
-            {look.data && (
-              <button type="button" className="button primary" disabled={run.isPending} onClick={() => run.mutate()}>
-                Run it
-              </button>
-            )}
+            <Button
+              act="See what would happen"
+              look={look.data ? undefined : "primary"}
+              type="submit"
+              disabled={look.isPending}
+            />
+            {look.data && <Button act="Run it" look="primary" disabled={run.isPending} onClick={() => run.mutate()} />}
           </div>
         </Form>
       </Dialog>

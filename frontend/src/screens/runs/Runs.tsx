@@ -2,6 +2,7 @@
 import { Link } from "react-router";
 import type { components } from "@/api/app";
 import { api, ask } from "@/api/client";
+import { Button } from "@/parts/Button";
 import { SelectField } from "@/parts/Fields";
 import { Empty, Loaded } from "@/parts/Loaded";
 import { Sums } from "@/parts/Money";
@@ -81,9 +82,7 @@ export default function Runs() {
               {filter.isEmpty ? (
                 <Link to="/rules">Look at the rules</Link>
               ) : (
-                <button type="button" className="button" onClick={filter.clear}>
-                  Show all runs
-                </button>
+                <Button act="Show all runs" onClick={filter.clear} />
               )}
             </Empty>
           ) : (

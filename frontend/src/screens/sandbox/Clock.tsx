@@ -3,6 +3,7 @@ import { useMutation } from "@tanstack/react-query";
 import { useState } from "react";
 import { api, ask, type Refused } from "@/api/client";
 import { queries } from "@/api/session";
+import { Button } from "@/parts/Button";
 import { ErrorSummary, TextField } from "@/parts/Fields";
 import { Card } from "@/parts/Page";
 import { say } from "@/parts/Says";
@@ -31,14 +32,11 @@ export function Clock({ clock, mayAct }: { clock: World["clock"]; mayAct: boolea
     },
   });
   const turn = (
-    <button
-      type="button"
-      className="button"
+    <Button
+      act={clock.isFrozen ? "Let it run" : "Stop it"}
       disabled={move.isPending}
       onClick={() => move.mutate(clock.isFrozen ? "resume" : "freeze")}
-    >
-      {clock.isFrozen ? "Let it run" : "Stop it"}
-    </button>
+    />
   );
   return (
     <Card title="Clock" actions={mayAct && turn}>
@@ -62,15 +60,9 @@ export function Clock({ clock, mayAct }: { clock: World["clock"]; mayAct: boolea
         {mayAct && (
           <fieldset disabled={move.isPending} aria-label="Move the clock forward" className="row">
             {STEPS.map(([count, word]) => (
-              <button key={count} type="button" className="button" onClick={() => move.mutate({ days: count })}>
-                {word} on
-              </button>
+              <Button key={count} act={`${word} on`} onClick={() => move.mutate({ days: count })} />
             ))}
-            {clock.nextDueAt && (
-              <button type="button" className="button" onClick={() => move.mutate({ toNext: true })}>
-                To what comes next
-              </button>
-            )}
+            {clock.nextDueAt && <Button act="To what comes next" onClick={() => move.mutate({ toNext: true })} />}
             <form
               className="row"
               onSubmit={(event) => {
@@ -87,9 +79,7 @@ export function Clock({ clock, mayAct }: { clock: World["clock"]; mayAct: boolea
                 value={days}
                 onValue={setDays}
               />
-              <button type="submit" className="button">
-                Days on
-              </button>
+              <Button act="Days on" type="submit" />
             </form>
           </fieldset>
         )}

@@ -1,5 +1,6 @@
 /** The page in front of the app: one thing to fill in, in the middle. */
 import type { ReactNode } from "react";
+import { Button } from "@/parts/Button";
 import { Form } from "@/parts/Fields";
 import { Page } from "@/parts/Page";
 import styles from "./door.module.css";
@@ -15,11 +16,7 @@ export function Door({ title, error = null, after, children, ...acting }: Shown 
         <Page title={title}>
           <Form error={error} onSend={() => acting.act && acting.onAct()}>
             {children}
-            {acting.act && (
-              <button type="submit" className="button primary" disabled={acting.isBusy}>
-                {acting.act}
-              </button>
-            )}
+            {acting.act && <Button act={acting.act} look="primary" type="submit" disabled={acting.isBusy} />}
             {after}
           </Form>
         </Page>

@@ -4,6 +4,7 @@ import { useState } from "react";
 import { api, ask, type Refused } from "@/api/client";
 import { choosePasskey, HAS_PASSKEYS } from "@/api/passkeys";
 import { keepSession, queries, SESSION, type Session, useSession } from "@/api/session";
+import { Button } from "@/parts/Button";
 import { TextField } from "@/parts/Fields";
 import { Door } from "./Door";
 
@@ -28,15 +29,12 @@ function Password() {
       <Door title="Where to?" error={signIn.error}>
         <p className="soft">Your password opens more than one organization.</p>
         {choice.organizations.map(({ id, name }) => (
-          <button
+          <Button
             key={id}
-            type="button"
-            className="button"
+            act={name}
             disabled={signIn.isPending}
             onClick={() => (id === choice.organization?.id ? keepSession(choice) : signIn.mutate(id))}
-          >
-            {name}
-          </button>
+          />
         ))}
       </Door>
     );
@@ -90,9 +88,7 @@ function SecondFactor() {
       after={
         <>
           <PasskeyButton passkey={passkey} onUse={check.reset} />
-          <button type="button" className="button quiet" onClick={() => back.mutate()}>
-            Sign in as somebody else
-          </button>
+          <Button act="Sign in as somebody else" look="quiet" onClick={() => back.mutate()} />
         </>
       }
     >
@@ -121,16 +117,13 @@ type Passkey = ReturnType<typeof usePasskey>;
 function PasskeyButton({ passkey, onUse }: { passkey: Passkey; onUse: () => void }) {
   if (!HAS_PASSKEYS) return null;
   return (
-    <button
-      type="button"
-      className="button"
+    <Button
+      act="Use a passkey"
       disabled={passkey.isPending}
       onClick={() => {
         onUse();
         passkey.mutate();
       }}
-    >
-      Use a passkey
-    </button>
+    />
   );
 }

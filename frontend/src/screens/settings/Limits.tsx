@@ -1,6 +1,7 @@
 /** How much may go to and come from other banks. */
 import { useState } from "react";
 import { api, ask } from "@/api/client";
+import { Button } from "@/parts/Button";
 import { Dialog } from "@/parts/Dialog";
 import { AmountField, Form, TextField } from "@/parts/Fields";
 import { Money } from "@/parts/Money";
@@ -36,14 +37,7 @@ export function Limits({ settings }: { settings: Settings }) {
     title: "",
     align: "end",
     cell: (limit) => (
-      <button
-        type="button"
-        className="button quiet"
-        aria-label={`Change: ${limit.label}`}
-        onClick={() => setEdited(limit)}
-      >
-        Change
-      </button>
+      <Button act="Change" look="quiet" aria-label={`Change: ${limit.label}`} onClick={() => setEdited(limit)} />
     ),
   };
   return (

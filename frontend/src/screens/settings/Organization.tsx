@@ -3,9 +3,9 @@ import { useMutation, useQuery } from "@tanstack/react-query";
 import { useState } from "react";
 import { api, ask, type Refused } from "@/api/client";
 import { queries, SESSION, useOrganization } from "@/api/session";
+import { Button } from "@/parts/Button";
 import { Confirm } from "@/parts/Dialog";
 import { ErrorSummary, Form, SelectField } from "@/parts/Fields";
-import { Icon } from "@/parts/icons";
 import { KeysOn } from "@/parts/KeyList";
 import { Loaded } from "@/parts/Loaded";
 import { Money } from "@/parts/Money";
@@ -100,10 +100,12 @@ function Switch({ settings }: { settings: Settings }) {
   const act = () => change.mutate(() => ask(api.POST(isPaused ? "/app/settings/resume" : "/app/settings/pause")));
   const mayChange = settings.can.includes(isPaused ? "resume" : "pause");
   const press = (
-    <button type="button" className={isPaused ? "button primary" : "button danger"} onClick={() => setAsking(true)}>
-      <Icon name={isPaused ? "runs" : "pause"} />
-      {isPaused ? "Resume" : "Pause everything"}
-    </button>
+    <Button
+      act={isPaused ? "Resume" : "Pause everything"}
+      icon={isPaused ? "runs" : "pause"}
+      look={isPaused ? "primary" : "danger"}
+      onClick={() => setAsking(true)}
+    />
   );
   return (
     <Card title="Automation" actions={mayChange && press}>

@@ -5,8 +5,8 @@ import { Link } from "react-router";
 import type { components } from "@/api/app";
 import { api, ask } from "@/api/client";
 import { useOrganization } from "@/api/session";
+import { Button } from "@/parts/Button";
 import { AmountField, Form, SelectField, TextField } from "@/parts/Fields";
-import { Icon } from "@/parts/icons";
 import { Loaded } from "@/parts/Loaded";
 import { amounts } from "@/parts/Money";
 import { Card } from "@/parts/Page";
@@ -137,25 +137,23 @@ function Suppositions({ accounts, supposed, onSupposed }: SuppositionsProps) {
               onCents={(next) => change(key, { cents: next })}
             />
           )}
-          <button
-            type="button"
-            className={`button quiet ${styles.out}`}
+          <Button
+            act={`Take “${account.name}” out`}
+            icon="cross"
+            look="quiet"
+            className={styles.out}
             onClick={() => onSupposed(supposed.filter((each) => each.key !== key))}
-          >
-            <Icon name="cross" /> Take “{account.name}” out
-          </button>
+          />
         </div>
       ))}
       <div className="row">
-        <button
-          type="button"
-          className="button"
+        <Button
+          act="Suppose something of an account"
+          icon="plus"
           onClick={() =>
             onSupposed([...supposed, { key: Date.now(), account: first, what: "balance", cents: first.balanceInCents }])
           }
-        >
-          <Icon name="plus" /> Suppose something of an account
-        </button>
+        />
       </div>
     </fieldset>
   );

@@ -5,6 +5,7 @@ import { Link, useParams } from "react-router";
 import type { components } from "@/api/app";
 import { api, ask } from "@/api/client";
 import { queries } from "@/api/session";
+import { Button } from "@/parts/Button";
 import { Confirm } from "@/parts/Dialog";
 import { ErrorSummary } from "@/parts/Fields";
 import { Icon, type IconName } from "@/parts/icons";
@@ -174,14 +175,8 @@ function Actions({ transfer }: { transfer: Shown }) {
           Approve or refuse
         </Link>
       )}
-      {cancel && (
-        <button type="button" className="button" onClick={() => setAsking(true)}>
-          Call it back
-        </button>
-      )}
-      <button type="button" className="button quiet" onClick={() => print()}>
-        Print receipt
-      </button>
+      {cancel && <Button act="Call it back" onClick={() => setAsking(true)} />}
+      <Button act="Print receipt" look="quiet" onClick={() => print()} />
       <Confirm
         title="Call this transfer back"
         isOpen={isAsking}

@@ -2,6 +2,7 @@
 import { Link } from "react-router";
 import type { components } from "@/api/app";
 import { api, ask } from "@/api/client";
+import { Button } from "@/parts/Button";
 import { SelectField } from "@/parts/Fields";
 import { Empty, Loaded } from "@/parts/Loaded";
 import { Money } from "@/parts/Money";
@@ -64,11 +65,7 @@ export default function Transfers() {
         {({ data: found, nextCursor }) =>
           found.length === 0 && !nextCursor && !filter.of("cursor") ? (
             <Empty icon="transfers" title={filter.isEmpty ? "No money has moved yet" : "No transfer is like this"}>
-              {!filter.isEmpty && (
-                <button type="button" className="button" onClick={filter.clear}>
-                  Show all transfers
-                </button>
-              )}
+              {!filter.isEmpty && <Button act="Show all transfers" onClick={filter.clear} />}
             </Empty>
           ) : (
             <Card flush>

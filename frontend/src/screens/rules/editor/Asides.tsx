@@ -1,4 +1,5 @@
 /** Parts that are set aside: in no revision, so they do nothing, and here to be put back. */
+import { Button } from "@/parts/Button";
 import { TextField } from "@/parts/Fields";
 import { Card } from "@/parts/Page";
 import styles from "../rules.module.css";
@@ -30,12 +31,8 @@ export function Asides() {
                 onValue={(note) => put(["set_aside", index, "note"], note || null)}
               />
               <div className="row">
-                <button type="button" className="button" onClick={() => shape(...putBack(definition, index))}>
-                  Put back
-                </button>
-                <button type="button" className="button quiet" onClick={() => shape(rest(index))}>
-                  Delete
-                </button>
+                <Button act="Put back" onClick={() => shape(...putBack(definition, index))} />
+                <Button act="Delete" look="quiet" onClick={() => shape(rest(index))} />
               </div>
             </div>
           );

@@ -1,6 +1,6 @@
 /** The conditions of a step: comparisons, in groups within groups, each with how it stands right now. */
+import { Button } from "@/parts/Button";
 import { AmountField, SelectField } from "@/parts/Fields";
-import { Icon } from "@/parts/icons";
 import { State, type Tone } from "@/parts/State";
 import type { Definition, Vocabulary } from "../api";
 import styles from "../rules.module.css";
@@ -32,15 +32,8 @@ export function Conditions({ path }: { path: Path }) {
   const clip = pasted("condition");
   return (
     <div className="row">
-      <button type="button" className="button" onClick={() => begin(newLeaf(bench.words))}>
-        <Icon name="plus" />
-        Add a condition
-      </button>
-      {clip !== undefined && (
-        <button type="button" className="button quiet" onClick={() => begin(clip)}>
-          Paste a condition
-        </button>
-      )}
+      <Button act="Add a condition" icon="plus" onClick={() => begin(newLeaf(bench.words))} />
+      {clip !== undefined && <Button act="Paste a condition" look="quiet" onClick={() => begin(clip)} />}
     </div>
   );
 }
@@ -136,15 +129,8 @@ function Group({ path, number, depth }: NodeProps) {
         <Node key={index} path={[...path, index]} number={`${number && `${number}.`}${index + 1}`} depth={depth + 1} />
       ))}
       <div className="row">
-        <button type="button" className="button" onClick={() => add(newLeaf(bench.words))}>
-          <Icon name="plus" />
-          Add a condition
-        </button>
-        {clip !== undefined && (
-          <button type="button" className="button quiet" onClick={() => add(clip)}>
-            Paste a condition
-          </button>
-        )}
+        <Button act="Add a condition" icon="plus" onClick={() => add(newLeaf(bench.words))} />
+        {clip !== undefined && <Button act="Paste a condition" look="quiet" onClick={() => add(clip)} />}
       </div>
     </div>
   );

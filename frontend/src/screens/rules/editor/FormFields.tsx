@@ -1,7 +1,7 @@
 /** Fields drawn from the vocabulary: whatever kind of trigger, action or recipe there is, this is how it is filled in. */
 import { useId, useState } from "react";
+import { Button } from "@/parts/Button";
 import { AmountField, CheckField, Field as Labelled, SelectField, TextField } from "@/parts/Fields";
-import { Icon } from "@/parts/icons";
 import type { Account, Definition, Field, Form } from "../api";
 import styles from "../rules.module.css";
 import { blank, keysOf } from "./draft";
@@ -225,23 +225,18 @@ function ListField({
             onValue={(changed) => onRows(rows.map((each, at) => (at === index ? changed : each)))}
           />
           {rows.length > 1 && (
-            <button
-              type="button"
-              className="button quiet"
+            <Button
+              icon="cross"
+              look="quiet"
               aria-label={`Take out number ${index + 1}`}
               onClick={() => onRows(rows.filter((_, at) => at !== index))}
-            >
-              <Icon name="cross" />
-            </button>
+            />
           )}
         </div>
       ))}
       {problem && <span className="problem">{problem}</span>}
       <div>
-        <button type="button" className="button" onClick={() => onRows([...rows, blank(field.fields)])}>
-          <Icon name="plus" />
-          Another one
-        </button>
+        <Button act="Another one" icon="plus" onClick={() => onRows([...rows, blank(field.fields)])} />
       </div>
     </fieldset>
   );

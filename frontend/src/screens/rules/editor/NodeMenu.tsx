@@ -1,5 +1,6 @@
 /** What can be done with a node besides filling it in: all of it by buttons, so that keys and fingers can, too. */
 import { useRef } from "react";
+import { Button } from "@/parts/Button";
 import { Icon } from "@/parts/icons";
 import styles from "../rules.module.css";
 
@@ -26,17 +27,15 @@ export function NodeMenu({ of, deeds }: { of: string; deeds: readonly Deed[] }) 
         {deeds.map(
           ([word, act]) =>
             act && (
-              <button
+              <Button
                 key={word}
-                type="button"
-                className="button quiet"
+                act={word}
+                look="quiet"
                 onClick={() => {
                   close(false);
                   act();
                 }}
-              >
-                {word}
-              </button>
+              />
             ),
         )}
       </div>

@@ -4,6 +4,7 @@ import { useEffect, useReducer, useRef, useState } from "react";
 import { useBlocker, useNavigate } from "react-router";
 import { api, ask, type Refused } from "@/api/client";
 import { useOrganization } from "@/api/session";
+import { Button } from "@/parts/Button";
 import { Confirm } from "@/parts/Dialog";
 import { AmountField, ErrorSummary, Form, SelectField } from "@/parts/Fields";
 import { Icon } from "@/parts/icons";
@@ -182,19 +183,8 @@ function Editor({ words, saved }: { words: Vocabulary; saved?: Rule }) {
         }
         actions={
           <>
-            <button type="button" className="button" disabled={!state.past.length} onClick={() => act({ do: "undo" })}>
-              <Icon name="undo" />
-              Undo
-            </button>
-            <button
-              type="button"
-              className="button"
-              disabled={!state.future.length}
-              onClick={() => act({ do: "redo" })}
-            >
-              <Icon name="redo" />
-              Redo
-            </button>
+            <Button act="Undo" icon="undo" disabled={!state.past.length} onClick={() => act({ do: "undo" })} />
+            <Button act="Redo" icon="redo" disabled={!state.future.length} onClick={() => act({ do: "redo" })} />
             <SaveButton isDirty={isDirty || !saved} isBusy={save.isPending} onSave={tryToSave} />
           </>
         }
@@ -203,17 +193,14 @@ function Editor({ words, saved }: { words: Vocabulary; saved?: Rule }) {
         {isRestored && (
           <Notice tone="note" title="This is the draft that you left here">
             <div>
-              <button
-                type="button"
-                className="button"
+              <Button
+                act={saved ? "Begin again with what is saved" : "Begin anew"}
                 onClick={() => {
                   revision.current = original.revision;
                   act({ do: "reset", now: original.definition });
                   setRestored(false);
                 }}
-              >
-                {saved ? "Begin again with what is saved" : "Begin anew"}
-              </button>
+              />
             </div>
           </Notice>
         )}
@@ -273,11 +260,7 @@ function Editor({ words, saved }: { words: Vocabulary; saved?: Rule }) {
 }
 
 function SaveButton({ isDirty, isBusy, onSave }: { isDirty: boolean; isBusy: boolean; onSave: () => void }) {
-  return (
-    <button type="button" className="button primary" disabled={!isDirty || isBusy} onClick={onSave}>
-      Save and review
-    </button>
-  );
+  return <Button act="Save and review" look="primary" disabled={!isDirty || isBusy} onClick={onSave} />;
 }
 
 function useKeys(acts: Record<"undo" | "redo" | "save", () => void>) {
@@ -383,9 +366,7 @@ function Findings({ checked }: { checked: Checked }) {
             <li key={finding.path + finding.code + finding.message}>
               <Says finding={finding} />
               {finding.path && (
-                <button type="button" className="button quiet small" onClick={() => goTo(finding.path)}>
-                  Go there
-                </button>
+                <Button act="Go there" look="quiet" className="small" onClick={() => goTo(finding.path)} />
               )}
             </li>
           ))}

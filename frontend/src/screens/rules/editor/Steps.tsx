@@ -1,6 +1,6 @@
 /** Steps, each an if with its then; and the moves of a step. */
+import { Button } from "@/parts/Button";
 import { SelectField } from "@/parts/Fields";
-import { Icon } from "@/parts/icons";
 import { Card } from "@/parts/Page";
 import type { Definition, Form } from "../api";
 import styles from "../rules.module.css";
@@ -30,22 +30,15 @@ export function Steps() {
       ))}
       <div className="row">
         {last?.conditions ? (
-          <button
-            type="button"
-            className="button"
+          <Button
+            act="Add an otherwise"
+            icon="plus"
             onClick={() => add({ conditions: null, actions: [newAction(words.actions[0])] })}
-          >
-            <Icon name="plus" />
-            Add an otherwise
-          </button>
+          />
         ) : (
           <span className="soft small">Give the last step a condition, and there can be an “otherwise”.</span>
         )}
-        {clip !== undefined && (
-          <button type="button" className="button quiet" onClick={() => add(clip)}>
-            Paste a step
-          </button>
-        )}
+        {clip !== undefined && <Button act="Paste a step" look="quiet" onClick={() => add(clip)} />}
       </div>
     </>
   );
@@ -95,15 +88,8 @@ function Step({ index, count }: { index: number; count: number }) {
               <Action key={place} path={[...path, "actions", place]} count={actions.length} />
             ))}
             <div className="row">
-              <button type="button" className="button" onClick={() => add(newAction(words.actions[0]))}>
-                <Icon name="plus" />
-                Add a move
-              </button>
-              {clip !== undefined && (
-                <button type="button" className="button quiet" onClick={() => add(clip)}>
-                  Paste a move
-                </button>
-              )}
+              <Button act="Add a move" icon="plus" onClick={() => add(newAction(words.actions[0]))} />
+              {clip !== undefined && <Button act="Paste a move" look="quiet" onClick={() => add(clip)} />}
             </div>
           </fieldset>
         </div>
