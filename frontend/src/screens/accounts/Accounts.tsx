@@ -2,7 +2,7 @@ import { useState } from "react";
 import { Link } from "react-router";
 import { Button } from "@/parts/Button";
 import { Empty, Loaded } from "@/parts/Loaded";
-import { Money } from "@/parts/Money";
+import { amounts, Money } from "@/parts/Money";
 import { Card, Page, useNew } from "@/parts/Page";
 import { type Column, Table } from "@/parts/Table";
 import { When } from "@/parts/When";
@@ -37,8 +37,8 @@ function kept(onMove: ((id: string) => void) | undefined): readonly Column<Accou
       title: "Target",
       cell: (one) => (one.target ? <Target account={one} says /> : <span className="soft">None</span>),
     },
-    { title: "On its way out", align: "end", cell: (one) => <Money cents={one.heldInCents} currency={one.currency} /> },
-    { title: "Available", align: "end", cell: (one) => <Money cents={one.availableInCents} currency={one.currency} /> },
+    amounts("On its way out", (one) => [one.heldInCents, one.currency]),
+    AVAILABLE,
     {
       title: "Balance",
       align: "end",
@@ -59,13 +59,10 @@ const KNOWN: readonly Column<Account>[] = [
   { title: "How it is known", cell: (one) => <Known account={one} /> },
   { title: "As of", cell: (one) => <When at={one.freshness.at} /> },
 ];
-const amount = (title: string, of: "availableInCents" | "balanceInCents"): Column<Account> => ({
-  title,
-  align: "end",
-  cell: (one) => <Money cents={one[of]} currency={one.currency} />,
-});
-const OUTSIDE = [...KNOWN, amount("Available", "availableInCents"), amount("Balance", "balanceInCents")];
-const OWED = [...KNOWN, amount("Owed", "balanceInCents")];
+const AVAILABLE = amounts("Available", (one: Account) => [one.availableInCents, one.currency]);
+const balance = (title: string) => amounts(title, (one: Account) => [one.balanceInCents, one.currency]);
+const OUTSIDE = [...KNOWN, AVAILABLE, balance("Balance")];
+const OWED = [...KNOWN, balance("Owed")];
 
 export default function Accounts() {
   const query = useAccounts();

@@ -12,6 +12,7 @@ import { Money } from "@/parts/Money";
 import { Card, Facts, Page } from "@/parts/Page";
 import { say } from "@/parts/Says";
 import { When } from "@/parts/When";
+import { AccountName } from "../accounts/AccountName";
 import styles from "./approvals.module.css";
 
 type Approval = components["schemas"]["ApprovalShown"];
@@ -72,8 +73,8 @@ function Waiting({ approval }: { approval: Approval }) {
       </h2>
       <Facts
         facts={[
-          ["From", <End key="from" account={approval.source} />],
-          ["To", <End key="to" account={approval.destination} />],
+          ["From", <AccountName key="from" account={approval.source} />],
+          ["To", <AccountName key="to" account={approval.destination} />],
           [
             "Because of",
             approval.run ? (
@@ -125,8 +126,4 @@ function Waiting({ approval }: { approval: Approval }) {
       <ErrorSummary error={decide.error} />
     </article>
   );
-}
-
-function End({ account }: { account: Approval["source"] }) {
-  return account.id ? <Link to={`/accounts/${account.id}`}>{account.name}</Link> : account.name;
 }

@@ -7,7 +7,7 @@ import { api, ask } from "@/api/client";
 import { Button } from "@/parts/Button";
 import { Field, SelectField } from "@/parts/Fields";
 import { Empty, Loaded } from "@/parts/Loaded";
-import { Money } from "@/parts/Money";
+import { amounts, Money } from "@/parts/Money";
 import { Card, Page } from "@/parts/Page";
 import { State } from "@/parts/State";
 import { Table } from "@/parts/Table";
@@ -316,7 +316,7 @@ function Twin({ seen }: { seen: Seen }) {
             { title: "To", cell: (way) => name(way.destinationId) },
             { title: "How much", cell: (way) => way.label },
             { title: "State", cell: (way) => <WayState way={way} /> },
-            { title: "Moved", align: "end", cell: (way) => <Money cents={way.movedInCents} currency={way.currency} /> },
+            amounts("Moved", (way: Way) => [way.movedInCents, way.currency]),
           ]}
         />
       </Card>
@@ -333,11 +333,7 @@ function Twin({ seen }: { seen: Seen }) {
               title: "Target",
               cell: (node) => (node.target ? <Target account={node} says /> : <span className="soft">None</span>),
             },
-            {
-              title: "Balance",
-              align: "end",
-              cell: (node) => <Money cents={node.balanceInCents} currency={node.currency} />,
-            },
+            amounts("Balance", (node: Account) => [node.balanceInCents, node.currency]),
           ]}
         />
       </Card>

@@ -4,6 +4,7 @@ import { useSearchParams } from "react-router";
 import { api, ask } from "@/api/client";
 import { useList } from "@/api/lists";
 import { useOrganization } from "@/api/session";
+import { useAccounts as useAllAccounts } from "../accounts/accounts";
 
 type Option = readonly [value: string, word: string];
 
@@ -21,11 +22,7 @@ export function useRules(any = "Any rule") {
 }
 
 export function useAccounts(any = "Any account") {
-  const accounts = useQuery({
-    queryKey: ["accounts"],
-    queryFn: async () => (await ask(api.GET("/app/accounts"))).data,
-  });
-  const found = accounts.data?.accounts ?? [];
+  const found = useAllAccounts().data?.accounts ?? [];
   const options: Option[] = [["", any], ...found.map((account): Option => [account.id, account.name])];
   return { options, accounts: found };
 }

@@ -10,16 +10,16 @@ import { Confirm } from "@/parts/Dialog";
 import { ErrorSummary } from "@/parts/Fields";
 import { Icon, type IconName } from "@/parts/icons";
 import { Loaded } from "@/parts/Loaded";
-import { Money } from "@/parts/Money";
+import { amounts, Money } from "@/parts/Money";
 import { Card, Facts, Page } from "@/parts/Page";
 import { say } from "@/parts/Says";
 import { State } from "@/parts/State";
 import { Table } from "@/parts/Table";
 import { When } from "@/parts/When";
+import { AccountName } from "../accounts/AccountName";
 import styles from "./transfers.module.css";
 
 type Shown = components["schemas"]["TransferShown"];
-type Account = Shown["source"];
 const PLACES: Record<Shown["way"][number]["place"], [icon: IconName, word: string]> = {
   done: ["check", "done"],
   here: ["runs", "here now"],
@@ -34,10 +34,6 @@ export default function Transfer() {
     queryFn: async () => (await ask(api.GET("/app/transfers/{id}", { params: { path: { id } } }))).data,
   });
   return <Loaded query={query}>{(transfer) => <TransferPage transfer={transfer} />}</Loaded>;
-}
-
-function AccountName({ account }: { account: Account }) {
-  return account.id ? <Link to={`/accounts/${account.id}`}>{account.name}</Link> : account.name;
 }
 
 function TransferPage({ transfer }: { transfer: Shown }) {
@@ -125,7 +121,7 @@ function Legs({ legs, currency }: { legs: Shown["legs"]; currency: string }) {
               ),
           },
           { title: "Tries", align: "end", cell: (leg) => leg.attempts },
-          { title: "Amount", align: "end", cell: (leg) => <Money cents={leg.amountInCents} currency={currency} /> },
+          amounts("Amount", (leg: Shown["legs"][number]) => [leg.amountInCents, currency]),
           { title: "The bank’s reference", cell: (leg) => <code>{leg.reference}</code> },
         ]}
       />

@@ -5,7 +5,7 @@ import { api, ask } from "@/api/client";
 import { Button } from "@/parts/Button";
 import { SelectField } from "@/parts/Fields";
 import { Empty, Loaded } from "@/parts/Loaded";
-import { Money } from "@/parts/Money";
+import { amounts } from "@/parts/Money";
 import { Card, Page } from "@/parts/Page";
 import { State } from "@/parts/State";
 import { Table } from "@/parts/Table";
@@ -118,11 +118,7 @@ function TransferTable({ transfers }: { transfers: readonly Transfer[] }) {
           cell: (transfer) =>
             transfer.runId ? <Link to={`/runs/${transfer.runId}`}>{transfer.originWord}</Link> : transfer.originWord,
         },
-        {
-          title: "Amount",
-          align: "end",
-          cell: (transfer) => <Money cents={transfer.amountInCents} currency={transfer.currency} />,
-        },
+        amounts("Amount", (transfer: Transfer) => [transfer.amountInCents, transfer.currency]),
       ]}
     />
   );
