@@ -99,7 +99,8 @@ def test_a_link_to_a_rule_lights_its_ways_alone(page: Page, demo: dict[str, Any]
     settled(page.goto(f"/map?rule={demo['rules']['paycheck']['id']}") and page)
 
     page.locator("[data-lit]").first.wait_for(state="attached")
-    assert page.locator("[data-lit]").count() == 3
+    assert page.locator(".react-flow__edge [data-lit]").count() == 3
+    assert page.locator("text[data-lit]").count() == 3
     assert page.locator(".react-flow__edge [data-faint]").count() > 0
 
 
