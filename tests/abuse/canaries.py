@@ -26,7 +26,7 @@ from tests.e2e.processes import run
 _LETTERS: Final = string.ascii_letters + string.digits
 _MADE: Final = re.compile(rb"cnry[A-Za-z0-9]{18}", re.IGNORECASE)
 SECRET_FIELDS: Final = re.compile(
-    r"password|code|token|secret|credential|signature|clientData|authenticatorData", re.IGNORECASE
+    r"password|(?<!error)(?<!return)code|token|secret|credential|signature|clientData|authenticatorData", re.IGNORECASE
 )
 """Fields of bodies in which people and programs show what only they know."""
 

@@ -16,3 +16,9 @@ test("what somebody has seen is kept while it is them, and forgotten when somebo
   expect(queries.getQueryData(["overview"])).toBeUndefined();
   expect(queries.getQueryData(SESSION)).toEqual(session("per_2"));
 });
+
+test("what was answered before somebody signed in is not read afterwards", () => {
+  window.firstSession = Promise.resolve(null);
+  keepSession(session("per_1"));
+  expect(window.firstSession).toBeUndefined();
+});

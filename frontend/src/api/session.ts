@@ -35,6 +35,8 @@ export function useSession() {
 
 /** Take a session over that an answer brought along. What somebody else has seen before is not for who comes then. */
 export function keepSession(session: Session): void {
+  // What boot.js was told is older than this, where nobody has asked for it yet: of an invitation's page, that nobody is there.
+  delete window.firstSession;
   const before = queries.getQueryData<Session>(SESSION);
   if (before?.person?.id !== session.person?.id) forgetRest();
   queries.setQueryData(SESSION, session);

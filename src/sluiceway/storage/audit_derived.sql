@@ -311,7 +311,7 @@ WHERE (%(only)s::uuid IS NULL OR organization_id = %(only)s) AND (
 ORDER BY 1, 2 LIMIT %(limit)s;
 
 -- name: transfers_marked_wrongly
--- What came back was taken back by a bank; who decided did so at some time.
+-- What came back was taken back by a bank; who decided did so at some time, and what waits for it is not decided.
 SELECT t.organization_id, t.id, 'a return of a leg, and a time for who decided',
        format('%%s, returned %%s with %%s, decided by %%s at %%s', t.status, t.returned_at, t.return_code, t.decided_by,
               t.decided_at),
@@ -319,6 +319,7 @@ SELECT t.organization_id, t.id, 'a return of a leg, and a time for who decided',
 FROM transfer t
 WHERE (%(only)s::uuid IS NULL OR t.organization_id = %(only)s) AND (
     (t.decided_by IS NOT NULL AND t.decided_at IS NULL) OR (t.decided_at IS NOT NULL AND t.approval_expires_at IS NULL)
+    OR (t.decided_at IS NOT NULL AND t.status = 'PENDING_APPROVAL')
     OR ((t.returned_at IS NOT NULL OR t.return_code IS NOT NULL) AND NOT EXISTS (
         SELECT FROM transfer_leg l WHERE l.organization_id = t.organization_id AND l.transfer_id = t.id
             AND l.status = 'RETURNED' AND (%(only)s::uuid IS NULL OR l.organization_id = %(only)s))))

@@ -76,7 +76,9 @@ def join(page: Page, admin: httpx.Client, email: str, role: str) -> None:
     expect(page.get_by_role("heading", name="You are invited")).to_be_visible()
     assert faults(page) == []
     page.get_by_label("Password").fill(PASSWORD)
-    page.get_by_role("button", name="Join").click()
+    # Who is there is asked again once the page listens for news: it was nobody when the page was first loaded.
+    with page.expect_response(lambda answer: answer.url.endswith("/app/session")):
+        page.get_by_role("button", name="Join").click()
     expect(page.get_by_role("button", name="Sign out").first).to_be_visible()
 
 
