@@ -5,19 +5,27 @@ Brysbaert 2019), and every act takes what the keystroke-level model gives it (Ca
 """
 
 import time
+from collections.abc import Generator
 from dataclasses import dataclass
 
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from tests.e2e.app.browsing import settled
-from tests.e2e.processes import Serving
+from tests.e2e.processes import Serving, data_folder, free_port
 
 LONGEST_S = 180
 WORDS_PER_S = 238 / 60
 THINKING_S, POINTING_S, KEY_S = 1.35, 1.3, 0.28
 
 pytestmark = pytest.mark.e2e
+
+
+@pytest.fixture
+def demo_server() -> Generator[Serving]:
+    """Run a demo in which nobody has done anything yet."""
+    with data_folder() as data_dir, Serving("demo", data_dir, free_port()) as serving:
+        yield serving
 
 
 @dataclass

@@ -176,9 +176,11 @@ def test_what_has_come_in_stands_on_the_first_page_with_what_it_is_left_of(
     deposit(demo_server, demo, "income", 77_700)
     settled(page.goto("/") and page)
 
-    page.get_by_text("What it is left of").first.click()
-    expect(page.get_by_text("$777.00").first).to_be_visible()
-    page.get_by_role("button", name="Route it from Income").click()
+    route_it = page.get_by_role("button", name="Route it from Income", exact=True)
+    waiting = page.locator("section").filter(has=route_it).last
+    waiting.get_by_text("What it is left of").click()
+    expect(waiting.get_by_text("$777.00")).to_be_visible()
+    route_it.click()
     expect(page.get_by_label("From", exact=True).locator("option:checked")).to_have_text("Income")
     page.keyboard.press("Escape")
     expect(page.get_by_role("heading", name="The next 7 days")).to_be_visible()
