@@ -24,6 +24,8 @@ PATIENCE_S: Final = 60.0
 """For how long a migration that finds its tables locked is tried again, from its beginning."""
 _BREATH_S: Final = 1.0
 """How long everybody else has between two tries."""
+_IN_THE_WAY: Final = (errors.LockNotAvailable, errors.DeadlockDetected)
+"""How others who hold locks keep a migration from having them; it has done nothing then."""
 _APPLIED: Final[LiteralString] = "SELECT version, name, sha256 FROM schema_migration ORDER BY version"
 _HISTORY: Final[LiteralString] = """
     CREATE TABLE IF NOT EXISTS schema_migration (
@@ -91,7 +93,7 @@ async def migrate(
                 while (migration := await _apply_next_patiently(conn, wanted, patience_s)) is not None:
                     applied.append(migration)
             await keep_reading_rights(conn)
-    except errors.LockNotAvailable as failure:
+    except _IN_THE_WAY as failure:
         raise MigrationFailed("other sessions kept its tables locked; try again when they are done") from failure
     except psycopg.OperationalError as failure:
         raise DatabaseUnavailable(str(failure)) from failure
@@ -129,7 +131,7 @@ async def _apply_next_patiently(
     while True:
         try:
             return await _apply_next(conn, wanted)
-        except errors.LockNotAvailable:
+        except _IN_THE_WAY:
             if clock() > deadline:
                 raise
         await asyncio.sleep(_BREATH_S)
