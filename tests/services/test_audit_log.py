@@ -73,7 +73,7 @@ async def test_whoever_runs_the_server_is_recorded_with_everything_that_changes_
     await organizations.resume(engine, organization_id)
     day = timedelta(days=1)
     await organizations.set_waits(engine, organization_id, approval_lasts=day, handover_delay=day)
-    person_id = await organizations.create_person(engine, organization_id, "other@example.com", "secret")
+    person_id = await organizations.create_person(engine, organization_id, "other@example.com", PASSWORD)
     await limits.set_limit(engine, organization_id, PaymentSide.CREDIT, Period.DAY, amount=None, transfers=5)
     await remote_access.enable(engine, organization_id)
     token, _ = await remote_access.create_token(engine, organization_id, "Sheet", None)

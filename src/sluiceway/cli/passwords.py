@@ -6,8 +6,6 @@ import sys
 from sluiceway.cli.failures import CommandFailed
 from sluiceway.domain.rules import visible
 
-SHORTEST = 10
-
 
 def ask_password(email: str) -> str:
     """Ask a person for the password they have."""
@@ -28,6 +26,8 @@ def ask_secret(prompt: str, what: str) -> str:
 
 def ask_new_password(email: str) -> str:
     """Ask for a new password: twice at a terminal, since nobody sees what they type."""
+    from sluiceway.services.new_passwords import SHORTEST
+
     password = ask_password(email)
     if len(password) < SHORTEST:
         raise CommandFailed(f"A password needs at least {SHORTEST} characters.")

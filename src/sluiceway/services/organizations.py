@@ -8,6 +8,7 @@ from sluiceway.domain.errors import MoneyStopped
 from sluiceway.domain.ids import OrganizationId, PersonId
 from sluiceway.services.audit_log import do
 from sluiceway.services.engine import Engine
+from sluiceway.services.new_passwords import require_good
 from sluiceway.storage import organizations as stored
 from sluiceway.storage.credentials import Person, insert_person
 from sluiceway.storage.database import WriteTx
@@ -91,7 +92,13 @@ async def list_organizations(engine: Engine) -> list[Organization]:
 async def create_person(
     engine: Engine, organization_id: OrganizationId, email: str, password: str, role: Role = Role.ADMIN
 ) -> PersonId:
-    """Add a person who can sign in. Raises ConstraintViolated for an e-mail address that is taken."""
+    """Add a person who can sign in. Raises ConstraintViolated for an e-mail address that is taken.
+
+    Raises InvalidParameters for a password that is easily guessed.
+    """
+    async with engine.database.read() as tx:
+        name = (await stored.find_organizations(tx, [organization_id]))[organization_id].name
+    require_good(password, name, email)
     person = Person(organization_id, PersonId(engine.new_id()), email, engine.hash_password(password), role)
 
     async def work(tx: WriteTx) -> None:

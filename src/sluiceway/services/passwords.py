@@ -12,12 +12,10 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import Final, TypeVar
 
-from sluiceway.domain.errors import InvalidParameters, Problem
 from sluiceway.services.engine import Engine
+from sluiceway.services.new_passwords import require_good
 from sluiceway.services.queues import Overloaded
 
-SHORTEST: Final = 10
-LONGEST: Final = 200
 MOST_WAITING: Final = 8
 """Whoever comes when so many wait is told to come back: they would wait for seconds."""
 PATIENCE: Final = 5
@@ -40,14 +38,22 @@ class Passwords:
         """Check a password against a hash; None, for nobody, takes as long and is always wrong. Raises Overloaded."""
         if password_hash is None:
             if self._nobodys is None:
-                self._nobodys = await self.hash("nobody has this one")
+                self._nobodys = await self._beside(lambda: self._engine.hash_password("nobody has this one"))
             await self._beside(lambda: self._engine.verify_password(self._nobodys or "", password))
             return False
         return await self._beside(lambda: self._engine.verify_password(password_hash, password))
 
-    async def hash(self, password: str) -> str:
-        """Hash a password for keeping. Raises Overloaded."""
-        return await self._beside(lambda: self._engine.hash_password(password))
+    async def hash_new(self, password: str, *names: str) -> str:
+        """Hash somebody's new password for keeping; `names` are those that it must not consist of.
+
+        Raises Overloaded, and InvalidParameters for one that is easily guessed.
+        """
+
+        def work() -> str:
+            require_good(password, *names)
+            return self._engine.hash_password(password)
+
+        return await self._beside(work)
 
     def close(self) -> None:
         """End the thread, once it is done with what it is at."""
@@ -68,9 +74,3 @@ def _stand_back() -> None:
     with suppress(AttributeError, OSError):
         thread = threading.get_native_id()
         os.setpriority(os.PRIO_PROCESS, thread, min(19, os.getpriority(os.PRIO_PROCESS, thread) + PATIENCE))
-
-
-def require_good(password: str, path: str = "password") -> None:
-    """Refuse a new password that is too short or longer than anybody types. Raises InvalidParameters."""
-    if not SHORTEST <= len(password) <= LONGEST:
-        raise InvalidParameters((Problem(path, f"must have {SHORTEST} to {LONGEST} characters"),))

@@ -14,7 +14,8 @@ from sluiceway.domain.errors import InvitationRefused, NotFound, PersonRefused
 from sluiceway.domain.ids import IdKind, InvitationId, OrganizationId, PersonId, to_base32
 from sluiceway.services.audit_log import attempt
 from sluiceway.services.engine import Engine
-from sluiceway.services.passwords import Passwords, require_good
+from sluiceway.services.new_passwords import require_good
+from sluiceway.services.passwords import Passwords
 from sluiceway.services.sessions import (
     SECRET_LENGTH,
     SignedIn,
@@ -170,20 +171,28 @@ async def look_at_invitation(engine: Engine, token: str) -> Invited:
         invitation = await find_invitation(tx, organization_id, hash_token(token))
         if invitation is None or not invitation.is_open(engine.now()):
             raise InvitationRefused
-        organization = (await find_organizations(tx, [organization_id]))[organization_id]
-    return Invited(invitation, organization.name)
+    return Invited(invitation, await _organization_name(engine, organization_id))
+
+
+async def _organization_name(engine: Engine, organization_id: OrganizationId) -> str:
+    async with engine.database.read() as tx:
+        return (await find_organizations(tx, [organization_id]))[organization_id].name
 
 
 async def accept(engine: Engine, passwords: Passwords, visitor: Visitor, token: str, password: str) -> SignedIn:
-    """Accept an invitation with a password of one's own; whoever does is signed in. Raises InvitationRefused."""
-    require_good(password)
-    invitation = (await look_at_invitation(engine, token)).invitation
+    """Accept an invitation with a password of one's own; whoever does is signed in.
+
+    Raises InvitationRefused and InvalidParameters.
+    """
+    invited = await look_at_invitation(engine, token)
+    invitation = invited.invitation
     organization_id, email = invitation.organization_id, invitation.email
+    hashed = await passwords.hash_new(password, invited.organization_name, email)
     async with engine.database.read() as tx:
         before = await stored.find_person(tx, organization_id, email=email)
     # Somebody who was removed is the same person as before: what they approved then is still theirs.
     person_id = PersonId(engine.new_id()) if before is None else before[0].id
-    person = Person(organization_id, person_id, email, await passwords.hash(password), invitation.role)
+    person = Person(organization_id, person_id, email, hashed, invitation.role)
     signed_in = begin(engine, person, visitor, is_complete=True)
 
     async def work(tx: WriteTx) -> None:
@@ -204,8 +213,9 @@ async def accept(engine: Engine, passwords: Passwords, visitor: Visitor, token: 
 
 async def change_password(engine: Engine, passwords: Passwords, session: Session, password: str) -> None:
     """Change somebody's own password; their other sessions end. Raises InvalidParameters."""
-    require_good(password)
-    person = session.person._replace(password_hash=await passwords.hash(password))
+    name = await _organization_name(engine, session.organization_id)
+    hashed = await passwords.hash_new(password, name, session.person.email)
+    person = session.person._replace(password_hash=hashed)
 
     async def work(tx: WriteTx) -> None:
         await stored.set_password(tx, person)
@@ -219,7 +229,7 @@ async def reset(engine: Engine, person: Person, password: str) -> None:
 
     Their sessions end, and their codes and passkeys are gone. Raises InvalidParameters.
     """
-    require_good(password)
+    require_good(password, await _organization_name(engine, person.organization_id), person.email)
     renewed = person._replace(password_hash=engine.hash_password(password))
 
     async def work(tx: WriteTx) -> None:

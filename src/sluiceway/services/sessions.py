@@ -26,7 +26,7 @@ from sluiceway.domain.ids import IdKind, OrganizationId, PersonId, SessionId, fr
 from sluiceway.services.audit_log import Done, attempt, do, record_refusal, refused
 from sluiceway.services.engine import Engine
 from sluiceway.services.guessing import network_of
-from sluiceway.services.passwords import Passwords, require_good
+from sluiceway.services.passwords import Passwords
 from sluiceway.services.proofs import Fresh, prove
 from sluiceway.storage import sessions as stored
 from sluiceway.storage.credentials import Person, find_people, insert_person, is_anybody_there
@@ -157,10 +157,10 @@ async def set_up(
 ) -> SignedIn:
     """Make the first organization with its first admin, who is then signed in. Raises AlreadySetUp."""
     email = read_email(email)
-    require_good(password)
     if await is_set_up(engine):
         raise AlreadySetUp
-    person = Person(FIRST_ORGANIZATION, PersonId(engine.new_id()), email, await passwords.hash(password))
+    hashed = await passwords.hash_new(password, name, email)
+    person = Person(FIRST_ORGANIZATION, PersonId(engine.new_id()), email, hashed)
     signed_in = begin(engine, person, visitor, is_complete=True)
 
     async def work(tx: WriteTx) -> None:

@@ -1,10 +1,14 @@
 """People of an organization: roles, removal, invitations, passwords, sessions; and what an old session may no more."""
 
+import re
 from typing import Any
 
 import pytest
 
+from sluiceway.domain.errors import InvalidParameters
 from sluiceway.services import people as services
+from sluiceway.services.new_passwords import COMMON, ONLY_NAMES
+from sluiceway.services.organizations import create_person
 from sluiceway.storage.database import fetch_all
 from tests.api.app.client import Browser, assert_refused
 from tests.api.app.test_second_factors import data, state
@@ -196,3 +200,35 @@ async def test_what_is_done_to_people_is_on_record_once(admin: Browser, viewer: 
         )
 
     assert rows == [("SET_ROLE", None), ("REMOVE_PERSON", "ROLE_REQUIRED")]
+
+
+@pytest.mark.parametrize(
+    ("password", "why"),
+    [
+        pytest.param("Password123", COMMON, id="many have it"),
+        pytest.param("A small world", ONLY_NAMES, id="the organization's name"),
+        pytest.param("sluiceway 2026", ONLY_NAMES, id="ours"),
+        pytest.param("example.example", ONLY_NAMES, id="their own"),
+    ],
+)
+async def test_a_password_that_is_easily_guessed_cannot_be_set_anywhere(
+    admin: Browser, password: str, why: str
+) -> None:
+    world = admin.world
+    guest = admin.other("person@example.com")
+    token = await invite(admin, "another@example.com")
+    for answer in (
+        await guest.post("/invitation/accept", {"token": token, "password": password}),
+        await admin.post("/security/password", {"password": password}),
+    ):
+        [error] = assert_refused(answer, 400, "INVALID_PARAMETERS")["errors"]
+        assert (error["path"], error["message"]) == ("password", why)
+    # By whoever runs the server.
+    with pytest.raises(InvalidParameters, match=re.escape(why)):
+        await create_person(world.engine, world.organization_id, "person@example.com", password)
+    with pytest.raises(InvalidParameters, match=re.escape(why)):
+        await services.reset(world.engine, world.person._replace(email="person@example.com"), password)
+
+    # Nothing has changed: the invitation is still good, and so is the password.
+    await data(await guest.post("/invitation/accept", {"token": token, "password": "a good password"}))
+    await admin.other().sign_in()

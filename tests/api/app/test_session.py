@@ -161,12 +161,17 @@ async def test_a_server_where_nobody_can_sign_in_is_set_up_once(database: Databa
     async with open_browser(World(world.engine, "", type("Nobody", (), {"email": "ada@example.com"})())) as browser:  # type: ignore[arg-type]
         before = await state(browser)
         short = await browser.post("/setup", setup | {"password": "short"})
+        common = await browser.post("/setup", setup | {"password": "Password123"})
+        only_names = await browser.post(
+            "/setup", setup | {"organizationName": "Lighthouse", "password": "lighthouse 1"}
+        )
         made = await browser.post("/setup", setup)
         again = await browser.other().post("/setup", setup)
         other = await browser.other().sign_in()
 
         assert before == "setup_required"
-        assert [error["path"] for error in assert_refused(short, 400, "INVALID_PARAMETERS")["errors"]] == ["password"]
+        for bad in (short, common, only_names):
+            assert [error["path"] for error in assert_refused(bad, 400, "INVALID_PARAMETERS")["errors"]] == ["password"]
         assert made.json()["data"]["organization"]["name"] == "Home"
         assert made.json()["data"]["person"]["role"] == "ADMIN"
         assert_refused(again, 409, "ALREADY_SET_UP")
