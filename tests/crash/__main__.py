@@ -100,7 +100,7 @@ def _summed(pieces: list[dict[str, Any]]) -> dict[str, Any]:
     """Add up what adds up; of crash points, the most that one piece has crashed at."""
     names = [name for piece in pieces for name, value in piece.items() if type(value) is int and name != "seed"]
     sums = {name: sum(piece.get(name, 0) for piece in pieces) for name in dict.fromkeys(names)}
-    for name in ("crash_points", "crash_points_tried", "crash_points_died_at"):
+    for name in ("crash_points", "crash_points_died_at"):
         sums[name] = max((piece.get(name, 0) for piece in pieces), default=0)
     sums["kills"] = sum(sums.get(f"{what}_kills", 0) for what in ("server", "worker", "postgres", "everything"))
     first = {name: sums.pop(name) for name in MAIN if name in sums}

@@ -113,7 +113,6 @@ async def _exhaust(stage: Stage, plan: Plan, outcome: Outcome) -> None:
     for points in (of_server, of_worker):
         outcome.wrong += [f"a process ended by itself at {each}" for each in points.died_otherwise]
     outcome.counts["crash_points"] = len(of_server.known) + len(of_worker.known)
-    outcome.counts["crash_points_tried"] = len(of_server.tried) + len(of_worker.tried)
     outcome.counts["crash_points_died_at"] = len(of_server.died_at) + len(of_worker.died_at)
     outcome.notes["crash_points_not_come_by_again"] = [*of_server.missed, *of_worker.missed]
 

@@ -1,9 +1,10 @@
-"""Crash points: a process that is told one of them kills itself there, as if the power had gone at exactly that place.
+"""Crash points: a process that is told some kills itself at the first that it comes by, as if the power had gone there.
 
 They stand before and after every statement and commit, before and after every call that leaves the process (to a bank,
 a remote service, a webhook endpoint), and before and after an answer is handed to the network; a commit has one more,
-when it is sent and nobody waits for the reply. A point is written `operation | what | moment`, and with `#3` at the
-third time. SLUICEWAY_CRASH_AT names one. SLUICEWAY_CRASH_RECORD names a file that is told of each point once.
+when it is sent and nobody waits for the reply. A point is written `operation | what | moment`. SLUICEWAY_CRASH_AT names
+some, a line each. SLUICEWAY_CRASH_RECORD names a file that is told of the one at which the process ends; where none is
+named, of each that it passes, once.
 
 All of it wraps the few functions through which everything goes, in the processes that tests fork and in no other: the
 product holds nothing of it, and so it costs the product nothing. So that a statement's end is a point in time, wrapped
@@ -14,7 +15,6 @@ import contextlib
 import os
 import re
 import signal
-from collections import Counter
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextvars import ContextVar
 from datetime import timedelta
@@ -32,22 +32,22 @@ _CALLS: Final = ("submit", "inquire", "cancel", "reports", "balances", "transact
 
 
 class _Points:
-    """Counts how often each point was passed, and ends the process at the one that was named."""
+    """Knows which points are meant, and which were passed."""
 
-    def __init__(self, at: str, record: str) -> None:
-        self._at, _, times = at.partition("#")
-        self._times = int(times or 1)
+    def __init__(self, at: str, record: Path) -> None:
+        self._meant = frozenset(at.splitlines())
         self._record = record
-        self._passed: Counter[str] = Counter()
+        self._told: set[str] = set()
 
     def is_meant(self, what: str, moment: str) -> bool:
-        """Count the passing of a point; tell whether the process shall end here."""
+        """Tell whether the process shall end here; write down what is to be written down of it."""
         point = f"{_operation.get()} | {what} | {moment}"
-        self._passed[point] += 1
-        if self._record and self._passed[point] == 1:
-            with Path(self._record).open("a") as file:
+        is_meant = point in self._meant
+        if is_meant or not (self._meant or point in self._told):
+            self._told.add(point)
+            with self._record.open("a") as file:
                 file.write(point + "\n")
-        return point == self._at and self._passed[point] == self._times
+        return is_meant
 
     def passes(self, what: str, moment: str) -> None:
         if self.is_meant(what, moment):
@@ -59,16 +59,16 @@ def die() -> None:
 
 
 def install(environment: Mapping[str, str]) -> None:
-    """Wrap what there is to wrap, if a point is named or all are to be recorded."""
-    at, record = environment.get(AT, ""), environment.get(RECORD, "")
-    if not at and not record:
+    """Wrap what there is to wrap, if points are named or all are to be recorded."""
+    at, record = environment.get(AT, ""), environment.get(RECORD)
+    if record is None:
         return
-    points = _Points(at, record)
+    points = _Points(at, Path(record))
     _wrap_statements(points)
     _wrap_calls(points)
     _wrap_answers(points)
     _name_operations()
-    if at.startswith("verify |"):
+    if "verify |" in at:
         _look_at_once()
 
 

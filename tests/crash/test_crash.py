@@ -38,14 +38,13 @@ def test_killed_again_and_again_every_request_has_one_effect():
 
 
 def test_at_every_crash_point_a_process_may_die():
-    outcome = uvloop.run(run_piece(SEED, Plan(points=True, seconds=100)))
+    outcome = uvloop.run(run_piece(SEED, Plan(points=True, seconds=400)))
 
     print(SEED, outcome.counts, outcome.notes)
     assert outcome.wrong == []
     assert outcome.counts["crash_points"] > 500, "every statement of every operation"
-    # As many as there is time for, others each time; `make crash` takes all of them.
-    assert outcome.counts["crash_points_tried"] > 100
-    assert outcome.counts["crash_points_died_at"] >= 0.9 * outcome.counts["crash_points_tried"]
+    # The others are those that the first run came by and none after it, which starts where that one ended.
+    assert outcome.counts["crash_points_died_at"] >= 0.9 * outcome.counts["crash_points"]
 
 
 def test_whoever_stood_still_beyond_a_lease_changes_nothing_more():

@@ -3,7 +3,7 @@
 The warm process imports and does nothing else: it has one thread, no event loop, no connection, and has made no id and
 drawn no random number, so that what is forked from it is what would have been started anew, only sooner. Run as a
 program it reads one order a line from standard input and tells, a line each, of every process that it has started and
-that has ended. Where a crash point is named in the order, it is set before anything else runs (`points`).
+that has ended. Where crash points are named in the order, they are set before anything else runs (`points`).
 """
 
 import asyncio
@@ -19,9 +19,11 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Final, Self
+
+from tests.crash import points
 
 ROOT: Final = Path(__file__).parents[2]
 READY: Final = {"serve": b"Sluiceway is at", "worker": b"is settling"}
@@ -117,15 +119,13 @@ class Victim:
         self.starts_s: list[float] = []
         """How long each start took until it was ready."""
 
-    async def start(self, crash_at: str = "", record: Path | None = None) -> None:
+    async def start(self, crash_at: Iterable[str] = (), record: Path | None = None) -> None:
         """Start and wait until it is ready, or has ended before it was."""
         await self.begin(crash_at, record)
         await self.until_ready()
 
-    async def begin(self, crash_at: str = "", record: Path | None = None) -> None:
-        more = {"SLUICEWAY_CRASH_AT": crash_at} if crash_at else {}
-        if record is not None:
-            more["SLUICEWAY_CRASH_RECORD"] = str(record)
+    async def begin(self, crash_at: Iterable[str] = (), record: Path | None = None) -> None:
+        more = {points.AT: "\n".join(crash_at), points.RECORD: str(record)} if record is not None else {}
         self._began = time.monotonic()
         self.output.write_bytes(b"")
         self.pid = await self._nursery.start({**self._order, "environment": {**self._environment, **more}})
@@ -265,8 +265,6 @@ def _become(order: dict[str, Any]) -> None:
     os.environ.clear()
     os.environ.update(order["environment"])
     random.seed()
-    from tests.crash import points
-
     points.install(os.environ)
 
 
