@@ -113,7 +113,7 @@ async def test_who_reads_is_never_held_up_long_by_a_migration_that_waits(
         holder.rollback()
 
         assert await migrating == [_WIDER]
-    assert 0.2 < max(waits) < 1.0, "it waited for the migration, and the migration for it"
+    assert 0.05 < max(waits) < 0.7, "it waited for the migration, and the migration for it"
 
 
 async def test_a_database_that_is_not_there_is_reported(tmp_path: Path):

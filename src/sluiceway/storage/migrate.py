@@ -18,8 +18,8 @@ from sluiceway.storage.roles import keep_reading_rights
 _FILE_NAME: Final = re.compile(r"^(\d{4})_([a-z0-9_]+)\.sql$")
 # Whoever else migrates holds up nobody but migrators.
 _WAIT_FOR_MIGRATORS: Final[LiteralString] = "SET LOCAL lock_timeout = '30s'"
-# Who waits for a table's lock makes everybody wait who comes after, even readers.
-_WAIT_FOR_TABLES: Final[LiteralString] = "SET LOCAL lock_timeout = '500ms'"
+# Who waits for a table's lock makes everybody wait who comes after, even readers; and a request may need several.
+_WAIT_FOR_TABLES: Final[LiteralString] = "SET LOCAL lock_timeout = '200ms'"
 PATIENCE_S: Final = 60.0
 """For how long a migration that finds its tables locked is tried again, from its beginning."""
 _BREATH_S: Final = 1.0
