@@ -37,9 +37,9 @@ from tests.support import plain_engine
 PIECES: Final = ("hot", "duplicates", "interleavings", "cancellations", "previews")
 PAIRS_AT_ONCE: Final = 4
 SUMMED: Final = (
-    "hot_attempts", "hot_successes", "snapshots", "duplicates", "keys", "kills", "replays", "in_use", "schedules",
-    "statements", "waits_for_locks", "deadlocks", "cancellations", "asked_after", "hang_ups", "foreign_bytes",
-    "previews",
+    "hot_attempts", "hot_successes", "snapshots", "duplicates", "keys", "kills", "replays", "in_use", "cut_off",
+    "unavailable", "schedules", "statements", "waits_for_locks", "deadlocks", "cancellations", "asked_after",
+    "hang_ups", "foreign_bytes", "previews",
 )  # fmt: skip
 """What pieces add up to."""
 
@@ -59,6 +59,10 @@ class Proof:
     def add(self, name: str, number: int) -> None:
         self.figures[name] = self.figures.get(name, 0) + number
 
+    def require(self, **reached: int) -> None:
+        """Require that states which are dangerous were reached, or what was found says less than it seems to."""
+        self.evidence.violations += [f"never: {name}" for name, times in reached.items() if not times]
+
     def is_over(self) -> bool:
         return time.monotonic() > self.until_s
 
@@ -75,6 +79,7 @@ class Proof:
             self.add("hot_attempts", found.attempts)
             self.add("hot_successes", found.successes)
             self.add("snapshots", found.looks)
+            self.require(hot_successes=found.successes, hot_refusals=found.attempts - found.successes)
             self.evidence.violations += found.violations
 
     def duplicates(self, folder: Path) -> None:
@@ -82,8 +87,9 @@ class Proof:
             servers = [self.serving(stack, url, folder) for _ in range(2)]
             found = asyncio.run(storm(url, servers, self.options.keys, self.options.kills, self.dice))
             self.add("duplicates", found.sent)
-            for name in ("keys", "kills", "replays", "in_use"):
+            for name in ("keys", "kills", "replays", "in_use", "cut_off", "unavailable"):
                 self.add(name, getattr(found, name))
+            self.require(kills=found.kills, replays=found.replays, cut_off=found.cut_off)
             self.evidence.violations += found.violations
 
     def interleavings(self, _: Path) -> None:
@@ -99,6 +105,8 @@ class Proof:
                         await self._pair(name, url)
 
         await asyncio.gather(*[play() for _ in range(PAIRS_AT_ONCE)])
+        if not self.options.pairs:
+            self.require(**{name: self.figures.get(name, 0) for name in ("statements", "waits_for_locks")})
 
     async def _pair(self, name: str, url: str) -> None:
         pair, began = PAIRS[name], time.monotonic()
@@ -141,6 +149,7 @@ class Proof:
         self.add("cancellations", found.cancelled)
         self.add("asked_after", found.asked_after)
         self.add("foreign_bytes", found.foreign)
+        self.require(cancellations=found.cancelled, asked_after=found.asked_after)
         self.evidence.violations += found.violations
         with self.make() as url, ExitStack() as stack:
             serving = self.serving(stack, url, folder)
@@ -148,6 +157,7 @@ class Proof:
         self.add("hang_ups", hung.cancelled)
         self.add("asked_after", hung.asked_after)
         self.add("foreign_bytes", hung.foreign)
+        self.require(hang_ups=hung.cancelled, asked_after_hang_ups=hung.asked_after)
         self.evidence.violations += hung.violations
 
     def previews(self, _: Path) -> None:
