@@ -6,7 +6,7 @@ nobody: the token changes with everything that makes a session good for more.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from hashlib import sha256
 from typing import Final, NamedTuple
 
@@ -41,6 +41,8 @@ IDLE_FOR: Final = timedelta(hours=12)
 """A session that is not used for so long is over."""
 LASTS_FOR: Final = timedelta(days=7)
 """And so is one that began so long ago, however much it is used."""
+MOST_AT_ONCE: Final = 20
+"""How many sessions somebody has at once; with one more, the one that began first ends."""
 INCOMPLETE_FOR: Final = timedelta(minutes=10)
 """How long somebody has for the second factor."""
 SEEN_EVERY: Final = timedelta(minutes=1)
@@ -248,6 +250,7 @@ async def renew(engine: Engine, session: Session, act: Act, attempts: Attempts |
     async def work(tx: WriteTx) -> None:
         if not await stored.replace_token(tx, session, hash_token(token), now):
             raise Unauthenticated
+        await _end_oldest(tx, session.person, now)
         if attempts is not None:
             await forgive(tx, attempts)
 
@@ -313,7 +316,7 @@ async def count_attempts(engine: Engine, visitor: Visitor, what: str, most: int 
 
 
 async def insert(tx: WriteTx, signed_in: SignedIn) -> None:
-    """Add a session that begins."""
+    """Add a session that begins; somebody's oldest one ends where they have too many."""
     session = signed_in.session
     await stored.insert_session(
         tx,
@@ -325,6 +328,14 @@ async def insert(tx: WriteTx, signed_in: SignedIn) -> None:
         user_agent=session.user_agent,
         address=session.address,
     )
+    if session.is_complete:
+        await _end_oldest(tx, session.person, session.created_at)
+
+
+async def _end_oldest(tx: WriteTx, person: Person, now: datetime) -> None:
+    """End those of somebody's sessions that are too many now that another one has become good for something."""
+    seen_after, created_after = now - IDLE_FOR, now - LASTS_FOR
+    await stored.end_oldest_sessions(tx, person, now, MOST_AT_ONCE, seen_after=seen_after, created_after=created_after)
 
 
 def begin(engine: Engine, person: Person, visitor: Visitor, *, is_complete: bool) -> SignedIn:

@@ -117,6 +117,21 @@ async def end_sessions(
     await execute(tx, QUERIES["end_sessions"], row)
 
 
+async def end_oldest_sessions(
+    tx: WriteTx, person: Person, at: datetime, most: int, *, seen_after: datetime, created_after: datetime
+) -> None:
+    """End the oldest of a person's sessions that can still be used, until there are no more than `most`."""
+    row = {
+        "organization_id": person.organization_id,
+        "person_id": person.id,
+        "at": at,
+        "most": most,
+        "seen_after": seen_after,
+        "created_after": created_after,
+    }
+    await execute(tx, QUERIES["end_oldest_sessions"], row)
+
+
 async def list_sessions(
     tx: ReadTx, person: Person, *, seen_after: datetime, created_after: datetime
 ) -> list[ListedSession]:

@@ -48,6 +48,16 @@ UPDATE session SET ended_at = %(at)s
 WHERE organization_id = %(organization_id)s::uuid AND person_id = %(person_id)s::uuid AND ended_at IS NULL
     AND (%(but)s::uuid IS NULL OR id <> %(but)s::uuid);
 
+-- name: end_oldest_sessions
+-- Of those that can still be used, as many stay as somebody may have. One that waits for a second factor is none: who
+-- knows a password and no more could sign its owner out with it.
+UPDATE session SET ended_at = %(at)s
+WHERE organization_id = %(organization_id)s::uuid AND id IN (
+    SELECT s.id FROM session s
+    WHERE s.organization_id = %(organization_id)s::uuid AND s.person_id = %(person_id)s::uuid AND s.ended_at IS NULL
+        AND s.is_complete AND s.seen_at > %(seen_after)s AND s.created_at > %(created_after)s
+    ORDER BY s.id DESC OFFSET %(most)s);
+
 -- name: list_sessions
 -- Those that can still be used, newest first.
 SELECT id, created_at, seen_at, user_agent, address FROM session

@@ -9,9 +9,10 @@ from sluiceway.domain.errors import InvalidParameters
 from sluiceway.services import people as services
 from sluiceway.services.new_passwords import COMMON, ONLY_NAMES
 from sluiceway.services.organizations import create_person
+from sluiceway.services.sessions import MOST_AT_ONCE
 from sluiceway.storage.database import fetch_all
 from tests.api.app.client import Browser, assert_refused
-from tests.api.app.test_second_factors import data, state
+from tests.api.app.test_second_factors import data, state, turn_on
 from tests.support import AS_OWNER, PASSWORD
 
 
@@ -173,6 +174,38 @@ async def test_sessions_are_listed_and_ended_one_by_one_or_all_but_this(admin: B
     assert_refused(not_mine, 404, "NOT_FOUND")
     assert [each["id"] for each in rest["sessions"]] == [own["id"]]
     assert await state(second) == "signed_out"
+
+
+async def test_with_one_session_too_many_the_oldest_ends(admin: Browser, viewer: Browser) -> None:
+    others = [await admin.other().sign_in() for _ in range(MOST_AT_ONCE - 1)]
+    all_of_them = [await state(each) for each in (admin, *others)]
+    newest = await admin.other().sign_in()
+    listed = (await data(await newest.get("/security")))["sessions"]
+
+    assert set(all_of_them) == {"signed_in"}
+    assert await state(admin) == "signed_out"
+    assert [await state(each) for each in (*others, newest)] == ["signed_in"] * MOST_AT_ONCE
+    assert len(listed) == MOST_AT_ONCE
+    assert await state(viewer) == "signed_in", "somebody else's are theirs"
+
+
+async def test_one_that_waits_for_a_second_factor_ends_no_other(admin: Browser) -> None:
+    others = [await admin.other().sign_in() for _ in range(MOST_AT_ONCE - 2)]
+    secret, codes = await turn_on(admin)
+    waiting = admin.other()
+    for _ in range(3):
+        await waiting.post("/sign-in", {"email": admin.email, "password": PASSWORD})
+    before = [await state(each) for each in (admin, *others)]
+    shown = await waiting.post("/sign-in/totp", {"code": codes[0]})
+    again = admin.other()
+    await again.post("/sign-in", {"email": admin.email, "password": PASSWORD})
+    await data(await again.post("/sign-in/totp", {"code": codes[1]}))
+
+    assert secret
+    assert set(before) == {"signed_in"}
+    assert shown.status_code == 200
+    assert await state(admin) == "signed_out"
+    assert [await state(each) for each in (*others, waiting, again)] == ["signed_in"] * MOST_AT_ONCE
 
 
 @pytest.mark.parametrize(("column", "hours"), [("seen_at", 12), ("created_at", 7 * 24)])
