@@ -20,7 +20,7 @@ SYNC = env -u VIRTUAL_ENV UV_PROJECT_ENVIRONMENT=.venv UV_PYTHON_DOWNLOADS=never
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup app api demo test fuzz screenshots lint types contracts check bench bench-quick prove crash fmt lock clean
+.PHONY: help setup app api demo test fuzz screenshots lint types contracts check bench bench-quick prove crash fmt lock advisories libraries-advisories clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -103,6 +103,13 @@ fmt: setup app ## Format, and fix what ruff and biome can fix
 
 lock: $(UV) ## Renew uv.lock after a change of dependencies
 	@$(SYNC) lock --python $(PYTHON)
+
+# SECURITY.md says until when what it finds is to be replaced.
+advisories: libraries-advisories ## Ask osv.dev and npm which of the locked libraries are known to have a hole
+	@$(PYTHON) frontend/build.py npm audit
+
+libraries-advisories: $(UV)
+	@$(SYNC) audit --preview-features audit-command --frozen $(ARGS)
 
 clean: ## Remove what these targets made, except the data in DATA_DIR
 	@rm -rf .venv .bootstrap .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis build dist frontend/node_modules src/sluiceway/web/static
