@@ -27,6 +27,7 @@ from sluiceway.services.engine import Engine
 from sluiceway.services.idempotency import Answer
 from sluiceway.services.keys import create_key, identify, revoke_key
 from sluiceway.services.retention import BATCH, BUCKETS_KEPT, forget, forgetful_organizations
+from sluiceway.services.runs import get_run
 from sluiceway.services.transfers import transfer
 from sluiceway.storage.database import ConstraintViolated, WriteTx, execute, fetch_all
 from tests.support import AS_OWNER, World, fixed, new_world, on_demand
@@ -117,6 +118,9 @@ async def test_of_a_simulation_what_it_found_goes_and_that_it_ran_stays(saving: 
     simulated, live = runs[Mode.SIMULATION], runs[Mode.LIVE]
     assert (simulated.status, simulated.counts) == (ExecutionStatus.EXECUTED, live.counts)
     assert (simulated.trace, simulated.transfer_ids) == (None, ())
+    told = await get_run(saving.engine, saving.organization_id, simulated.id, "")
+    assert told.ending_said == "Simulated: what it would have moved is no longer kept."
+    assert told.explanation == ["What it saw is no longer kept."]
     assert live.trace is not None
     assert await broken(old) == {}
 

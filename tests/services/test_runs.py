@@ -221,7 +221,7 @@ async def test_a_run_knows_what_has_become_of_its_rule_and_its_neighbours(world:
     assert (view.facts.older_id, view.facts.newer_id) == (runs[0].id, runs[2].id)
     assert view.title == "Auto-save on deposit"
     assert view.changed_since == (
-        "The rule has been changed since: it is at revision 2 now. This is revision 1, as it ran."
+        "The rule has been changed since: it is at version 2 now. This is version 1, as it ran."
     )
 
 

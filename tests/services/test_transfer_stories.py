@@ -11,6 +11,7 @@ from sluiceway.domain.transfers import Direction, TransferStatus
 from sluiceway.services import transfers as transfer_services
 from sluiceway.services.approvals import refuse
 from sluiceway.services.transfers import latest_transfers
+from sluiceway.storage.bank_rows import EventKind
 from tests.services.town import Town, asked
 from tests.support import PASSWORD, cancel
 
@@ -56,8 +57,52 @@ async def test_a_payment_that_comes_back_says_why_in_words(home: Town):
     story = await told(home, transfer_id)
 
     assert way(story) == ["To be handed over: done", "At the bank: done", "Complete: done", "Sent back: here"]
-    assert story.said == "The bank sent it back: account closed (R02)."
+    assert story.said == "The bank sent it back: account closed (R02). The $50.00 is back in income."
     assert leg_in_words(story.transfer.legs[0], "landlord") == "Send it to landlord. Returned: account closed (R02)."
+
+
+async def test_a_payment_that_fails_between_two_banks_says_where_its_money_is(home: Town):
+    await home.close("landlord")
+    across = await home.send("salary", "landlord", 70_000)
+    said: dict[str, str] = {}
+    for until in ("2026-07-10 08:30", "2026-07-10 13:00"):
+        await home.until(until)
+        said[until] = (await told(home, across)).said.removeprefix("The bank sent it back: account closed (R02). ")
+
+    assert said == {
+        "2026-07-10 08:30": "The $700.00 is on its way back to salary.",
+        "2026-07-10 13:00": "The $700.00 is back in salary.",
+    }
+
+
+async def test_money_that_cannot_be_sent_back_is_said_to_be_kept_here(home: Town):
+    across = await home.send("salary", "landlord", 70_000)
+    await home.until("2026-07-09 08:30")
+    await home.close("salary")
+    await home.close("landlord")
+    await home.until("2026-07-14 09:00")
+
+    assert (await told(home, across)).said.endswith(
+        "The $700.00 could not be sent back to salary: it is kept here until somebody sees to it."
+    )
+
+
+async def test_a_pull_that_comes_back_says_who_has_its_money_now(home: Town):
+    pull = await home.send("salary", "savings", 30_000)
+    across = await home.send("salary", "landlord", 70_000)
+    too_much = await home.send("salary", "savings", 400_000)
+    await home.outside(EventKind.TRANSACTION, "salary", -350_000)
+    await home.until("2026-07-09 13:00")
+    for transfer_id in (pull, across):
+        await home.send_back(await home.leg(transfer_id), ReturnCode.R10)
+
+    said = [(await told(home, each)).said.split("). ")[1] for each in (pull, across, too_much)]
+
+    assert said == [
+        "The $300.00 is back in salary, and no longer in savings.",
+        "The $700.00 is back in salary, and what was sent to landlord is not called back: somebody has to see to it.",
+        "No money moved.",
+    ]
 
 
 async def test_what_waits_for_a_person_says_what_each_answer_does(home: Town):

@@ -112,6 +112,11 @@ def test_every_run_has_one_ending_at_a_status_that_it_can_have(case: Case):
             "Simulated: it would have moved nothing, since the conditions of no step were met.",
         ),
         (
+            {"mode": Mode.SIMULATION, "counts": Counts(1, 1, 0, 0)},
+            Ending.SIMULATED,
+            "Simulated: what it would have moved is no longer kept.",
+        ),
+        (
             {"status": ExecutionStatus.IN_PROGRESS, "error_message": explain("PAUSED")},
             Ending.WAITING,
             "It waits for automation to be resumed.",

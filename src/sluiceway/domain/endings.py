@@ -208,6 +208,9 @@ def ending_in_words(execution: Execution, ending: Ending, outcome: Outcome) -> s
 def _rehearsed(execution: Execution, moved: str, reason: str) -> str:
     if execution.conditions_not_met:
         return "Simulated: it would have moved nothing, since the conditions of no step were met."
+    if execution.counts.completed and not moved:
+        # Its transfers have been forgotten, as those of old simulations are.
+        return "Simulated: what it would have moved is no longer kept."
     failed = f"; {_transfers(execution.counts.failed)} would have failed" if execution.counts.failed else ""
     return f"Simulated: it would have moved {moved or 'nothing'}{failed}.{reason if failed else ''}"
 

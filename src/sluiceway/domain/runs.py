@@ -143,9 +143,14 @@ def view_of(facts: RunFacts) -> RunView:
         nodes=nodes_of(rule, trace, names, currencies),
         moves=moves,
         ladders=ladders_of(moves, names),
-        explanation=[] if trace is None else explain_trace(rule, trace, names, currencies),
+        explanation=_forgotten(execution) if trace is None else explain_trace(rule, trace, names, currencies),
         changed_since=_changed(facts),
     )
+
+
+def _forgotten(execution: Execution) -> list[str]:
+    """Say that what a run saw is no longer kept, as of old simulations; nothing, where no step has been tried yet."""
+    return ["What it saw is no longer kept."] if execution.counts.attempted or execution.conditions_not_met else []
 
 
 def cause_in_words(execution: Execution, rule: Rule, currencies: Mapping[AccountId, str]) -> str:
@@ -197,7 +202,7 @@ def _changed(facts: RunFacts) -> str | None:
         return None
     then, now = facts.execution.revision, facts.now
     if now is None or now.deleted_at is not None:
-        return f"The rule has been deleted since. This is revision {then}, as it ran."
+        return f"The rule has been deleted since. This is version {then}, as it ran."
     if now.revision == then:
         return None
-    return f"The rule has been changed since: it is at revision {now.revision} now. This is revision {then}, as it ran."
+    return f"The rule has been changed since: it is at version {now.revision} now. This is version {then}, as it ran."

@@ -183,11 +183,33 @@ def _said(transfer: Transfer) -> str:
         case TransferStatus.COMPLETE:
             return f"{rehearsed}{'it would have arrived.' if rehearsed else 'It has arrived.'}"
         case TransferStatus.INCOMPLETE | TransferStatus.ERROR:
-            reason = why_of(transfer) or ""
-            kept = "" if transfer.returned_at is not None else " No money moved."
-            return f"{rehearsed}{reason}{kept}"
+            return f"{rehearsed}{why_of(transfer) or ''} {_whereabouts(transfer)}"
         case TransferStatus.CANCELLED:
             return f"{why_of(transfer) or 'It was called back.'} No money moved."
+
+
+def _whereabouts(transfer: Transfer) -> str:
+    """Say where the money is of a transfer that came to a bad end."""
+    amount = format_money(transfer.amount, transfer.currency)
+    source, destination = _name(transfer.source), _name(transfer.destination)
+    legs = {leg.purpose: leg.status for leg in transfer.legs}
+    pull, push, reversal = (legs.get(each) for each in (LegPurpose.PULL, LegPurpose.PUSH, LegPurpose.REVERSAL))
+    is_back = f"The {amount} is back in {source}"
+    match pull, push, reversal:
+        case LegStatus.RETURNED, LegStatus.SETTLED | LegStatus.PENDING, _:
+            return f"{is_back}, and what was sent to {destination} is not called back: somebody has to see to it."
+        case LegStatus.RETURNED, None, _ if transfer.returned_at is not None:
+            return f"{is_back}, and no longer in {destination}."
+        case _, _, LegStatus.PROCESSING | LegStatus.PENDING:
+            return f"The {amount} is on its way back to {source}."
+        case _, _, LegStatus.REFUSED | LegStatus.RETURNED if pull is not LegStatus.RETURNED:
+            return f"The {amount} could not be sent back to {source}: it is kept here until somebody sees to it."
+        case (LegStatus.RETURNED, LegStatus(), _) | (_, _, LegStatus.SETTLED):
+            return f"{is_back}."
+        case _ if transfer.returned_at is not None:
+            return f"{is_back}."
+        case _:
+            return "No money moved."
 
 
 def leg_in_words(leg: Leg, account_name: str) -> str:

@@ -96,7 +96,9 @@ export function RunParts({ run }: { run: RunShown }) {
         </Card>
       )}
       <Card title="Why">
-        {run.explanation.length === 0 && <p className="soft">No step has been tried.</p>}
+        {!run.nodes.some((node) => node.isReached) && (
+          <p className="soft">{run.explanation[0] ?? "No step has been tried."}</p>
+        )}
         <TraceView run={run} />
       </Card>
       <Ladders run={run} />
@@ -146,7 +148,7 @@ export function RunParts({ run }: { run: RunShown }) {
                 "Rule",
                 run.rule.id ? (
                   <RunLink key="rule" to={`/rules/${run.rule.id}`}>
-                    Revision {run.revision}
+                    Version {run.revision}
                   </RunLink>
                 ) : (
                   "A draft"
