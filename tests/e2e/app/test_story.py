@@ -403,6 +403,37 @@ def test_conditions_are_built_wrapped_moved_and_taken_back_by_keys(page: Page, p
     expect(page.get_by_text("and (the day of the month is below 15 and the balance")).to_be_visible()
 
 
+def test_a_condition_moves_into_a_group_and_out_of_it_and_a_step_is_cut(page: Page, pair: tuple[str, str]):
+    page.goto("/rules/new")
+    settled(page)
+    draw_up(page, *pair)
+    page.get_by_role("button", name="Add a condition").click()
+    page.get_by_label("Amount", exact=True).fill("50")
+
+    def do(what: str, *, to: str) -> None:
+        page.get_by_label(f"More for {to}", exact=True).click()
+        page.get_by_role("button", name=what, exact=True).click()
+
+    do("Put into a group", to="condition")
+    do("Duplicate", to="condition 1")
+    do("Put into a group", to="condition 1")
+    do("Move into the group above", to="condition 2")
+    expect(page.get_by_role("group", name="condition 1.2")).to_be_focused()
+    expect(page.get_by_role("group", name="condition 2")).to_have_count(0)
+    do("Move out of its group", to="condition 1.1")
+    expect(page.get_by_role("group", name="condition 2")).to_be_focused()
+    expect(page.get_by_role("group", name="condition 1.2")).to_have_count(0)
+    do("Move out of its group", to="condition 1.1")
+    expect(page.get_by_role("group", name="condition 1", exact=True)).to_be_focused()
+    expect(page.get_by_role("group", name="condition 1.1")).to_have_count(0)
+
+    page.get_by_role("button", name="Add an otherwise").click()
+    do("Cut", to="step 2")
+    expect(page.get_by_role("group", name="step 2", exact=True)).to_have_count(0)
+    page.get_by_role("button", name="Paste a step").click()
+    expect(page.get_by_role("group", name="step 2", exact=True)).to_be_focused()
+
+
 def test_a_part_that_is_set_aside_is_kept_with_the_rule_and_put_back_where_it_was(page: Page, pair: tuple[str, str]):
     income, savings = pair
     page.goto("/rules/new")

@@ -5,10 +5,10 @@ import { State, type Tone } from "@/parts/State";
 import type { Definition, Vocabulary } from "../api";
 import styles from "../rules.module.css";
 import { Says } from "../Told";
-import { get, type Path, put, setAside, splice, swap, without } from "./draft";
+import { besideOf, get, type Path, put, splice, without } from "./draft";
 import { AccountField, NumberField } from "./FormFields";
-import { type Deed, NodeMenu } from "./NodeMenu";
-import { asideAt, copy, findingsAt, nodeId, pasted, problemAt, standingAt, useWorkbench } from "./workbench";
+import { type Deed, deedsOf, NodeMenu } from "./NodeMenu";
+import { findingsAt, nodeId, pasted, problemAt, standingAt, useWorkbench } from "./workbench";
 
 type Leaf = {
   fact: string;
@@ -138,47 +138,44 @@ function Group({ path, number, depth }: NodeProps) {
 
 /** What can be done with a node, given where it stands. */
 function useDeeds(path: Path, key: string | undefined, depth: number): Deed[] {
-  const { words, definition, shape } = useWorkbench();
+  const bench = useWorkbench();
+  const { words, definition, shape } = bench;
   const value = get(definition, path);
   const place = path.at(-1);
   const siblings = typeof place === "number" ? (get(definition, path.slice(0, -1)) as unknown[]) : undefined;
-  const at = path.join("/");
-  const put_ = (now: unknown, focus = at) => shape(now as Definition, focus);
-  const beside = (by: number) => [...path.slice(0, -1), (place as number) + by].join("/");
+  const put_ = (now: unknown, focus: Path = path) => shape(now as Definition, focus.join("/"));
   const first = words.groups[0]?.key ?? "all";
   const children = key ? (get(definition, [...path, key]) as unknown[]) : [];
   const isAlone = !siblings || siblings.length === 1;
-  const remove = () => put_(without(definition, path), (isAlone ? path.slice(0, 2) : path.slice(0, -2)).join("/"));
+  const group = path.slice(0, -2);
+  const before = besideOf(path, -1);
+  const above = siblings && words.groups.find((each) => each.key in ((get(definition, before) ?? {}) as Definition));
+  function moveOut() {
+    if (isAlone) return put_(put(definition, group, value), group);
+    const goal = besideOf(group, 1);
+    put_(splice(splice(definition, path, 1), goal, 0, value), goal);
+  }
+  function moveIn(list: Path) {
+    const goal = [...list, (get(definition, list) as unknown[]).length];
+    put_(splice(splice(definition, path, 1), goal, 0, value), goal);
+  }
   return [
     ["Put into a group", depth < words.maxDepth && (() => put_(put(definition, path, { [first]: [value] })))],
     [
-      "Take out of its group",
+      "Take the group apart",
       key !== undefined && siblings
-        ? () => put_(splice(definition, path, 1, ...children), path.slice(0, -2).join("/"))
+        ? () => put_(splice(definition, path, 1, ...children), group)
         : key !== undefined && children.length === 1 && (() => put_(put(definition, path, children[0]))),
     ],
-    ["Move up", siblings && place !== 0 && (() => put_(swap(definition, path, -1), beside(-1)))],
-    ["Move down", siblings && place !== siblings.length - 1 && (() => put_(swap(definition, path, 1), beside(1)))],
-    [
-      "Duplicate",
-      siblings
-        ? () => put_(splice(definition, beside_(path, 1), 0, value), beside(1))
-        : () => put_(put(definition, path, { [first]: [value, value] })),
-    ],
-    ["Set aside", () => put_(setAside(definition, "condition", path), asideAt(definition))],
-    ["Copy", () => copy({ kind: "condition", value })],
-    [
-      "Cut",
-      () => {
-        copy({ kind: "condition", value });
-        remove();
-      },
-    ],
-    ["Delete", remove],
+    ["Move out of its group", siblings && typeof group.at(-1) === "number" && moveOut],
+    ["Move into the group above", above && depth < words.maxDepth && (() => moveIn([...before, above.key]))],
+    ...deedsOf(bench, "condition", path, {
+      count: siblings?.length ?? 0,
+      remove: () => put_(without(definition, path), isAlone ? path.slice(0, 2) : group),
+      double: siblings ? undefined : () => put_(put(definition, path, { [first]: [value, value] })),
+    }),
   ];
 }
-
-const beside_ = (path: Path, by: number): Path => [...path.slice(0, -1), (path.at(-1) as number) + by];
 
 /** One comparison: a fact, how it is compared, and with what. */
 function Comparison({ path }: { path: Path }) {

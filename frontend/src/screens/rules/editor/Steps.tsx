@@ -6,10 +6,10 @@ import type { Definition, Form } from "../api";
 import styles from "../rules.module.css";
 import { Says } from "../Told";
 import { Conditions } from "./Conditions";
-import { blank, get, keysOf, type Path, put, setAside, splice, swap } from "./draft";
+import { blank, get, keysOf, type Path, put, splice } from "./draft";
 import { FormFields, type Place } from "./FormFields";
-import { NodeMenu } from "./NodeMenu";
-import { asideAt, copy, findingsAt, nodeId, pasted, problemAt, useWorkbench } from "./workbench";
+import { deedsOf, NodeMenu } from "./NodeMenu";
+import { findingsAt, nodeId, pasted, problemAt, useWorkbench } from "./workbench";
 
 export function newAction(form: Form | undefined): Definition {
   return form ? { type: form.type, ...blank(form.fields) } : {};
@@ -55,6 +55,7 @@ function Step({ index, count }: { index: number; count: number }) {
     const place = [...path, "actions", actions.length];
     shape(splice(definition, place, 0, action), place.join("/"));
   };
+  const remove = () => shape(splice(definition, path, 1), `steps/${Math.max(0, index - 1)}`);
   const clip = pasted("action");
   const title = value.conditions ? (index === 0 ? "If" : "Otherwise, if") : index === 0 ? "Always" : "Otherwise";
   const name = `step ${index + 1}`;
@@ -62,19 +63,7 @@ function Step({ index, count }: { index: number; count: number }) {
     <div id={nodeId(at)} tabIndex={-1} role="group" aria-label={name}>
       <Card
         title={title}
-        actions={
-          <NodeMenu
-            of={name}
-            deeds={[
-              ["Move up", index > 0 && (() => shape(swap(definition, path, -1), `steps/${index - 1}`))],
-              ["Move down", index < count - 1 && (() => shape(swap(definition, path, 1), `steps/${index + 1}`))],
-              ["Duplicate", () => shape(splice(definition, path, 0, value), `steps/${index + 1}`)],
-              ["Set aside", count > 1 && (() => shape(setAside(definition, "step", path), asideAt(definition)))],
-              ["Copy", () => copy({ kind: "step", value })],
-              ["Delete", count > 1 && (() => shape(splice(definition, path, 1), `steps/${Math.max(0, index - 1)}`))],
-            ]}
-          />
-        }
+        actions={<NodeMenu of={name} deeds={deedsOf(bench, "step", path, { count, remove: count > 1 && remove })} />}
       >
         <div className={styles.step}>
           <Conditions path={[...path, "conditions"]} />
@@ -106,7 +95,6 @@ function Action({ path, count }: { path: Path; count: number }) {
   const at = path.join("/");
   const place = path.at(-1) as number;
   const step = path.slice(0, 2);
-  const beside = (by: number): Path => [...path.slice(0, -1), place + by];
   const remove = () => shape(splice(definition, path, 1), step.join("/"));
   const where: Place = {
     accounts: words.accounts,
@@ -121,25 +109,7 @@ function Action({ path, count }: { path: Path; count: number }) {
     <div className={styles.node} id={nodeId(at)} tabIndex={-1} role="group" aria-label={name}>
       <div className={styles.nodeHead}>
         <span className={styles.number}>{place + 1}</span>
-        <NodeMenu
-          of={name}
-          deeds={[
-            ["Move up", place > 0 && (() => shape(swap(definition, path, -1), beside(-1).join("/")))],
-            ["Move down", place < count - 1 && (() => shape(swap(definition, path, 1), beside(1).join("/")))],
-            ["Duplicate", () => shape(splice(definition, beside(1), 0, value), beside(1).join("/"))],
-            ["Set aside", count > 1 && (() => shape(setAside(definition, "action", path), asideAt(definition)))],
-            ["Copy", () => copy({ kind: "action", value })],
-            [
-              "Cut",
-              count > 1 &&
-                (() => {
-                  copy({ kind: "action", value });
-                  remove();
-                }),
-            ],
-            ["Delete", count > 1 && remove],
-          ]}
-        />
+        <NodeMenu of={name} deeds={deedsOf(bench, "action", path, { count, remove: count > 1 && remove })} />
       </div>
       <SelectField
         label="What to do"

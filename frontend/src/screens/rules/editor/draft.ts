@@ -70,11 +70,11 @@ export function splice(from: Definition, path: Path, gone: number, ...come: unkn
   return put(from, path.slice(0, -1), list) as Definition;
 }
 
+/** The place before (-1) or after a place in a list. */
+export const besideOf = (path: Path, by: 1 | -1): Path => [...path.slice(0, -1), (path.at(-1) as number) + by];
+
 export function swap(from: Definition, path: Path, by: 1 | -1): Definition {
-  const place = path.at(-1) as number;
-  const moved = get(from, path);
-  const without = splice(from, path, 1);
-  return splice(without, [...path.slice(0, -1), place + by], 0, moved);
+  return splice(splice(from, path, 1), besideOf(path, by), 0, get(from, path));
 }
 
 /** A part that does nothing until it is put back, and where it was. It travels with the draft, and beside the rule. */
