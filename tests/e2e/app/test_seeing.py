@@ -104,6 +104,18 @@ def test_a_link_to_a_rule_lights_its_ways_alone(page: Page, demo: dict[str, Any]
     assert page.locator(".react-flow__edge [data-faint]").count() > 0
 
 
+def test_the_way_that_has_the_focus_is_lit_with_the_others_of_its_rule(page: Page):
+    settled(page.goto("/map") and page)
+    lit = page.locator(".react-flow__edge [data-lit]")
+    expect(page.locator(".react-flow__edge").first).to_be_attached()
+    expect(lit).to_have_count(0)
+    page.locator(".react-flow__edge").filter(has=page.locator("path")).first.focus()
+
+    expect(lit.first).to_be_attached()
+    page.get_by_label("What moved in").focus()
+    expect(lit).to_have_count(0)
+
+
 def test_an_account_is_found_by_its_name(page: Page):
     settled(page.goto("/map") and page)
     page.get_by_label("Find an account or a rule").fill("Emergency fund")

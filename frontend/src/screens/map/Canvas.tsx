@@ -48,6 +48,16 @@ const HANDLES = [
   ["back-out", "source", Position.Left],
 ] as const;
 
+/** Where they are, told and not measured: to measure again takes the ways away for a moment, and the focus with them. */
+const MEASURED = {
+  width: WIDTH,
+  height: HEIGHT,
+  measured: { width: WIDTH, height: HEIGHT },
+  handles: HANDLES.map(([id, type, position]) => {
+    return { id, type, position, x: position === Position.Left ? 0 : WIDTH, y: HEIGHT / 2, width: 0, height: 0 };
+  }),
+};
+
 const AccountShape = memo(({ data: { account, isFaint } }: NodeProps<AccountNode>) => (
   <div className={styles.node} data-layer={account.layer} data-faint={isFaint || undefined}>
     {HANDLES.map(([id, type, position]) => (
@@ -217,8 +227,7 @@ export function Canvas({ seen, lit: chosen, onNode, onRule, onNothing }: Props) 
         id: account.id,
         type: "account",
         position: places.get(account.id) ?? { x: 0, y: 0 },
-        width: WIDTH,
-        height: HEIGHT,
+        ...MEASURED,
         ariaLabel: account.said,
         selected: account.id === lit.nodeId,
         data: { account, isFaint: isAnyLit && account.id !== lit.nodeId && !near.has(account.id) },
@@ -226,7 +235,15 @@ export function Canvas({ seen, lit: chosen, onNode, onRule, onNothing }: Props) 
     );
   }, [seen.nodes, places, edges, lit]);
   return (
-    <div className={styles.canvas} onKeyDown={onKey} role="group" aria-label="Map">
+    <div
+      className={styles.canvas}
+      ref={box}
+      onKeyDown={onKey}
+      onFocus={(event) => rest(event.target.getAttribute("data-id"))}
+      onBlur={() => rest()}
+      role="group"
+      aria-label="Map"
+    >
       <ReactFlow
         nodes={nodes}
         edges={edges}
