@@ -4,10 +4,13 @@ import { createRoot } from "react-dom/client";
 import { RouterProvider } from "react-router";
 import { whenAsked } from "@/api/client";
 import { queries, SESSION } from "@/api/session";
+import { coverAmounts } from "@/parts/privacy";
 import { router } from "./routes";
 import "./base.css";
 
 whenAsked({ onSignedOut: () => void queries.invalidateQueries({ queryKey: SESSION }) });
+
+coverAmounts();
 
 const root = document.getElementById("app");
 if (root) {

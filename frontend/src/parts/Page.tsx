@@ -2,15 +2,18 @@
 import { type ReactNode, useEffect, useRef } from "react";
 import { useLocation, useNavigate } from "react-router";
 import styles from "./parts.module.css";
+import { usePreference } from "./preferences";
+import { withoutAmounts } from "./privacy";
 
 type PageProps = { title: string; intro?: ReactNode; actions?: ReactNode; narrow?: boolean; children: ReactNode };
 
 export function Page({ title, intro, actions, narrow, children }: PageProps) {
   const heading = useRef<HTMLHeadingElement>(null);
   const { pathname, key } = useLocation();
+  const isPrivate = usePreference("private") === "yes";
   useEffect(() => {
-    document.title = `${title} · Sluiceway`;
-  }, [title]);
+    document.title = `${isPrivate ? withoutAmounts(title) : title} · Sluiceway`;
+  }, [title, isPrivate]);
   // After going to another page the reading starts at its title, not at the link that was pressed.
   // biome-ignore lint/correctness/useExhaustiveDependencies: it is the path that tells pages apart.
   useEffect(() => {

@@ -109,6 +109,38 @@ def test_a_deposit_shows_which_rules_looked_at_it(page: Page):
 
 
 @pytest.mark.usefixtures("deposited")
+def test_amounts_in_sentences_and_in_the_title_are_hidden_with_the_others(page: Page):
+    page.goto("/transfers?direction=MONEY_IN")
+    page.get_by_role("link", name="Outside → Income").first.click()
+    expect(page.get_by_role("heading", level=1)).to_contain_text("$")
+    expect(page).to_have_title(re.compile(r"^\$"))
+    assert page.evaluate(_UNCOVERED) > 0
+    page.keyboard.press("Shift+H")
+
+    expect(page).to_have_title(re.compile("^… from outside to Income"))
+    assert page.evaluate(_UNCOVERED) == 0
+    page.reload()
+    expect(page.get_by_role("heading", level=1)).to_contain_text("$")
+    assert page.evaluate(_UNCOVERED) == 0
+    page.keyboard.press("Shift+H")
+    expect(page).to_have_title(re.compile(r"^\$"))
+    assert page.evaluate("CSS.highlights.get('amount').size") == 0
+
+
+_UNCOVERED = """() => {
+    const covered = new Set([...CSS.highlights.get("amount")].map((range) => range.startContainer));
+    const texts = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+    let shown = 0;
+    while (texts.nextNode()) {
+        const text = texts.currentNode;
+        const isBlurred = document.documentElement.dataset.private && text.parentElement.closest(".money, .private");
+        if (/\\$\\d/.test(text.data) && !covered.has(text) && !isBlurred) shown += 1;
+    }
+    return shown;
+}"""
+
+
+@pytest.mark.usefixtures("deposited")
 def test_a_transfer_is_approved_in_two_taps_on_a_phone(page: Page, demo_server: Serving, demo: dict[str, Any]):
     waiting_transfer(demo_server, demo, 1_234)
     page.set_viewport_size({"width": 390, "height": 844})
