@@ -18,6 +18,7 @@ from sluiceway.domain.playing import Detected, Rhythm, Told
 from sluiceway.domain.schedule import Schedule, ScheduleType
 from sluiceway.services.clock import advance, freeze
 from sluiceway.services.forecast import AccountForecast, Forecast, ForecastResult, forecast
+from sluiceway.web.wire.simulate import show_forecast
 from tests.cards import give_back, issue, pay
 from tests.support import World, first_story, fixed, percent, whenever_money_arrives
 
@@ -81,9 +82,24 @@ async def test_the_first_day_on_which_a_balance_falls_below_its_floor_is_found(h
     first = result.first_below
     assert first is not None
     assert (first.account.name, first.below_on) == ("bills", date(2026, 3, 17))
+    assert '"said":"bills falls below its floor of $0.00 on 17 Mar 2026."' in show_forecast(result).decode()
     assert first.lowest is not None
     assert (first.lowest.available, first.lowest.at.date()) == (20_000 - 5 * 8_000, date(2026, 3, 31))
     assert [short.at.date().day for short in result.shortfalls] == [17, 24, 31]
+
+
+async def test_a_card_whose_last_statement_is_paid_again_and_again_is_told_of(home: World):
+    stated = ReportedBalance(balance=Cents(30_000), last_statement_balance=Cents(20_000))
+    await home.account("card", AccountKind.EXTERNAL_ACCOUNT, external_kind=ExternalKind.LIABILITY, reported=stated)
+    monthly = {"type": "SCHEDULED", "account_id": "bills", "schedule_type": "MONTHLY", "start": "2026-03-05T09:00:00"}
+    pays = {"type": "LAST_STATEMENT_BALANCE", "source": "bills", "destination": "card"}
+    await home.rule("pay", {"trigger": monthly, "steps": [{"actions": [pays]}]})
+    await home.deposit("bills", 90_000)
+    await home.settle()
+
+    said = "What lenders will state next is not known, so the last statement is paid each time: card would be paid"
+    assert said not in show_forecast(await look_ahead(home, days=20)).decode()
+    assert said in show_forecast(await look_ahead(home, days=60)).decode()
 
 
 async def test_a_run_that_fails_for_lack_of_funds_is_found(home: World):

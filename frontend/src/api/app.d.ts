@@ -2218,6 +2218,7 @@ export interface components {
             amountInCents: number;
             currency: string;
             status: string;
+            statusWord: string;
             /** Format: date-time */
             at: string;
             otherId: string | null;
@@ -2326,6 +2327,8 @@ export interface components {
         /**
          * EntryShown
          * @description An act and its end, by the real time. `actor`: in words. `errorCode`: why it failed.
+         *
+         *         `screen`: where the app shows what it was done to, if it is something with a page.
          */
         EntryShown: {
             id: string;
@@ -2345,6 +2348,7 @@ export interface components {
             outcome: "FAILURE" | "SUCCESS";
             errorCode: string | null;
             isReplay: boolean;
+            screen: string | null;
         };
         /**
          * Told
@@ -2583,6 +2587,7 @@ export interface components {
             amountInCents: number;
             currency: string;
             status: string;
+            statusWord: string;
             said: string;
         };
         /**
@@ -2638,7 +2643,7 @@ export interface components {
         };
         /**
          * TransferListed
-         * @description A transfer in a list.
+         * @description A transfer in a list. `originWord`: what made it; of a rule's, the rule's name.
          */
         TransferListed: {
             id: string;
@@ -4195,6 +4200,8 @@ export interface components {
         /**
          * TransferShown
          * @description A transfer with its way, its legs, what made it and what it set off.
+         *
+         *         `everyTime`: of one that was made by hand, the rule that would do it each time, in the notation of rule files.
          */
         TransferShown: {
             id: string;
@@ -4220,6 +4227,9 @@ export interface components {
             legs: components["schemas"]["LegShown"][];
             madeBy: components["schemas"]["MadeBy"] | null;
             looks: components["schemas"]["LookShown"][];
+            everyTime: {
+                [key: string]: unknown;
+            } | null;
             can: components["schemas"]["Possible"][];
         };
         /**

@@ -153,7 +153,7 @@ export function ErrorSummary({ error }: { error: Refused | Error | null | undefi
     if (error) box.current?.focus();
   }, [error]);
   if (!error) return null;
-  const errors = "errors" in error ? error.errors : [];
+  const errors = "errors" in error ? error.errors.filter(({ message }) => !error.message.includes(message)) : [];
   return (
     <div className={styles.summary} role="alert" tabIndex={-1} ref={box}>
       <strong>{error.message}</strong>

@@ -19,6 +19,10 @@ const STEPS = [
   ["minute", 60],
 ] as const;
 
+/** 5 Dec 2026, of a day such as 2026-12-05: it is that day in every time zone. */
+const plainDay = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "short", year: "numeric", timeZone: "UTC" });
+export const dayOf = (on: string) => plainDay.format(new Date(on));
+
 /** Fri, 27 Nov 2026, 14:05 UTC */
 export function exactly(at: string): string {
   return `${exact.format(new Date(at))} ${ZONE}`;

@@ -8,7 +8,7 @@ from typing import Final, NamedTuple
 from sluiceway.domain.ach import RETURNS
 from sluiceway.domain.executions import explain
 from sluiceway.domain.ledger import AccountKind
-from sluiceway.domain.rules import format_money, visible
+from sluiceway.domain.rules import Action, FixedAmount, OnFunds, Rule, Step, format_money, visible
 from sluiceway.domain.transfers import Leg, LegPurpose, LegStatus, Mode, Origin, Party, Transfer, TransferStatus
 
 STATUS_WORDS: Final = {
@@ -106,6 +106,18 @@ def return_in_words(code: str) -> str:
     """Say what a bank's return code means: `insufficient funds (R01)`."""
     known = {each.value: rule.meaning for each, rule in RETURNS.items()}
     return f"{known[code]} ({code})" if code in known else code
+
+
+def every_time(transfer: Transfer) -> Rule | None:
+    """Draw up the rule that would move the same each time money arrives where it came from.
+
+    None where a rule made it anyway, or where one end is outside.
+    """
+    source, destination = transfer.source, transfer.destination
+    if transfer.rule_id is not None or source is None or destination is None:
+        return None
+    action = Action(FixedAmount(transfer.amount), source.id, destination.id)
+    return Rule(OnFunds(source.id), (Step(None, (action,)),))
 
 
 def can_of(transfer: Transfer) -> tuple[Doing, ...]:

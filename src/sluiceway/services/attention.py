@@ -62,7 +62,7 @@ async def what_needs_you(
     if waiting:
         more = "or more " if waiting == MOST_APPROVALS else ""
         title = f"{waiting} {more}transfer{'' if waiting == 1 else 's'} wait{'s' if waiting == 1 else ''} for you"
-        said = "Nothing of it moves before you approve it. The first of them expires when its time is up."
+        said = f"Nothing of it moves before you approve it. {'It' if waiting == 1 else 'The first of them'} expires"
         found.append(Need(NeedKind.APPROVALS, title, said, "Decide", at=expires_at))
     failing = await failing_rules(tx, organization.id)
     found += _some([_failure(by_id[rule_id], run) for rule_id, run in failing.items() if rule_id in by_id])

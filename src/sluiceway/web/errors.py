@@ -1,5 +1,6 @@
 """How the app answers each refusal: a code for its pages, and a sentence that a page may show as it stands."""
 
+import re
 from typing import Final
 
 from msgspec import Struct
@@ -69,8 +70,14 @@ def show_failure(failure: Failure, request_id: str) -> bytes:
     return encode(ErrorEnvelope(Error(failure.code, failure.message, errors), request_id))
 
 
+def _field_in_words(path: str) -> str:
+    """Name a field as a person would: `balances/0/accountId` is `balances 1 account id`."""
+    parts = [str(int(part) + 1) if part.isdecimal() else part for part in path.split("/")]
+    return re.sub(r"(?<=[a-z])[A-Z]", lambda capital: f" {capital[0].lower()}", " ".join(parts).replace("_", " "))
+
+
 def _invalid(refusal: e.InvalidParameters) -> Failure:
-    said = "; ".join(f"{problem.path} {problem.message}".strip() for problem in refusal.problems)
+    said = "; ".join(f"{_field_in_words(problem.path)} {problem.message}".strip() for problem in refusal.problems)
     return Failure(400, "INVALID_PARAMETERS", f"That does not make sense: {said}.", problems=refusal.problems)
 
 
@@ -192,4 +199,6 @@ UNAVAILABLE: Final = Failure(
     "The server cannot answer now. Nothing has been lost; try again.",
     ASK_AGAIN,
 )
-UNEXPECTED: Final = Failure(500, "UNEXPECTED_ERROR", "Something went wrong on our side.")
+UNEXPECTED: Final = Failure(
+    500, "UNEXPECTED_ERROR", "Something went wrong on our side. Look again before you repeat what you did."
+)

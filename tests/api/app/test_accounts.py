@@ -171,7 +171,9 @@ async def test_the_map_has_every_way_with_what_moved_on_it(viewer: Browser):
     assert (feeds["label"], feeds["weight"]) == ("$50.00", 0)
     [run] = (await answered(viewer, "/overview"))["runs"]
     replay = await answered(viewer, f"/map/runs/{run['id']}")
-    assert [move["said"] for move in replay["moves"]] == ["$200.00 from income to savings"]
+    assert [(move["said"], move["statusWord"]) for move in replay["moves"]] == [
+        ("$200.00 from income to savings", "Complete")
+    ]
     assert_refused(await viewer.get("/map", period="YESTERDAY"), 400, "INVALID_PARAMETERS")
 
 

@@ -16,6 +16,16 @@ async def test_it_says_who_did_what(admin: Browser) -> None:
     assert entry["path"] == "/app/keys"
 
 
+async def test_it_leads_to_what_it_was_done_to(admin: Browser) -> None:
+    await admin.post(f"/rules/{admin.rule()}/disable")
+    await admin.post("/keys", {"name": "one", "grants": [{"permission": "LIST_RULES"}]})
+
+    key, rule = (await admin.get("/audit-log", limit=2)).json()["data"]
+
+    assert (rule["actionLabel"], rule["screen"]) == ("Disable rule", f"/rules/{admin.rule()}")
+    assert (key["actionLabel"], key["screen"]) == ("Create key", None)
+
+
 async def test_it_has_what_was_refused(admin: Browser, viewer: Browser) -> None:
     assert_refused(await viewer.post("/settings/pause"), 403, "ROLE_REQUIRED")
     await admin.edge.recorder.close()

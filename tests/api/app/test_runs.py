@@ -163,6 +163,7 @@ async def test_transfers_lead_back_to_what_made_them_and_on_to_what_they_set_off
 
     by_rule, deposit = await transfer(viewer, saved["id"]), await transfer(viewer, arrived["id"])
 
+    assert (saved["originWord"], arrived["originWord"]) == ("Auto-save on deposit", "A direct deposit")
     assert by_rule["title"] == "$200.00 from income to savings"
     assert by_rule["madeBy"]["path"] == "steps/0/actions/0"
     assert by_rule["madeBy"]["words"] == "Move 20 % of the incoming amount from income to savings"
@@ -171,6 +172,20 @@ async def test_transfers_lead_back_to_what_made_them_and_on_to_what_they_set_off
     [look] = deposit["looks"]
     assert (look["reason"], look["said"]) == ("RAN", "It ran. Moved $200.00 in 1 transfer.")
     assert look["run"]["id"] == by_rule["madeBy"]["runId"]
+
+
+async def test_what_somebody_moved_by_hand_can_become_a_rule(writer: Browser):
+    await deposited(writer, 100_000)
+    [saved] = await transfers(writer, accountId=writer.account("savings"))
+    [arrived] = await transfers(writer, direction="MONEY_IN")
+    by_rule, deposit = await transfer(writer, saved["id"]), await transfer(writer, arrived["id"])
+    asked = await transfer(writer, await asked_for(writer, 10_000))
+
+    drawn = await writer.post("/rules", {"definition": asked["everyTime"]})
+
+    assert drawn.json()["data"]["sentence"] == "When money arrives in income, move $100.00 from income to savings."
+    assert (by_rule["madeBy"]["ruleId"], by_rule["everyTime"]) == (writer.rule(), None)
+    assert (deposit["source"]["id"], deposit["everyTime"]) == (None, None)
 
 
 async def test_transfers_are_found_by_account_state_and_direction(viewer: Browser):
@@ -297,6 +312,10 @@ async def test_what_makes_no_sense_to_try_is_refused(writer: Browser, viewer: Br
     assert_refused(await writer.post("/simulations", {}), 400, "INVALID_PARAMETERS")
     assert_refused(await writer.post("/simulations", nobody), 400, "INVALID_PARAMETERS")
     assert_refused(await writer.post("/simulations", {"ruleId": "rule_nothing"}), 404, "NOT_FOUND")
+    balance = {"accountId": writer.account("income"), "amountInCents": "much"}
+    refused = await writer.post("/simulations", {"ruleId": writer.rule(), "balances": [balance]})
+    told = assert_refused(refused, 400, "INVALID_PARAMETERS")
+    assert told["message"].startswith("That does not make sense: balances 1 amount in cents ")
     assert_refused(await viewer.post("/simulations", {}), 403, "ROLE_REQUIRED")
 
 

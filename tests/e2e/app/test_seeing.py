@@ -168,6 +168,9 @@ def test_money_is_moved_only_after_it_was_seen_what_that_does(page: Page, demo: 
     row = page.get_by_role("table", name="Movements of Vacation").get_by_role("row", name="Tax").first
     expect(row).to_contain_text("By hand")
     expect(row).to_contain_text("12.34")
+    row.get_by_role("link", name="Tax").click()
+    page.get_by_role("link", name="Do this every time").click()
+    expect(page.get_by_text("When money arrives in Vacation, move $12.34 from Vacation to Tax.")).to_be_visible()
 
 
 def test_a_target_is_set_and_shown(page: Page, demo: dict[str, Any]):

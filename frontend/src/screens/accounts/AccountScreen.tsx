@@ -1,19 +1,19 @@
-import { useMutation, useQuery } from "@tanstack/react-query";
+import { useQuery } from "@tanstack/react-query";
 import { useMemo, useState } from "react";
 import { Link, useNavigate, useParams } from "react-router";
 import { api, ask } from "@/api/client";
 import { useList } from "@/api/lists";
 import { queries } from "@/api/session";
 import { Button } from "@/parts/Button";
-import { Confirm } from "@/parts/Dialog";
-import { ErrorSummary, SelectField } from "@/parts/Fields";
+import { SelectField } from "@/parts/Fields";
 import { Empty, Loaded, More } from "@/parts/Loaded";
 import { Money } from "@/parts/Money";
 import { Card, Facts, Page } from "@/parts/Page";
 import { State } from "@/parts/State";
 import { Table } from "@/parts/Table";
 import { TimeChart } from "@/parts/TimeChart";
-import { When } from "@/parts/When";
+import { dayOf, When } from "@/parts/When";
+import { Delete } from "../rules/Delete";
 import { type Account, type AccountPage, type Movement, type RuleAround, useAccount } from "./accounts";
 import { MoveMoney } from "./MoveMoney";
 import { SetTarget } from "./SetTarget";
@@ -26,7 +26,7 @@ export default function AccountScreen() {
 
 function Shown({ page }: { page: AccountPage }) {
   const { account, can, statement } = page;
-  const [open, setOpen] = useState<"move" | "target" | "delete">();
+  const [open, setOpen] = useState<"move" | "target">();
   const close = () => setOpen(undefined);
   const money = (cents: number | null) => <Money cents={cents} currency={account.currency} />;
   const isDebt = account.externalKind === "LIABILITY";
@@ -36,7 +36,7 @@ function Shown({ page }: { page: AccountPage }) {
       intro={[account.kindWord, account.institutionName, page.description].filter(Boolean).join(" · ")}
       actions={
         <>
-          {can.includes("DELETE") && <Button act="Delete" look="danger" onClick={() => setOpen("delete")} />}
+          {can.includes("DELETE") && <DeleteAccount account={account} />}
           {can.includes("SET_TARGET") && (
             <Button act={account.target ? "Change the target" : "Set a target"} onClick={() => setOpen("target")} />
           )}
@@ -67,7 +67,7 @@ function Shown({ page }: { page: AccountPage }) {
               page.floorInCents !== 0 && ["Floor", money(page.floorInCents)],
               statement && ["Last statement", money(statement.balanceInCents)],
               statement && ["Minimum payment", money(statement.minimumInCents)],
-              statement?.dueOn != null && ["Due", <When key="due" at={`${statement.dueOn}T00:00:00Z`} />],
+              statement?.dueOn != null && ["Due", dayOf(statement.dueOn)],
               page.holdsFor && [
                 "Holds payments for",
                 <Link key="for" to={`/accounts/${page.holdsFor.id}`}>
@@ -93,7 +93,6 @@ function Shown({ page }: { page: AccountPage }) {
         {...(account.canSend && !isDebt ? { from: account.id } : { to: account.id })}
       />
       <SetTarget account={account} isOpen={open === "target"} onClose={close} />
-      <Delete account={account} isOpen={open === "delete"} onClose={close} />
     </Page>
   );
 }
@@ -201,7 +200,7 @@ const MOVEMENTS = [
         row.madeBy
       ),
   },
-  { title: "State", cell: (row: Movement) => <State of={row.status} /> },
+  { title: "State", cell: (row: Movement) => <State of={row.status}>{row.statusWord}</State> },
   {
     title: "Amount",
     align: "end" as const,
@@ -262,27 +261,16 @@ function Rules({ rules }: { rules: readonly RuleAround[] }) {
   );
 }
 
-function Delete({ account, isOpen, onClose }: { account: Account; isOpen: boolean; onClose: () => void }) {
+function DeleteAccount({ account }: { account: Account }) {
   const navigate = useNavigate();
-  const remove = useMutation({
-    mutationFn: () => ask(api.DELETE("/app/accounts/{id}", { params: { path: { id: account.id } } })),
-    onSuccess: () => {
-      void queries.invalidateQueries({ queryKey: ["accounts"], refetchType: "none" });
-      void navigate("/accounts");
-    },
-  });
+  const leave = () => {
+    void queries.invalidateQueries({ queryKey: ["accounts"], refetchType: "none" });
+    void navigate("/accounts");
+  };
+  const remove = () => ask(api.DELETE("/app/accounts/{id}", { params: { path: { id: account.id } } }));
   return (
-    <Confirm
-      title={`Delete ${account.name}`}
-      act="Delete it"
-      isDanger
-      isOpen={isOpen}
-      onClose={onClose}
-      isBusy={remove.isPending}
-      onAct={() => remove.mutate()}
-    >
-      <ErrorSummary error={remove.error} />
-      <p>It has to be empty. What moved through it stays on record, and rules that use it stop working.</p>
-    </Confirm>
+    <Delete what="account" name={account.name} remove={remove} onGone={leave}>
+      It has to be empty. What moved through it stays on record, and rules that use it stop working.
+    </Delete>
   );
 }

@@ -143,7 +143,7 @@ function Moved({
         <strong>{made.statusWord}.</strong> {made.why}
       </p>
       <div className="row end">
-        <Link className="button" to="/rules/new" onClick={onClose}>
+        <Link className="button" to={`/rules/new?like=${made.id}`} onClick={onClose}>
           Do this every time
         </Link>
         <Link className="button" to={`/transfers/${made.id}`} onClick={onClose}>

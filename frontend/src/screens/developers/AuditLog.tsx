@@ -1,6 +1,6 @@
 /** Who did what, when, and how it ended; narrowed down by the address, and taken along as a file. */
 import { useState } from "react";
-import { useSearchParams } from "react-router";
+import { Link, useSearchParams } from "react-router";
 import { api, ask, BASE } from "@/api/client";
 import { useList } from "@/api/lists";
 import { Button } from "@/parts/Button";
@@ -56,7 +56,10 @@ export default function AuditLog() {
                     title: "Action",
                     isName: true,
                     cell: (entry) => (
-                      <Button act={entry.actionLabel} look="quiet" onClick={() => narrow("action", entry.action)} />
+                      <span className="row">
+                        <Button act={entry.actionLabel} look="quiet" onClick={() => narrow("action", entry.action)} />
+                        {entry.screen && <Link to={entry.screen}>which one</Link>}
+                      </span>
                     ),
                   },
                   {

@@ -5,7 +5,7 @@ import { api, ask, type Refused } from "@/api/client";
 import { queries, usePerson } from "@/api/session";
 import { Button } from "@/parts/Button";
 import { Confirm, Dialog } from "@/parts/Dialog";
-import { ErrorSummary, Form, TextField } from "@/parts/Fields";
+import { Form, TextField } from "@/parts/Fields";
 import { Empty, Loaded } from "@/parts/Loaded";
 import { Money } from "@/parts/Money";
 import { Card, Facts, Page, useNew } from "@/parts/Page";
@@ -111,31 +111,24 @@ function KeyCard({ shown }: { shown: Key }) {
 
 type ChangeProps = { shown: Key; onClose: () => void };
 
-function useKeyChange(done: string, onClose: () => void) {
-  return useMutation<unknown, Refused, () => Promise<unknown>>({
-    mutationFn: (change) => change(),
-    onSuccess: () => {
-      say(done);
-      onClose();
-      return queries.invalidateQueries({ queryKey: ["keys"] });
-    },
-  });
+function changed(done: string, onClose: () => void) {
+  say(done);
+  onClose();
+  return queries.invalidateQueries({ queryKey: ["keys"] });
 }
 
 function Revoke({ shown, onClose }: ChangeProps) {
-  const revoke = useKeyChange("Revoked", onClose);
-  const params = { path: { id: shown.id } };
+  const revoke = () => ask(api.POST("/app/keys/{id}/revoke", { params: { path: { id: shown.id } } }));
   return (
     <Confirm
       title={`Revoke ${shown.name}?`}
       act="Revoke it"
       isOpen
       isDanger
-      isBusy={revoke.isPending}
       onClose={onClose}
-      onAct={() => revoke.mutate(() => ask(api.POST("/app/keys/{id}/revoke", { params })))}
+      onAct={revoke}
+      onDone={() => changed("Revoked", onClose)}
     >
-      <ErrorSummary error={revoke.error} />
       <p>
         The next request with this key is refused, and no request with it works ever again. Make sure that no program
         needs it.
@@ -146,17 +139,16 @@ function Revoke({ shown, onClose }: ChangeProps) {
 
 function RateLimit({ shown, onClose }: ChangeProps) {
   const [calls, setCalls] = useState(shown.callsPerMinute === null ? "" : String(shown.callsPerMinute));
-  const change = useKeyChange("Saved", onClose);
-  const params = { path: { id: shown.id } };
-  const body = { callsPerMinute: calls === "" ? null : Number(calls) };
+  const change = useMutation<unknown, Refused>({
+    mutationFn: () => {
+      const body = { callsPerMinute: calls === "" ? null : Number(calls) };
+      return ask(api.PUT("/app/keys/{id}/rate-limit", { params: { path: { id: shown.id } }, body }));
+    },
+    onSuccess: () => changed("Saved", onClose),
+  });
   return (
     <Dialog title={`How often ${shown.name} may call`} isOpen onClose={onClose}>
-      <Form
-        error={change.error}
-        act="Save"
-        isBusy={change.isPending}
-        onSend={() => change.mutate(() => ask(api.PUT("/app/keys/{id}/rate-limit", { params, body })))}
-      >
+      <Form error={change.error} act="Save" isBusy={change.isPending} onSend={() => change.mutate()}>
         <TextField
           label="Calls a minute"
           hint="Nothing here: as many as it likes"

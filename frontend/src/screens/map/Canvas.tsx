@@ -146,7 +146,7 @@ function drawWay(way: Way, { places, gaps }: Ground, lit: Lit, row: number): Way
     ? amount !== undefined
     : way.ruleId === lit.ruleId || [way.sourceId, way.destinationId].includes(lit.nodeId ?? "");
   const isAnyLit = Boolean(lit.ruleId ?? lit.nodeId ?? lit.amounts);
-  const off = way.state === "ENABLED" ? "" : ` · ${way.stateWord}`;
+  const off = way.state === "ENABLED" ? "" : ` · ${way.stateWord.toLowerCase()}`;
   return {
     id: way.id,
     type: "way",

@@ -11,15 +11,12 @@ import { amounts, Money } from "@/parts/Money";
 import { Card, Page } from "@/parts/Page";
 import { State } from "@/parts/State";
 import { Table } from "@/parts/Table";
-import { When } from "@/parts/When";
+import { dayOf, When } from "@/parts/When";
 import { MoveMoney } from "@/screens/accounts/MoveMoney";
 import { Known, Target } from "@/screens/accounts/Target";
 import { amountsOf, Canvas, FIT, type Lit } from "./Canvas";
 import type { Account, Seen, Way } from "./layout";
 import styles from "./map.module.css";
-
-const days = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "short", year: "numeric", timeZone: "UTC" });
-const day = (on: string) => days.format(new Date(on));
 
 export default function MapScreen() {
   const [params, setParams] = useSearchParams();
@@ -43,7 +40,9 @@ export default function MapScreen() {
   return (
     <Page
       title="Map"
-      intro={query.data && `What moved is of ${day(query.data.fromDay)} to ${day(query.data.toDay)}, both included.`}
+      intro={
+        query.data && `What moved is of ${dayOf(query.data.fromDay)} to ${dayOf(query.data.toDay)}, both included.`
+      }
       actions={
         <>
           <Button act="Print" onClick={() => print()} />
@@ -273,7 +272,12 @@ function RulePanel({ rule, ways, seen }: { rule: Seen["rules"][number]; ways: re
 function Replay({
   run,
 }: {
-  run: { id: string; title: string; at: string; moves: readonly { id: string; said: string; status: string }[] };
+  run: {
+    id: string;
+    title: string;
+    at: string;
+    moves: readonly { id: string; said: string; status: string; statusWord: string }[];
+  };
 }) {
   return (
     <div className="stack">
@@ -287,7 +291,7 @@ function Replay({
       <ol className="stack tight">
         {run.moves.map((move) => (
           <li key={move.id}>
-            <Link to={`/transfers/${move.id}`}>{move.said}</Link> <State of={move.status} />
+            <Link to={`/transfers/${move.id}`}>{move.said}</Link> <State of={move.status}>{move.statusWord}</State>
           </li>
         ))}
       </ol>

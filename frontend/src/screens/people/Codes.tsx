@@ -112,25 +112,21 @@ function Confirming({ begun, onClose, onDone }: ConfirmingProps) {
 }
 
 function TurningOff({ onClose }: { onClose: () => void }) {
-  const turnOff = useMutation<unknown, Refused>({
-    mutationFn: () => ask(api.DELETE("/app/security/totp")),
-    onSuccess: async () => {
-      await refresh();
-      say("One-time codes are off");
-      onClose();
-    },
-  });
+  const done = async () => {
+    await refresh();
+    say("One-time codes are off");
+    onClose();
+  };
   return (
     <Confirm
       title="Turn one-time codes off?"
       act="Turn off"
       isDanger
       isOpen
-      isBusy={turnOff.isPending}
-      onAct={() => turnOff.mutate()}
+      onAct={() => ask(api.DELETE("/app/security/totp"))}
+      onDone={done}
       onClose={onClose}
     >
-      <ErrorSummary error={turnOff.error} />
       <p>Your password alone will be enough to sign in. The recovery codes are good for nothing any more.</p>
     </Confirm>
   );

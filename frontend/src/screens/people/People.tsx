@@ -144,25 +144,12 @@ function Changing({ person, onClose }: { person: Person; onClose: () => void }) 
 }
 
 function Removing({ person, onClose }: { person: Person; onClose: () => void }) {
-  const remove = useMutation<Person[], Refused>({
-    mutationFn: async () => (await ask(api.DELETE("/app/people/{id}", { params: { path: { id: person.id } } }))).data,
-    onSuccess: (people) => {
-      keepPeople(people);
-      say(`${person.email} is removed`);
-      onClose();
-    },
-  });
+  async function remove() {
+    keepPeople((await ask(api.DELETE("/app/people/{id}", { params: { path: { id: person.id } } }))).data);
+    say(`${person.email} is removed`);
+  }
   return (
-    <Confirm
-      title="Remove somebody?"
-      act="Remove"
-      isDanger
-      isOpen
-      isBusy={remove.isPending}
-      onAct={() => remove.mutate()}
-      onClose={onClose}
-    >
-      <ErrorSummary error={remove.error} />
+    <Confirm title="Remove somebody?" act="Remove" isDanger isOpen onAct={remove} onClose={onClose}>
       <p>
         <strong className="private">{person.email}</strong> is signed out everywhere and cannot sign in any more.
       </p>

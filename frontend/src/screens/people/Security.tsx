@@ -114,25 +114,21 @@ function Adding({ onClose }: { onClose: () => void }) {
 }
 
 function Removing({ passkey, onClose }: { passkey: Passkey; onClose: () => void }) {
-  const remove = useMutation<unknown, Refused>({
-    mutationFn: () => ask(api.DELETE("/app/security/passkeys/{id}", { params: { path: { id: passkey.id } } })),
-    onSuccess: async () => {
-      await refresh();
-      say("Passkey removed");
-      onClose();
-    },
-  });
+  const done = async () => {
+    await refresh();
+    say("Passkey removed");
+    onClose();
+  };
   return (
     <Confirm
       title="Remove this passkey?"
       act="Remove"
       isDanger
       isOpen
-      isBusy={remove.isPending}
-      onAct={() => remove.mutate()}
+      onAct={() => ask(api.DELETE("/app/security/passkeys/{id}", { params: { path: { id: passkey.id } } }))}
+      onDone={done}
       onClose={onClose}
     >
-      <ErrorSummary error={remove.error} />
       <p>
         Nobody can sign in with <strong>{passkey.name}</strong> any more.
       </p>

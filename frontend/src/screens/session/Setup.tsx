@@ -43,6 +43,7 @@ export default function Setup() {
       />
       <TextField
         label="Password"
+        hint="At least 10 characters."
         type="password"
         autoComplete="new-password"
         required

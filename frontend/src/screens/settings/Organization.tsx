@@ -5,7 +5,7 @@ import { api, ask, type Refused } from "@/api/client";
 import { queries, SESSION, useOrganization } from "@/api/session";
 import { Button } from "@/parts/Button";
 import { Confirm } from "@/parts/Dialog";
-import { ErrorSummary, Form, SelectField } from "@/parts/Fields";
+import { Form, SelectField } from "@/parts/Fields";
 import { KeysOn } from "@/parts/KeyList";
 import { Loaded } from "@/parts/Loaded";
 import { Money } from "@/parts/Money";
@@ -97,7 +97,7 @@ function Switch({ settings }: { settings: Settings }) {
   const isPaused = settings.pausedAt !== null;
   const { stoppedFor } = useOrganization();
   const change = useChange(isPaused ? "Resumed" : "Everything is paused", () => setAsking(false));
-  const act = () => change.mutate(() => ask(api.POST(isPaused ? "/app/settings/resume" : "/app/settings/pause")));
+  const act = () => change.mutateAsync(() => ask(api.POST(isPaused ? "/app/settings/resume" : "/app/settings/pause")));
   const mayChange = settings.can.includes(isPaused ? "resume" : "pause");
   const press = (
     <Button
@@ -131,12 +131,10 @@ function Switch({ settings }: { settings: Settings }) {
         title={isPaused ? "Let rules run again?" : "Pause everything?"}
         act={isPaused ? "Let them run" : "Pause now"}
         isOpen={isAsking}
-        isBusy={change.isPending}
         isDanger={!isPaused}
         onClose={() => setAsking(false)}
         onAct={act}
       >
-        <ErrorSummary error={change.error} />
         <p>
           {isPaused
             ? "What has waited runs now, and of each schedule the latest time that was missed."

@@ -11,6 +11,7 @@ import { amounts, Money, moneyText } from "@/parts/Money";
 import { Card } from "@/parts/Page";
 import { Table } from "@/parts/Table";
 import { TimeChart } from "@/parts/TimeChart";
+import { dayOf } from "@/parts/When";
 import { useFilter } from "../runs/choices";
 import { Trying } from "./Trying";
 
@@ -97,7 +98,7 @@ function Outcome({ result }: { result: Result }) {
             amounts("Today", (row: Line) => [row.todayInCents, row.currency]),
             amounts("Lowest", (row: Line) => [row.lowestInCents, row.currency]),
             amounts("In the end", (row: Line) => [row.endInCents, row.currency]),
-            { title: "Below its floor", align: "end", cell: (row) => row.belowOn ?? "never" },
+            { title: "Below its floor", align: "end", cell: (row) => (row.belowOn ? dayOf(row.belowOn) : "never") },
           ]}
         />
       </Card>
@@ -133,7 +134,7 @@ function Outcome({ result }: { result: Result }) {
 
 function Chart({ line, days }: { line: Line; days: readonly string[] }) {
   const said = line.belowOn
-    ? `${line.account.name} falls below its floor on ${line.belowOn}.`
+    ? `${line.account.name} falls below its floor on ${dayOf(line.belowOn)}.`
     : `${line.account.name} stays above its floor.`;
   const end = line.endInCents === null ? "" : ` In the end it holds ${moneyText(line.endInCents, line.currency)}.`;
   // The picture is drawn anew for new arrays, so they have to stay the same while nothing changes.

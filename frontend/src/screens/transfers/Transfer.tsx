@@ -1,13 +1,12 @@
 /** One transfer: where it stands on its way and why, what banks carry for it, what made it and what it set off. */
-import { useMutation, useQuery } from "@tanstack/react-query";
+import { useQuery } from "@tanstack/react-query";
 import { useState } from "react";
 import { Link, useParams } from "react-router";
 import type { components } from "@/api/app";
 import { api, ask } from "@/api/client";
-import { queries } from "@/api/session";
+import { queries, usePerson } from "@/api/session";
 import { Button } from "@/parts/Button";
 import { Confirm } from "@/parts/Dialog";
-import { ErrorSummary } from "@/parts/Fields";
 import { Icon, type IconName } from "@/parts/icons";
 import { Loaded } from "@/parts/Loaded";
 import { amounts, Money } from "@/parts/Money";
@@ -27,17 +26,22 @@ const PLACES: Record<Shown["way"][number]["place"], [icon: IconName, word: strin
   not_taken: ["idle", "not reached"],
 };
 
-export default function Transfer() {
-  const { id = "" } = useParams();
-  const query = useQuery({
+export function useTransfer(id: string) {
+  return useQuery({
     queryKey: ["transfers", id],
     queryFn: async () => (await ask(api.GET("/app/transfers/{id}", { params: { path: { id } } }))).data,
+    enabled: id !== "",
   });
-  return <Loaded query={query}>{(transfer) => <TransferPage transfer={transfer} />}</Loaded>;
+}
+
+export default function Transfer() {
+  const { id = "" } = useParams();
+  return <Loaded query={useTransfer(id)}>{(transfer) => <TransferPage transfer={transfer} />}</Loaded>;
 }
 
 function TransferPage({ transfer }: { transfer: Shown }) {
   const { id, currency } = transfer;
+  const mayWrite = usePerson().role !== "VIEWER";
   return (
     <Page title={transfer.title} intro={transfer.said} actions={<Actions transfer={transfer} />}>
       <div className="row">
@@ -88,7 +92,10 @@ function TransferPage({ transfer }: { transfer: Shown }) {
               </p>
             </div>
           ) : (
-            <p>{transfer.originWord}</p>
+            <div className="stack tight">
+              <p>{transfer.originWord}</p>
+              {transfer.everyTime && mayWrite && <Link to={`/rules/new?like=${id}`}>Do this every time</Link>}
+            </div>
           )}
         </Card>
       </div>
@@ -156,14 +163,12 @@ function Actions({ transfer }: { transfer: Shown }) {
   const [isAsking, setAsking] = useState(false);
   const cancel = transfer.can.find((possible) => possible.do === "cancel");
   const canDecide = transfer.can.some((possible) => possible.do === "approve");
-  const call = useMutation({
-    mutationFn: () => ask(api.POST("/app/transfers/{id}/cancel", { params: { path: { id: transfer.id } } })),
-    onSuccess: () => {
-      setAsking(false);
-      say("The transfer has been called back.");
-      return queries.invalidateQueries({ queryKey: ["transfers"] });
-    },
-  });
+  const call = () => ask(api.POST("/app/transfers/{id}/cancel", { params: { path: { id: transfer.id } } }));
+  const done = () => {
+    setAsking(false);
+    say("The transfer has been called back.");
+    return queries.invalidateQueries({ queryKey: ["transfers"] });
+  };
   return (
     <>
       {canDecide && (
@@ -179,11 +184,10 @@ function Actions({ transfer }: { transfer: Shown }) {
         onClose={() => setAsking(false)}
         act="Call it back"
         isDanger
-        isBusy={call.isPending}
-        onAct={() => call.mutate()}
+        onAct={call}
+        onDone={done}
       >
         <p>{cancel?.effect}</p>
-        <ErrorSummary error={call.error} />
       </Confirm>
     </>
   );

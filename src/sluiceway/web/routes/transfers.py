@@ -8,6 +8,7 @@ from sluiceway.domain.ids import AccountId, IdKind, TransferId
 from sluiceway.domain.transfers import Mode, Transfer
 from sluiceway.services import runs as run_services
 from sluiceway.services import transfers as services
+from sluiceway.services.account_pages import titles_of
 from sluiceway.services.approvals import CancelTransfer, cancel
 from sluiceway.services.idempotency import Answer
 from sluiceway.storage.accounts import find_accounts
@@ -40,7 +41,9 @@ async def list_transfers(call: AppCall) -> Reply:
         before_id=None if before_id is None else TransferId(before_id),
         limit=LIMIT.read(call.query),
     )
-    return call.reply(wire.show_transfers(page))
+    rule_ids = {transfer.rule_id for transfer in page.transfers if transfer.rule_id is not None}
+    titles = await titles_of(call.edge.engine, call.principal.organization_id, rule_ids)
+    return call.reply(wire.show_transfers(page, titles))
 
 
 @operation(

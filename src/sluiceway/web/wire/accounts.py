@@ -18,10 +18,20 @@ from sluiceway.domain.money import MAX_CENTS
 from sluiceway.domain.money import Cents as Money
 from sluiceway.domain.rules import format_money, refuse, visible
 from sluiceway.domain.targets import Pace, Standing, Target
+from sluiceway.domain.transfer_stories import STATUS_WORDS
 from sluiceway.services.account_pages import AccountPage, Day, Movement, MovementKind, RuleAround
 from sluiceway.services.accounts import NewAccount
 from sluiceway.services.money_map import Layer, Node, name_of
-from sluiceway.web.wire.shapes import Cents, Moment, read_body, read_text, show_day, show_moment, show_moment_or_none
+from sluiceway.web.wire.shapes import (
+    Cents,
+    Moment,
+    day_in_words,
+    read_body,
+    read_text,
+    show_day,
+    show_moment,
+    show_moment_or_none,
+)
 from sluiceway.web.wire.shapes import Day as DayShown
 
 KIND_WORDS: Final = {
@@ -176,6 +186,7 @@ class MovementShown(Struct, rename="camel"):
     amount_in_cents: Cents
     currency: str
     status: str
+    status_word: str
     at: Moment
     other_id: str | None
     other_name: str | None
@@ -271,7 +282,7 @@ def _target(target: Target, standing: Standing, currency: str) -> TargetShown:
 
 def _said(target: Target, standing: Standing, currency: str) -> str:
     wanted = format_money(target.amount, currency)
-    until = "" if target.by_day is None else f" by {_day_in_words(target.by_day)}"
+    until = "" if target.by_day is None else f" by {day_in_words(target.by_day)}"
     match standing.pace:
         case Pace.MET:
             return f"{wanted}{until}: it is there."
@@ -284,10 +295,6 @@ def _said(target: Target, standing: Standing, currency: str) -> str:
                 "" if standing.a_month is None else f", which is {format_money(standing.a_month, currency)} a month"
             )
             return f"{wanted}{until}: {format_money(standing.short, currency)} to go{a_month}."
-
-
-def _day_in_words(day: date) -> str:
-    return f"{day.day} {day:%b %Y}"
 
 
 def accounts_acts(role: Role) -> list[AccountsAct]:
@@ -367,7 +374,7 @@ def show_days(record: AccountRecord, days: Sequence[Day]) -> DaysShown:
         (first, began), (_, ends) = known[0], known[-1]
         low, high = (pick(balance for _, balance in known) for pick in (min, max))
         said = (
-            f"{visible(record.name)} had {format_money(began, currency)} on {_day_in_words(first)} and has "
+            f"{visible(record.name)} had {format_money(began, currency)} on {day_in_words(first)} and has "
             f"{format_money(ends, currency)} now; at least {format_money(low, currency)} and at most "
             f"{format_money(high, currency)} at the end of a day in between."
         )
@@ -397,6 +404,7 @@ def show_movement(movement: Movement) -> MovementShown:
         amount_in_cents=movement.amount,
         currency=movement.currency,
         status=movement.status.value,
+        status_word=STATUS_WORDS[movement.status],
         at=show_moment(movement.at),
         other_id=None if movement.other_id is None else format_id(IdKind.ACCOUNT, movement.other_id),
         other_name=None if movement.other_name is None else visible(movement.other_name),

@@ -10,7 +10,7 @@ from msgspec import Struct
 from sluiceway.api.http import Choice, Instant, Text
 from sluiceway.domain.access import ActorKind
 from sluiceway.domain.audit import Act, AuditEntry, Outcome
-from sluiceway.domain.ids import IdKind, format_id, parse_id
+from sluiceway.domain.ids import IdKind, canonical_uuid, format_id, parse_id
 from sluiceway.domain.rules import refuse
 from sluiceway.storage.audit_log import ListedEntry
 from sluiceway.web.wire.shapes import Moment, Page, encode, show_moment
@@ -33,12 +33,17 @@ _ACTORS: Final = {
     ActorKind.PERSON: ("Person", IdKind.PERSON),
     ActorKind.OPERATOR: ("Whoever runs the server", IdKind.PERSON),
 }
+_PAGES: Final = {"RULE": IdKind.RULE, "ACCOUNT": IdKind.ACCOUNT, "TRANSFER": IdKind.TRANSFER}
+"""What has a page of its own, by the word that names it in an action."""
 _BEGINNINGS: Final = "=+-@\t\r"
 """With these a cell would be a formula in a spreadsheet."""
 
 
 class EntryShown(Struct, rename="camel"):
-    """An act and its end, by the real time. `actor`: in words. `errorCode`: why it failed."""
+    """An act and its end, by the real time. `actor`: in words. `errorCode`: why it failed.
+
+    `screen`: where the app shows what it was done to, if it is something with a page.
+    """
 
     id: str
     at: Moment
@@ -54,6 +59,7 @@ class EntryShown(Struct, rename="camel"):
     outcome: OutcomeName
     error_code: str | None
     is_replay: bool
+    screen: str | None
 
 
 def read_actor(text: str | None) -> str | None:
@@ -112,4 +118,12 @@ def _entry(listed: ListedEntry) -> EntryShown:
         outcome="SUCCESS" if entry.outcome is Outcome.SUCCESS else "FAILURE",
         error_code=entry.error_code,
         is_replay=entry.is_replay,
+        screen=_screen(act),
     )
+
+
+def _screen(act: Act) -> str | None:
+    if act.subject_id is None or canonical_uuid(act.subject_id) is None:
+        return None
+    kinds = [kind for word, kind in _PAGES.items() if word in act.action.split("_")]
+    return f"/{kinds[0].name.lower()}s/{format_id(kinds[0], act.subject_id)}" if kinds else None

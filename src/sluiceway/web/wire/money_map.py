@@ -8,6 +8,7 @@ from sluiceway.api.http import Choice
 from sluiceway.domain.access import Role
 from sluiceway.domain.ids import IdKind, format_id
 from sluiceway.domain.rules import format_money, visible
+from sluiceway.domain.transfer_stories import STATUS_WORDS
 from sluiceway.domain.transfers import Transfer
 from sluiceway.services.money_map import Edge, EdgeState, MoneyMap, Period, RunOnMap, name_of
 from sluiceway.web.wire.accounts import AccountsAct, AccountShown, accounts_acts, show_account
@@ -94,6 +95,7 @@ class MoveShown(Struct, rename="camel"):
     amount_in_cents: Cents
     currency: str
     status: str
+    status_word: str
     said: str
 
 
@@ -153,7 +155,7 @@ def _edge(edge: Edge, ends: tuple[str, str], currency: str, widest: int, period:
         destination_id=destination_id,
         label=edge.label,
         state=edge.state.value,
-        state_word=word,
+        state_word=word.capitalize(),
         said=(
             f"{name_of(edge.rule)}, {word}: {edge.label} from {ends[0]} to {ends[1]}. {period}: {moved} moved{back}."
         ),
@@ -188,5 +190,6 @@ def _move(transfer: Transfer) -> MoveShown:
         amount_in_cents=transfer.amount,
         currency=transfer.currency,
         status=transfer.status.value,
+        status_word=STATUS_WORDS[transfer.status],
         said=f"{format_money(transfer.amount, transfer.currency)} from {source} to {destination}",
     )

@@ -100,6 +100,11 @@ def show_day(day: date | None) -> str | None:
     return None if day is None else day.isoformat()
 
 
+def day_in_words(day: date) -> str:
+    """Write a day for people: 5 Dec 2026."""
+    return f"{day.day} {day:%b %Y}"
+
+
 def read_body(body: object, kind: type[S]) -> S:
     """Read a parsed body into a structure, strictly. Raises InvalidParameters, which says where it is wrong."""
     try:

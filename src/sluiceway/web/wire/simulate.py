@@ -22,7 +22,7 @@ from sluiceway.services.forecast import AccountForecast, ForecastResult
 from sluiceway.services.forecast import RuleForecast as RuleOutlook
 from sluiceway.services.scenarios import Scenario, ScenarioResult
 from sluiceway.web.wire.runs import AccountEnd, RuleEnd, RunShown, Sum, account_end, read_account_ids, run_shown
-from sluiceway.web.wire.shapes import Cents, Day, Moment, show, show_moment
+from sluiceway.web.wire.shapes import Cents, Day, Moment, day_in_words, show, show_moment
 
 MOST_ACCOUNTS: Final = 200
 MOST_DAYS: Final = 366
@@ -398,7 +398,7 @@ def _backtest_notes(result: BacktestResult) -> list[str]:
     if result.shortfalls:
         notes.append(
             f"{_times(len(result.shortfalls))} money would have been missing that was really paid out: "
-            f"the first time on {result.shortfalls[0].at.date().isoformat()}."
+            f"the first time on {day_in_words(result.shortfalls[0].at.date())}."
         )
     if result.runs_set_off:
         notes.append(f"Its moves would have started other rules {_times(result.runs_set_off)}.")
@@ -434,7 +434,7 @@ def _forecast_said(result: ForecastResult) -> str:
     if first is None or first.below_on is None:
         return f"In the next {days} days no account falls below its floor."
     floor = format_money(first.account.floor, first.account.currency)
-    return f"{visible(first.account.name)} falls below its floor of {floor} on {first.below_on.isoformat()}."
+    return f"{visible(first.account.name)} falls below its floor of {floor} on {day_in_words(first.below_on)}."
 
 
 def _rule_said(each: RuleOutlook) -> str:
@@ -451,13 +451,20 @@ def _blame(result: ForecastResult) -> str | None:
         return None
     names = {each.record.id: each.record.rule.name for each in result.rules}
     name = visible(names.get(lack.rule_id) or "A rule without a name")
-    return f"The first rule that lacks money is “{name}”, on {lack.at.date().isoformat()}."
+    return f"The first rule that lacks money is “{name}”, on {day_in_words(lack.at.date())}."
 
 
 def _forecast_notes(result: ForecastResult) -> list[str]:
     notes: list[str] = []
     if result.is_paused:
         notes.append("Everything is paused; this is as if it ran.")
+    overpaid = [each.account for each in result.accounts if each.account.is_liability and (each.end or 0) < 0]
+    if overpaid:
+        names = " and ".join(visible(account.name) for account in overpaid)
+        notes.append(
+            "What lenders will state next is not known, so the last statement is paid each time: "
+            f"{names} would be paid more than is owed."
+        )
     if result.approvals:
         notes.append(f"{result.approvals} transfers would wait for a person; they count as approved at once.")
     if result.amounts_unknown:

@@ -1,13 +1,14 @@
 """Transfers as the app writes them: in lists, one by one with their way and legs, and waiting for a person."""
 
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Annotated, Any, Final, Literal
 
 from msgspec import Meta, Struct
 
 from sluiceway.api.http import Choice, Instant, Named
 from sluiceway.domain.access import Role
-from sluiceway.domain.ids import AccountId, IdKind, format_id, to_base32
+from sluiceway.domain.ids import AccountId, IdKind, RuleId, format_id, to_base32
 from sluiceway.domain.ledger import Account
 from sluiceway.domain.rules import visible
 from sluiceway.domain.transfer_stories import (
@@ -17,6 +18,7 @@ from sluiceway.domain.transfer_stories import (
     TransferStory,
     can_of,
     effect_of,
+    every_time,
     leg_in_words,
     story_of,
     title_of,
@@ -26,8 +28,9 @@ from sluiceway.domain.transfers import Direction, Leg, Mode, Transfer, TransferS
 from sluiceway.services.approvals import WaitingTransfer
 from sluiceway.services.runs import Look, Origin
 from sluiceway.services.transfers import TransferPage
+from sluiceway.web.wire.definitions import show_definition
 from sluiceway.web.wire.runs import AccountEnd, RunListed, ends_of, show_listed
-from sluiceway.web.wire.shapes import Cents, Moment, show, show_moment, show_moment_or_none, show_page
+from sluiceway.web.wire.shapes import Cents, JsonObject, Moment, show, show_moment, show_moment_or_none, show_page
 
 ACCOUNT: Final = Named("accountId", IdKind.ACCOUNT, "Only transfers from or to this account.")
 STATUS: Final = Choice("status", {each.value: each for each in TransferStatus}, "Only transfers that stand so.")
@@ -44,7 +47,7 @@ _ROLES: Final = {Doing.APPROVE: Role.ADMIN, Doing.REFUSE: Role.ADMIN, Doing.CANC
 
 
 class TransferListed(Struct, rename="camel"):
-    """A transfer in a list."""
+    """A transfer in a list. `originWord`: what made it; of a rule's, the rule's name."""
 
     id: str
     source: AccountEnd
@@ -112,7 +115,10 @@ class LookShown(Struct, rename="camel"):
 
 
 class TransferShown(Struct, rename="camel"):
-    """A transfer with its way, its legs, what made it and what it set off."""
+    """A transfer with its way, its legs, what made it and what it set off.
+
+    `everyTime`: of one that was made by hand, the rule that would do it each time, in the notation of rule files.
+    """
 
     id: str
     title: str
@@ -134,6 +140,7 @@ class TransferShown(Struct, rename="camel"):
     legs: list[LegShown]
     made_by: MadeBy | None
     looks: list[LookShown]
+    every_time: JsonObject | None
     can: list[Possible]
 
 
@@ -161,10 +168,10 @@ class Approve(Struct, rename="camel"):
     digest: Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]
 
 
-def show_transfers(page: TransferPage) -> bytes:
-    """Write a page of transfers."""
+def show_transfers(page: TransferPage, titles: Mapping[RuleId, str]) -> bytes:
+    """Write a page of transfers. `titles`: what rules are called that made them."""
     cursor = None if page.next_id is None else to_base32(page.next_id)
-    return show_page([_listed(transfer) for transfer in page.transfers], cursor)
+    return show_page([_listed(transfer, titles) for transfer in page.transfers], cursor)
 
 
 def show_transfer(
@@ -184,8 +191,9 @@ def show_approvals(waiting: Sequence[tuple[WaitingTransfer, RunListed | None]], 
     return show_page([_approval(one, run, role) for one, run in waiting], None)
 
 
-def _listed(transfer: Transfer) -> TransferListed:
+def _listed(transfer: Transfer, titles: Mapping[RuleId, str] = MappingProxyType({})) -> TransferListed:
     source, destination = ends_of(transfer)
+    origin = ORIGIN_WORDS[transfer.origin]
     return TransferListed(
         id=format_id(IdKind.TRANSFER, transfer.id),
         source=source,
@@ -196,7 +204,7 @@ def _listed(transfer: Transfer) -> TransferListed:
         status=_word(transfer.status),
         status_word=STATUS_WORDS[transfer.status],
         why=why_of(transfer),
-        origin_word=ORIGIN_WORDS[transfer.origin],
+        origin_word=origin if transfer.rule_id is None else titles.get(transfer.rule_id, origin),
         is_simulation=transfer.mode is Mode.SIMULATION,
         created_at=show_moment(transfer.created_at),
         run_id=None if transfer.execution_id is None else format_id(IdKind.EXECUTION, transfer.execution_id),
@@ -233,6 +241,7 @@ def _shown(
         made_by=_made_by(transfer, made),
         looks=[_look(look) for look in looks],
         can=[Possible(_word(doing), effect_of(doing, transfer)) for doing in _allowed(story.can, role)],
+        every_time=None if (rule := every_time(transfer)) is None else show_definition(rule),
     )
 
 

@@ -1,7 +1,7 @@
 /** Draws a rule up: when, if, then, otherwise; the sentence and what is wrong are the server's, and stand beside it. */
 import { keepPreviousData, useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { useEffect, useReducer, useRef, useState } from "react";
-import { useBlocker, useNavigate } from "react-router";
+import { useBlocker, useNavigate, useSearchParams } from "react-router";
 import { api, ask, type Refused } from "@/api/client";
 import { useOrganization } from "@/api/session";
 import { Button } from "@/parts/Button";
@@ -12,6 +12,7 @@ import { Loaded } from "@/parts/Loaded";
 import { Notice } from "@/parts/Notice";
 import { Card, Page } from "@/parts/Page";
 import { say } from "@/parts/Says";
+import { useTransfer } from "@/screens/transfers/Transfer";
 import {
   at,
   type Checked,
@@ -32,12 +33,16 @@ import { nodeId, problemAt, takeText, useWorkbench, type Workbench, WorkbenchPro
 
 export default function RuleEditor() {
   const id = useRuleId();
+  const like = useSearchParams()[0].get("like") ?? "";
   const rule = useRule(id);
+  const transfer = useTransfer(like);
   return (
     <Loaded query={useVocabulary()}>
       {(words) =>
         id ? (
           <Loaded query={rule}>{(saved) => <Editor key={saved.id} words={words} saved={saved} />}</Loaded>
+        ) : like ? (
+          <Loaded query={transfer}>{(made) => <Editor words={words} drawn={made.everyTime ?? {}} of={like} />}</Loaded>
         ) : (
           <Editor words={words} />
         )
@@ -91,16 +96,19 @@ function useChecked(definition: Definition, ruleId: string | undefined) {
   return { ...query, isCurrent: settled === definition && !query.isPlaceholderData && !query.isFetching };
 }
 
-function Editor({ words, saved }: { words: Vocabulary; saved?: Rule }) {
+/** `drawn`: what a new rule begins with, of something that was done by hand. */
+type EditorProps = { words: Vocabulary; saved?: Rule; drawn?: Definition; of?: string };
+
+function Editor({ words, saved, drawn, of }: EditorProps) {
   const { id: organizationId, currency } = useOrganization();
-  const key = `sluiceway-draft-${saved?.id ?? organizationId}`;
+  const key = `sluiceway-draft-${saved?.id ?? of ?? organizationId}`;
   // What the edit began with; a save by somebody else meanwhile does not change what is written here.
   const [original] = useState(() => ({
     definition: saved ? withAsides(saved) : newRule(words),
     revision: saved?.revision ?? 0,
   }));
   const [found] = useState(() => read(key));
-  const [state, act] = useReducer(step, begin(found?.definition ?? original.definition));
+  const [state, act] = useReducer(step, begin(found?.definition ?? { ...original.definition, ...drawn }));
   const revision = useRef(found?.revision ?? original.revision);
   const [isStrict, setStrict] = useState(Boolean(saved));
   const [isRestored, setRestored] = useState(Boolean(found));
@@ -251,6 +259,7 @@ function Editor({ words, saved }: { words: Vocabulary; saved?: Rule }) {
           isOpen={blocker.state === "blocked"}
           onClose={() => blocker.reset?.()}
           onAct={() => blocker.proceed?.()}
+          onDone={() => {}}
         >
           <p>It is not saved. It stays in this browser, and is here again when you come back.</p>
         </Confirm>
