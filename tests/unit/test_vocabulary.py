@@ -15,6 +15,7 @@ from sluiceway.domain.rules import (
     Operator,
     Role,
     Trigger,
+    label_at,
     read_rule,
     roles_of,
     write_rule,
@@ -150,3 +151,21 @@ def test_accounts_have_the_roles_that_a_check_allows():
     assert roles_of(card) == [Role.DESTINATION, Role.LIABILITY, Role.ANY]
     assert roles_of(pod) == [Role.SOURCE, Role.DESTINATION, Role.ANY]
     assert roles_of(gone) == []
+
+
+@pytest.mark.parametrize(
+    ("path", "label"),
+    [
+        ("trigger/account_id", "In account"),
+        ("steps/0/actions/0/amount_in_cents", "Keep"),
+        ("steps/0/actions/0/limit/period", "In what time"),
+        ("steps/0/actions/1/source", "From"),
+        ("steps/0/actions/2/source", None),
+        ("steps/0/conditions/condition/value", None),
+    ],
+)
+def test_a_field_is_called_as_the_form_calls_it_that_it_is_in(path: str, label: str | None):
+    actions = [{"type": "SWEEP_ABOVE", "limit": {}}, {"type": "FIXED"}]
+    written = {"trigger": {"type": "ON_FUNDS_TRANSFERRED"}, "steps": [{"actions": actions}]}
+
+    assert label_at(written, path) == label

@@ -24,6 +24,7 @@ from sluiceway.domain.rules import (
     check,
     diff,
     error,
+    label_at,
     oddities,
     outline,
     read_draft,
@@ -92,7 +93,7 @@ async def checked(
 ) -> Checked:
     """Look at a draft from where an organization stands."""
     draft = read_draft(definition)
-    findings = [error(_code(each), each.path, each.message) for each in draft.problems]
+    findings = [error(_code(each), each.path, _said(each, definition)) for each in draft.problems]
     rule = draft.rule
     if rule is not None:
         findings += check(rule, at.accounts, at.others(rule_id), at.at)
@@ -117,6 +118,12 @@ async def checked(
         asides_in_words(asides, draft.trigger, at.names, at.currencies),
         tests,
     )
+
+
+def _said(problem: Problem, definition: object) -> str:
+    """Say what is wrong; of what is not filled in, also how it is called, since several may be listed together."""
+    label = label_at(definition, problem.path) if problem.message.startswith("is required") else None
+    return problem.message if label is None else f"“{label}” is required"
 
 
 def _code(problem: Problem) -> str:

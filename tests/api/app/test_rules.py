@@ -172,6 +172,18 @@ async def test_a_draft_is_checked_as_far_as_it_goes(writer: Browser):
     ]
 
 
+async def test_what_is_not_filled_in_is_told_by_its_name(writer: Browser):
+    draft = saves(writer)
+    draft["steps"][0]["actions"][0] |= {"source": None, "destination": None}
+
+    told = (await writer.post("/rule-drafts/check", {"definition": draft})).json()["data"]
+
+    assert {(each["code"], each["message"]) for each in told["findings"]} == {
+        ("missing", "“From” is required"),
+        ("missing", "“To” is required"),
+    }
+
+
 async def test_what_is_set_aside_is_kept_beside_the_rule_and_is_no_part_of_it(admin: Browser):
     low = {"condition": {"fact": "BALANCE", "operator": "LESS_THAN", "value": 1_000}}
     aside = {"kind": "condition", "path": "steps/0/conditions", "part": low, "note": "back in June"}

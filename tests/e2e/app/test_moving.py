@@ -122,6 +122,11 @@ def test_amounts_in_sentences_and_in_the_title_are_hidden_with_the_others(page: 
     page.reload()
     expect(page.get_by_role("heading", level=1)).to_contain_text("$")
     assert page.evaluate(_UNCOVERED) == 0
+    address = page.url
+    page.goto("/map")
+    expect(page.locator("text", has_text="$").first).to_have_css("filter", re.compile("blur"))
+    page.goto(address)
+    expect(page.get_by_role("heading", level=1)).to_contain_text("$")
     page.keyboard.press("Shift+H")
     expect(page).to_have_title(re.compile(r"^\$"))
     assert page.evaluate("CSS.highlights.get('amount').size") == 0

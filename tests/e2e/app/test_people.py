@@ -230,5 +230,7 @@ def test_whoever_is_first_sets_up_also_behind_a_path(chromium: Browser, monkeypa
         page.get_by_role("button", name="Begin").click()
         expect(page.get_by_role("button", name="Sign out").first).to_be_visible()
         assert urlsplit(page.url).path == "/money/accounts"
+        page.goto("/money/sandbox")
+        expect(page.get_by_text("There is no account yet")).to_be_visible()
         context.close()
         assert [problem for problem in watch.problems if "not in docs" not in problem] == []

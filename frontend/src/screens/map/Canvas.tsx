@@ -17,6 +17,7 @@ import "@xyflow/react/dist/base.css";
 import { type KeyboardEvent, memo, useEffect, useMemo, useRef, useState } from "react";
 import { Icon } from "@/parts/icons";
 import { Money, moneyText } from "@/parts/Money";
+import { withoutAmounts } from "@/parts/privacy";
 import { Target } from "@/screens/accounts/Target";
 import {
   type Account,
@@ -103,6 +104,7 @@ const Labels = memo(({ edges, places }: { edges: readonly WayEdge[]; places: Gro
         return (
           <text
             key={id}
+            className={withoutAmounts(data.label) === data.label ? undefined : "private"}
             x={isLeft ? place.x - 8 : place.x + WIDTH + 8}
             y={place.y + HEIGHT / 2 + off}
             data-lit={data.isLit || undefined}

@@ -43,7 +43,13 @@ export default function Sandbox() {
             <Clock clock={world.clock} mayAct={mayAct} />
             <Log happened={happened} />
             {happened.length > 0 && <WhatRulesDid />}
-            {mayAct ? (
+            {mayAct && world.places.length === 0 ? (
+              <Card>
+                <Empty icon="accounts" title="There is no account yet">
+                  <Link to="/accounts#new">Make one</Link>, and money can arrive in it.
+                </Empty>
+              </Card>
+            ) : mayAct ? (
               <div className="columns two">
                 <Arrive world={world} tell={tell} />
                 <Collect world={world} tell={tell} />

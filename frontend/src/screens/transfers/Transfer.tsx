@@ -124,7 +124,7 @@ function Legs({ legs, currency }: { legs: Shown["legs"]; currency: string }) {
                   expected <When at={leg.expectedAt} />
                 </>
               ) : (
-                <span className="soft">not yet</span>
+                <span className="soft">{/^(PROCESSING|PENDING)$/.test(leg.status) ? "not yet" : "never"}</span>
               ),
           },
           { title: "Tries", align: "end", cell: (leg) => leg.attempts },

@@ -70,7 +70,7 @@ from sluiceway.domain.rules.plans import (
 from sluiceway.domain.rules.recipes import RECIPES, RECIPES_BY_KEY, Recipe, recipe
 from sluiceway.domain.rules.telling import Limit, Move, Node, NodeKind, Observed, explain_trace, moves_of, nodes_of
 from sluiceway.domain.rules.trace import ActionResult, ActionTrace, Cut, NodeTrace, StepTrace, Trace, Why
-from sluiceway.domain.rules.vocabulary import VOCABULARY, Field, FieldKind, Form, Role, Vocabulary, roles_of
+from sluiceway.domain.rules.vocabulary import VOCABULARY, Field, FieldKind, Form, Role, Vocabulary, label_at, roles_of
 from sluiceway.domain.rules.ways import Way, looks_at, ways_of
 from sluiceway.domain.rules.words import describe, format_money, schedule_in_words, visible
 
@@ -167,6 +167,7 @@ __all__ = [
     "fingerprint",
     "format_money",
     "is_storable",
+    "label_at",
     "local_date",
     "looks_at",
     "moves_of",

@@ -4,9 +4,10 @@ An editor draws itself from it: a new kind of action here, and in the model, app
 test holds it complete against the model, and every form against `read_rule`.
 """
 
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import Final
+from typing import Final, cast
 
 from sluiceway.domain.ledger import Account
 from sluiceway.domain.money import MAX_CENTS
@@ -452,3 +453,27 @@ VOCABULARY: Final = Vocabulary(
     actions=_ACTIONS,
     settings=_SETTINGS,
 )
+
+
+def label_at(written: object, path: str) -> str | None:
+    """Tell how a field of a trigger or an action is called, by its path in a rule that somebody writes."""
+    *way, key = path.split("/")
+    forms: list[Form] = []
+    at = written
+    for name in way:
+        if isinstance(at, list):
+            rows = cast("list[object]", at)
+            at = rows[int(name)] if name.isdecimal() and int(name) < len(rows) else None
+        else:
+            at = cast("Mapping[str, object]", at).get(name) if isinstance(at, Mapping) else None
+        kind = cast("Mapping[str, object]", at).get("type") if isinstance(at, Mapping) else None
+        forms = [form for form in (*_TRIGGERS, *_ACTIONS) if form.type == kind] or forms
+    return next((field.label for form in forms for field in _all_of(form.fields) if field.key == key), None)
+
+
+def _all_of(fields: Iterable[Field]) -> Iterator[Field]:
+    for field in fields:
+        yield field
+        yield from _all_of(field.fields)
+        for option in field.options:
+            yield from _all_of(option.fields)
