@@ -17,10 +17,9 @@ type Props<Row> = {
   columns: readonly Column<Row>[];
   rows: readonly Row[];
   rowKey: (row: Row) => string;
-  foot?: ReactNode;
 };
 
-export function Table<Row>({ caption, columns, rows, rowKey, foot }: Props<Row>) {
+export function Table<Row>({ caption, columns, rows, rowKey }: Props<Row>) {
   const named = columns.findIndex((column) => column.isName);
   return (
     // Roles are spelled out because the cards' layout takes them from the elements.
@@ -53,7 +52,6 @@ export function Table<Row>({ caption, columns, rows, rowKey, foot }: Props<Row>)
           </tr>
         ))}
       </tbody>
-      {foot}
     </table>
   );
 }

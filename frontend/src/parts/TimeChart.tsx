@@ -15,7 +15,6 @@ type Props = {
   currency: string;
   times: readonly string[];
   lines: readonly Line[];
-  height?: number;
 };
 
 const COLOURS = ["--accent", "--sandbox", "--warn", "--good"];
@@ -36,13 +35,13 @@ function colour(of: HTMLElement, name: string): string {
   return found;
 }
 
-function options(box: HTMLElement, { currency, lines, height = 220 }: Props): uPlot.Options {
+function options(box: HTMLElement, { currency, lines }: Props): uPlot.Options {
   const soft = colour(box, "--soft");
   const grid = { stroke: colour(box, "--line"), width: 1 };
   const axis = { stroke: soft, grid, ticks: grid, font: "12px system-ui, sans-serif" };
   return {
     width: box.clientWidth,
-    height,
+    height: 220,
     tzDate: (seconds) => uPlot.tzDate(new Date(seconds * 1000), ZONE),
     legend: { show: lines.length > 1 },
     cursor: { y: false },

@@ -2,7 +2,6 @@ const PATHS = {
   accounts: "M4 10h16M5 10v8m4.7-8v8m4.6-8v8M19 10v8M3 19h18M12 4 4 8.5h16z",
   approvals: "M4 12.5V18a2 2 0 0 0 2 2h12a2 2 0 0 0 2-2v-5.5M8.5 9.5l3 3L19 5",
   check: "M5 12.5l4.5 4.5L19 7.5",
-  chevron: "M9 6l6 6-6 6",
   clock: "M12 7v5l3.5 2M12 3.5a8.5 8.5 0 1 0 0 17 8.5 8.5 0 0 0 0-17z",
   copy: "M9 9h10v11H9zM15 9V5H5v11h4",
   cross: "M6.5 6.5l11 11m0-11l-11 11",
@@ -29,7 +28,6 @@ const PATHS = {
   simulate: "M4 18.5 9 13l3.5 3L20 7.5M15 7.5h5v5",
   transfers: "M4 9h15m-4-4 4 4-4 4M20 16H5m4-4-4 4 4 4",
   undo: "M9 14L4 9l5-5M4 9h9.5A6.5 6.5 0 0 1 20 15.5V18",
-  up: "M12 19V5m-5.5 5.5L12 5l5.5 5.5",
   warning: "M12 9.5v4.5m0 3h.01M12 4 2.8 19.5h18.4z",
 } as const;
 
