@@ -61,6 +61,8 @@ class Settings:
     organizations_per_transaction: int | None = None
     """How many organizations one transaction may lock or change: no bound on PostgreSQL, 1 on Citus."""
     allow_unsafe_postgres: bool = False
+    allow_plain_postgres: bool = False
+    """Whether the line to the database may leave this machine without being encrypted."""
     lease_s: int = 30
     """After how long without a word a worker that calls a bank or a remote service counts as dead, in seconds."""
     remote_allow: str = ""
@@ -112,6 +114,7 @@ def read_settings(environment: Mapping[str, str] | None = None) -> Settings:
         client_connections_per_address=_whole(given, "CLIENT_CONNECTIONS_PER_ADDRESS", None),
         organizations_per_transaction=_whole(given, "ORGANIZATIONS_PER_TRANSACTION", None),
         allow_unsafe_postgres=given.get("ALLOW_UNSAFE_POSTGRES") == "1",
+        allow_plain_postgres=given.get("ALLOW_PLAIN_POSTGRES") == "1",
         lease_s=_whole(given, "LEASE_S", defaults.lease_s) or defaults.lease_s,
         remote_allow=given.get("REMOTE_ALLOW") or defaults.remote_allow,
         **_metrics(given),
@@ -142,6 +145,7 @@ def shown(settings: Settings) -> dict[str, str]:
         "CLIENT_CONNECTIONS_PER_ADDRESS": _or_no_bound(settings.client_connections_per_address),
         "ORGANIZATIONS_PER_TRANSACTION": _or_no_bound(settings.organizations_per_transaction),
         "ALLOW_UNSAFE_POSTGRES": "1" if settings.allow_unsafe_postgres else "off",
+        "ALLOW_PLAIN_POSTGRES": "1" if settings.allow_plain_postgres else "off",
         "LEASE_S": str(settings.lease_s),
         "REMOTE_ALLOW": settings.remote_allow or "public https addresses",
         "METRICS": "off" if settings.metrics is None else f"{settings.metrics.host}:{settings.metrics.port}",

@@ -185,7 +185,7 @@ async def open_database(
     what speaks against this PostgreSQL; a command's own answer stands alone.
     """
     with postgres(settings) as url:
-        problems = await check_server(url, is_unsafe_allowed=settings.allow_unsafe_postgres)
+        problems = await _check(url, settings)
         if problems and is_to_stay:
             # Each time, and to whoever starts it: nobody shall find out after a power cut.
             log.warning("ALLOW_UNSAFE_POSTGRES is set, and this PostgreSQL may lose money: %s", "; ".join(problems))
@@ -210,6 +210,13 @@ async def open_database(
             yield database
 
 
+async def _check(url: str, settings: Settings) -> tuple[str, ...]:
+    """Refuse a server that must not hold money, as far as it is not allowed; give what speaks against it."""
+    return await check_server(
+        url, is_unsafe_allowed=settings.allow_unsafe_postgres, is_plain_allowed=settings.allow_plain_postgres
+    )
+
+
 @asynccontextmanager
 async def restored_engine(
     url: str, archive: Archive, settings: Settings, *, is_held: bool = True
@@ -219,7 +226,7 @@ async def restored_engine(
     Not held only where nobody will ever move money: in a scratch database, for which any PostgreSQL will do.
     """
     if is_held:
-        await check_server(url, is_unsafe_allowed=settings.allow_unsafe_postgres)
+        await _check(url, settings)
     await restore(url, archive, now=now(), is_held=is_held)
     options = DatabaseOptions(min_connections=1, max_connections=2, transaction_timeout_s=PATIENCE_S)
     async with Database(url, options) as database:
@@ -234,7 +241,7 @@ async def examine(settings: Settings) -> list[Finding]:
         findings.append(judge_disk("the embedded PostgreSQL keeps its data", disk.free, disk.total))
     with postgres(settings) as url:
         try:
-            unsafe = await check_server(url, is_unsafe_allowed=True)
+            unsafe = await check_server(url, is_unsafe_allowed=True, is_plain_allowed=True)
             keyring = keyring_of(settings, may_make=False)
             options = DatabaseOptions(min_connections=1, max_connections=1, keyring=keyring)
             async with Database(address_for_work(settings, url), options) as database:

@@ -3,9 +3,10 @@
 import psycopg
 import pytest
 
-from sluiceway.settings import Settings
-from sluiceway.storage.durability import UNSAFE, UnsafeSettings, check_server, judge
+from sluiceway.settings import Settings, read_settings
+from sluiceway.storage.durability import NEVER_PLAIN, UNSAFE, UnsafeSettings, check_server, judge, sslmode_of
 from sluiceway.wiring import open_database
+from tests.db.relay import Relay
 
 SAFE = {name: "on" if wrong == "off" else "off" for name, (wrong, _) in UNSAFE.items()}
 
@@ -79,3 +80,40 @@ async def test_what_is_used_all_the_same_is_told_each_time(database_url: str, ca
         pass
 
     assert "may lose money: fsync is off" in caplog.text
+
+
+@pytest.mark.parametrize("sslmode", ["disable", "allow"])
+async def test_a_line_that_leaves_this_machine_in_the_clear_is_refused(database_url: str, sslmode: str):
+    async with Relay.between(database_url) as relay:
+        url = relay.url.replace("sslmode=disable", f"sslmode={sslmode}")
+        with pytest.raises(UnsafeSettings, match=f"sslmode={sslmode}") as refused:
+            # As if this machine's own port were another's.
+            await check_server(url, is_unsafe_allowed=True, near=())
+        near = await check_server(url, is_unsafe_allowed=True)
+        allowed = await check_server(url, is_unsafe_allowed=True, is_plain_allowed=True, near=())
+
+    assert "sslmode=verify-full" in refused.value.remedy
+    assert "ALLOW_PLAIN_POSTGRES=1" in refused.value.remedy
+    assert near == allowed
+
+
+async def test_a_socket_is_nobody_elses_to_read(database_url: str, tmp_path_factory: pytest.TempPathFactory):
+    async with Relay.between(database_url, folder=str(tmp_path_factory.mktemp("s"))) as relay:
+        in_a_folder = await check_server(relay.url, is_unsafe_allowed=True, near=())
+
+    assert in_a_folder == await check_server(database_url, is_unsafe_allowed=True, is_plain_allowed=True)
+
+
+def test_only_an_sslmode_that_is_never_plain_counts(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.delenv("PGSSLMODE", raising=False)
+
+    assert NEVER_PLAIN == ("require", "verify-ca", "verify-full")
+    assert sslmode_of("postgresql://db.internal/x") == "prefer"
+    assert sslmode_of("postgresql://db.internal/x?sslmode=verify-full") == "verify-full"
+    monkeypatch.setenv("PGSSLMODE", "require")
+    assert sslmode_of("host=db.internal") == "require"
+
+
+def test_the_operator_may_say_that_nobody_else_is_there():
+    assert not read_settings({}).allow_plain_postgres
+    assert read_settings({"ALLOW_PLAIN_POSTGRES": "1"}).allow_plain_postgres
