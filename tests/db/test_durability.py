@@ -1,10 +1,12 @@
 """No server may hold money that could lose it: each such setting is refused before anything is written."""
 
+from ipaddress import ip_address
+
 import psycopg
 import pytest
 
 from sluiceway.settings import Settings, read_settings
-from sluiceway.storage.durability import NEVER_PLAIN, UNSAFE, UnsafeSettings, check_server, judge, sslmode_of
+from sluiceway.storage.durability import NEVER_PLAIN, UNSAFE, UnsafeSettings, check_server, is_near, judge, sslmode_of
 from sluiceway.wiring import open_database
 from tests.db.relay import Relay
 
@@ -83,14 +85,14 @@ async def test_what_is_used_all_the_same_is_told_each_time(database_url: str, ca
 
 
 @pytest.mark.parametrize("sslmode", ["disable", "allow"])
-async def test_a_line_that_leaves_this_machine_in_the_clear_is_refused(database_url: str, sslmode: str):
+async def test_a_line_over_public_networks_in_the_clear_is_refused(database_url: str, sslmode: str):
     async with Relay.between(database_url) as relay:
         url = relay.url.replace("sslmode=disable", f"sslmode={sslmode}")
         with pytest.raises(UnsafeSettings, match=f"sslmode={sslmode}") as refused:
             # As if this machine's own port were another's.
-            await check_server(url, is_unsafe_allowed=True, near=())
+            await check_server(url, is_unsafe_allowed=True, is_near=lambda _: False)
         near = await check_server(url, is_unsafe_allowed=True)
-        allowed = await check_server(url, is_unsafe_allowed=True, is_plain_allowed=True, near=())
+        allowed = await check_server(url, is_unsafe_allowed=True, is_plain_allowed=True, is_near=lambda _: False)
 
     assert "sslmode=verify-full" in refused.value.remedy
     assert "ALLOW_PLAIN_POSTGRES=1" in refused.value.remedy
@@ -99,9 +101,15 @@ async def test_a_line_that_leaves_this_machine_in_the_clear_is_refused(database_
 
 async def test_a_socket_is_nobody_elses_to_read(database_url: str, tmp_path_factory: pytest.TempPathFactory):
     async with Relay.between(database_url, folder=str(tmp_path_factory.mktemp("s"))) as relay:
-        in_a_folder = await check_server(relay.url, is_unsafe_allowed=True, near=())
+        in_a_folder = await check_server(relay.url, is_unsafe_allowed=True, is_near=lambda _: False)
 
     assert in_a_folder == await check_server(database_url, is_unsafe_allowed=True, is_plain_allowed=True)
+
+
+def test_what_is_near_is_of_this_machine_or_of_a_private_network():
+    ours = ("127.0.0.1", "::1", "10.0.0.5", "172.17.0.2", "192.168.1.9", "100.64.0.1", "fd00::5")
+
+    assert [address for address in (*ours, "8.8.8.8", "2606:4700::1") if is_near(ip_address(address))] == list(ours)
 
 
 def test_only_an_sslmode_that_is_never_plain_counts(monkeypatch: pytest.MonkeyPatch):

@@ -4,9 +4,9 @@ And what the line to it has to be: nobody else's to read.
 """
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
-from ipaddress import IPv4Network, IPv6Network, ip_address
+from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Final, LiteralString
 
 import psycopg
@@ -34,10 +34,10 @@ _ASKED: Final[LiteralString] = """
            (SELECT json_object_agg(name, setting) FROM pg_settings WHERE name = ANY (%s))
 """
 _CONNECT_TIMEOUT_S: Final = 5
-THIS_MACHINE: Final = (IPv4Network("127.0.0.0/8"), IPv6Network("::1/128"))
+Address = IPv4Address | IPv6Address
 NEVER_PLAIN: Final = ("require", "verify-ca", "verify-full")
 """With any other sslmode, whoever is on the line can have it go on in the clear."""
-PLAIN: Final = "the line to it leaves this machine and is not encrypted, or would not have to be (sslmode={})"
+PLAIN: Final = "the line to it goes over public networks and is not encrypted, or would not have to be (sslmode={})"
 ENCRYPT: Final = (
     "Put sslmode=verify-full and sslrootcert=... into its address, or start with ALLOW_PLAIN_POSTGRES=1 where nobody"
     " else is on the network between."
@@ -56,24 +56,29 @@ class UnsafeSettings(Exception):
         return "; ".join(self.problems)
 
 
+def is_near(address: Address) -> bool:
+    """Tell whether an address is of this machine or of a private network."""
+    return not address.is_global
+
+
 async def check_server(
     url: str,
     *,
     is_unsafe_allowed: bool = False,
     is_plain_allowed: bool = False,
-    near: Sequence[IPv4Network | IPv6Network] = THIS_MACHINE,
+    is_near: Callable[[Address], bool] = is_near,
 ) -> tuple[str, ...]:
     """Refuse a server that must not hold money, before anything is written to it.
 
     Gives what speaks against one that is used all the same. Raises UnsafeSettings, whatever is allowed for one that is
-    too old or takes no writes, and DatabaseUnavailable. `near`: where a line need not be encrypted.
+    too old or takes no writes, and DatabaseUnavailable. `is_near`: where a line need not be encrypted.
     """
     try:
         # As our sessions connect: settings may be those of the role, of the database, or in the address.
         async with await AsyncConnection[TupleRow].connect(
             url, autocommit=True, connect_timeout=_CONNECT_TIMEOUT_S
         ) as conn:
-            if not is_plain_allowed and not _is_private(conn, url, near):
+            if not is_plain_allowed and not _is_private(conn, url, is_near):
                 raise UnsafeSettings((PLAIN.format(sslmode_of(url)),), ENCRYPT)
             [found] = await (await conn.execute(_ASKED, [list(UNSAFE)])).fetchall()
     except psycopg.OperationalError as failure:
@@ -81,12 +86,12 @@ async def check_server(
     return judge(*found, is_unsafe_allowed=is_unsafe_allowed)
 
 
-def _is_private(conn: AsyncConnection[TupleRow], url: str, near: Sequence[IPv4Network | IPv6Network]) -> bool:
+def _is_private(conn: AsyncConnection[TupleRow], url: str, is_near: Callable[[Address], bool]) -> bool:
     """Tell whether a line is a socket of this machine, stays near, or is encrypted and cannot be otherwise."""
     if conn.info.host.startswith(("/", "@")) or not conn.info.hostaddr:
         return True
     address = ip_address(conn.info.hostaddr.partition("%")[0])
-    return any(address in network for network in near) or (conn.pgconn.ssl_in_use and sslmode_of(url) in NEVER_PLAIN)
+    return is_near(address) or (conn.pgconn.ssl_in_use and sslmode_of(url) in NEVER_PLAIN)
 
 
 def sslmode_of(url: str) -> str:
