@@ -63,8 +63,6 @@ OF_THEMSELVES: Final = {
     "remote_access.set_enabled",
 }
 """Those whose id, or ids, are organizations."""
-_TO_NOBODY: Final = 0x5EED
-"""What makes an id nobody's: its last bits, which are of chance, are others."""
 _TAKEN: Final = [("23505", f"{table}_secret_hash_key") for table in ("access_token", "api_key", "rule_secret")]
 """Credentials are looked up before it is known whose they are, so no two may be alike: of 190 random bits, none are."""
 
@@ -114,7 +112,8 @@ class Ground:
     theirs: str
     ours: str
     chance: random.Random
-    ids: list[str] = field(default_factory=list[str])
+    twins: dict[str, str] = field(default_factory=dict[str, str])
+    """For each id of theirs one that is nobody's. What comes before another does so there too."""
     values: dict[str, list[str]] = field(default_factory=dict[str, list[str]])
     """What the other organization has in columns of text or bytes, by their names."""
     tables: list[str] = field(default_factory=list[str])
@@ -141,7 +140,7 @@ class Ground:
                 ids |= {value for (value,) in found}
             else:
                 self.values.setdefault(column, []).extend(sorted(value for (value,) in found))
-        self.ids = sorted(ids - {self.theirs, self.ours})
+        self.twins = _between(sorted(ids - {self.theirs, self.ours}))
 
     def read(self, name: str, text: str) -> Query:
         """Find out which types a statement's parameters have, and prepare it."""
@@ -213,11 +212,8 @@ class Ground:
 
     def _pair(self, name: str, kind: str, *, is_list: bool) -> tuple[str, str]:
         if kind == "uuid":
-            mine = self.chance.sample(self.ids, _AT_ONCE)
-            # The same twice is the same twice there too, and what comes before another does so there.
-            others = [str(uuid.UUID(int=uuid.UUID(each).int ^ _TO_NOBODY)) for each in mine]
-            if name in _PLACES:
-                others = mine
+            mine = self.chance.sample(list(self.twins), _AT_ONCE)
+            others = mine if name in _PLACES else [self.twins[each] for each in mine]
         elif kind in ("text", "bytea"):
             known = self.values.get(name) or self.values.get(re.sub(r"(?<=s)es$|s$", "", name)) or []
             mine = [self.chance.choice(known) for _ in range(_AT_ONCE)] if known else ["x"] * _AT_ONCE
@@ -231,6 +227,14 @@ class Ground:
 
     def _like(self, value: str, kind: str) -> str:
         return f"\\x{self.chance.randbytes(32).hex()}" if kind == "bytea" else f"{self.chance.getrandbits(64):x}{value}"
+
+
+def _between(ids: Sequence[str]) -> dict[str, str]:
+    """Give for each id one that lies half-way to the next; none where there is no room."""
+    numbers = [uuid.UUID(each).int for each in ids]
+    ends = [*numbers[1:], (1 << 128) - 1]
+    halves = {each: (number + end) // 2 for each, number, end in zip(ids, numbers, ends, strict=True)}
+    return {each: str(uuid.UUID(int=half)) for each, half in halves.items() if half != uuid.UUID(each).int}
 
 
 def _written(values: Sequence[str], *, is_list: bool) -> str:
