@@ -125,6 +125,12 @@ function Effect({ seen }: { seen: Preview }) {
           ])}
         </div>
       )}
+      {seen.canBeMade && seen.destination.expectedInCents > 0 && (
+        <p>
+          On its way to {seen.destination.name} then:{" "}
+          <Money cents={seen.destination.expectedInCents} currency={seen.currency} />
+        </p>
+      )}
       {seen.fires.length > 0 && <p>When it arrives, it starts: {seen.fires.join(", ")}.</p>}
     </div>
   );
