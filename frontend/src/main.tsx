@@ -3,12 +3,12 @@ import { StrictMode } from "react";
 import { createRoot } from "react-dom/client";
 import { RouterProvider } from "react-router";
 import { whenAsked } from "@/api/client";
-import { queries, SESSION } from "@/api/session";
+import { forgetAll, queries } from "@/api/session";
 import { coverAmounts } from "@/parts/privacy";
 import { router } from "./routes";
 import "./base.css";
 
-whenAsked({ onSignedOut: () => void queries.invalidateQueries({ queryKey: SESSION }) });
+whenAsked({ onSignedOut: forgetAll });
 
 coverAmounts();
 

@@ -11,6 +11,10 @@ export const queries = new QueryClient({
   },
 });
 
+/** What is kept while the page stays, and nowhere else: drafts, and what was copied. It is forgotten with all that was seen. */
+export const KEPT = "kept";
+queries.setQueryDefaults([KEPT], { gcTime: Number.POSITIVE_INFINITY });
+
 const askSession = async () => (await ask(api.GET("/app/session"))).data;
 export type Session = Awaited<ReturnType<typeof askSession>>;
 

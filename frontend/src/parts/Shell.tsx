@@ -79,7 +79,13 @@ function Everything({ onGo }: { onGo?: () => void }) {
 function You() {
   const person = usePerson();
   const isPrivate = usePreference("private") === "yes";
-  const leave = useMutation({ mutationFn: () => ask(api.POST("/app/sign-out")), onSuccess: forgetAll });
+  const leave = useMutation({
+    mutationFn: () => ask(api.POST("/app/sign-out")),
+    onSuccess: forgetAll,
+    networkMode: "always",
+    // Without the server nobody can sign out, but nothing of theirs has to stay on the screen.
+    onError: () => location.reload(),
+  });
   return (
     <div className={styles.you}>
       <Button

@@ -13,7 +13,17 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Request, Response, sync_playwright
+from playwright.sync_api import (
+    Browser,
+    BrowserContext,
+    ConsoleMessage,
+    Locator,
+    Page,
+    Request,
+    Response,
+    expect,
+    sync_playwright,
+)
 
 ROOT: Final = Path(__file__).parents[3]
 NAMES: Final = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
@@ -160,3 +170,16 @@ def look_at(page: Page, scheme: Any, width: int) -> None:
     """Show a page in a scheme at a width."""
     page.emulate_media(color_scheme=scheme)
     page.set_viewport_size({"width": width, "height": 800 if width > NARROW else 844})
+
+
+def expect_password_field(field: Locator, autocomplete: str) -> None:
+    """Expect a field to hide what is typed, to tell password managers what it is for, and to let people paste."""
+    page = field.page
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    page.evaluate("navigator.clipboard.writeText('pasted from a password manager')")
+    field.focus()
+    page.keyboard.press("Control+V")
+    expect(field).to_have_value("pasted from a password manager")
+    expect(field).to_have_attribute("type", "password")
+    expect(field).to_have_attribute("autocomplete", autocomplete)
+    field.fill("")

@@ -11,7 +11,7 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from sluiceway.storage.embedded import EmbeddedPostgres
-from tests.e2e.app.browsing import Watch, faults, look_at, looks, overflow, settled
+from tests.e2e.app.browsing import Watch, expect_password_field, faults, look_at, looks, overflow, settled
 from tests.e2e.processes import Serving, data_folder, free_port
 
 pytestmark = pytest.mark.e2e
@@ -75,6 +75,7 @@ def join(page: Page, admin: httpx.Client, email: str, role: str) -> None:
     page.goto(f"/invitation#{invited['token']}")
     expect(page.get_by_role("heading", name="You are invited")).to_be_visible()
     assert faults(page) == []
+    expect_password_field(page.get_by_label("Password"), "new-password")
     page.get_by_label("Password").fill(PASSWORD)
     # Who is there is asked again once the page listens for news: it was nobody when the page was first loaded.
     with page.expect_response(lambda answer: answer.url.endswith("/app/session")):
@@ -226,6 +227,7 @@ def test_whoever_is_first_sets_up_also_behind_a_path(chromium: Browser, monkeypa
         look_at(page, "light", 1280)
         page.get_by_label("Organization").fill("Home")
         page.get_by_label("E-mail").fill("ada@example.com")
+        expect_password_field(page.get_by_label("Password"), "new-password")
         page.get_by_label("Password").fill(PASSWORD)
         page.get_by_role("button", name="Begin").click()
         expect(page.get_by_role("button", name="Sign out").first).to_be_visible()

@@ -3,7 +3,7 @@ import { keepPreviousData, useMutation, useQuery, useQueryClient } from "@tansta
 import { useEffect, useReducer, useRef, useState } from "react";
 import { useBlocker, useNavigate, useSearchParams } from "react-router";
 import { api, ask, type Refused } from "@/api/client";
-import { useOrganization } from "@/api/session";
+import { KEPT, useOrganization } from "@/api/session";
 import { Button } from "@/parts/Button";
 import { Confirm } from "@/parts/Dialog";
 import { AmountField, ErrorSummary, Form, SelectField } from "@/parts/Fields";
@@ -66,16 +66,8 @@ function withAsides({ definition, setAside }: Rule): Definition {
   return { ...definition, set_aside: setAside.map(({ words: _, ...aside }) => aside) };
 }
 
-/** A draft stays in this browser until it is saved or thrown away. */
+/** A draft stays while this page does, until it is saved or thrown away, or whoever writes it signs out. */
 type Kept = { definition: Definition; revision: number };
-
-function read(key: string): Kept | undefined {
-  try {
-    return (JSON.parse(localStorage.getItem(key) ?? "null") as Kept | null) ?? undefined;
-  } catch {
-    return undefined;
-  }
-}
 
 const CHECK_MS = 250;
 
@@ -101,13 +93,14 @@ type EditorProps = { words: Vocabulary; saved?: Rule; drawn?: Definition; of?: s
 
 function Editor({ words, saved, drawn, of }: EditorProps) {
   const { id: organizationId, currency } = useOrganization();
-  const key = `sluiceway-draft-${saved?.id ?? of ?? organizationId}`;
+  const queries = useQueryClient();
+  const [key] = useState(() => [KEPT, saved?.id ?? of ?? organizationId]);
   // What the edit began with; a save by somebody else meanwhile does not change what is written here.
   const [original] = useState(() => ({
     definition: saved ? withAsides(saved) : newRule(words),
     revision: saved?.revision ?? 0,
   }));
-  const [found] = useState(() => read(key));
+  const [found] = useState(() => queries.getQueryData<Kept>(key));
   const [state, act] = useReducer(step, begin(found?.definition ?? { ...original.definition, ...drawn }));
   const revision = useRef(found?.revision ?? original.revision);
   const [isStrict, setStrict] = useState(Boolean(saved));
@@ -117,14 +110,13 @@ function Editor({ words, saved, drawn, of }: EditorProps) {
   const isLeaving = useRef(false);
   const check = useChecked(state.now, saved?.id);
   const checked = check.data;
-  const queries = useQueryClient();
   const navigate = useNavigate();
 
   useEffect(() => {
     if (isLeaving.current) return;
-    if (isDirty) localStorage.setItem(key, JSON.stringify({ definition: state.now, revision: revision.current }));
-    else localStorage.removeItem(key);
-  }, [key, isDirty, state.now]);
+    if (isDirty) queries.setQueryData<Kept>(key, { definition: state.now, revision: revision.current });
+    else queries.removeQueries({ queryKey: key });
+  }, [queries, key, isDirty, state.now]);
   // biome-ignore lint/correctness/useExhaustiveDependencies: each change of shape names anew what has the focus.
   useEffect(() => {
     if (state.focus) document.getElementById(nodeId(state.focus))?.focus();
@@ -140,7 +132,7 @@ function Editor({ words, saved, drawn, of }: EditorProps) {
     },
     onSuccess: async (rule) => {
       isLeaving.current = true;
-      localStorage.removeItem(key);
+      queries.removeQueries({ queryKey: key });
       say("Saved. It is off until somebody has reviewed and enabled it.");
       queries.setQueryData(["rules", rule.id], rule);
       void queries.invalidateQueries({ queryKey: ["rules"] });

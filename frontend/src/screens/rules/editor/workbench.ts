@@ -1,5 +1,6 @@
 /** What every part of the editor has at hand. */
 import { createContext, useContext } from "react";
+import { KEPT, queries } from "@/api/session";
 import type { Checked, Definition, Finding, Standing, Vocabulary } from "../api";
 import { asidesOf, type Path } from "./draft";
 
@@ -47,7 +48,7 @@ export const nodeId = (path: string) => `node-${path.replaceAll("/", "-")}`;
 export const asideAt = (definition: Definition) => `set_aside/${asidesOf(definition).length}`;
 
 /** What was cut or copied last, in this browser: conditions and actions can be taken from rule to rule. */
-const KEY = "sluiceway-clipboard";
+const KEY = [KEPT, "clipboard"];
 export type Clip = { kind: "condition" | "action" | "step"; value: unknown };
 
 /** Take JSON from elsewhere over, so that it can be pasted; gives what it is. */
@@ -65,7 +66,7 @@ export function takeText(text: string): Clip["kind"] | undefined {
   return kind;
 }
 
-const keep = (clip: Clip) => localStorage.setItem(KEY, JSON.stringify(clip));
+const keep = (clip: Clip) => queries.setQueryData(KEY, clip);
 
 export function copy(clip: Clip): void {
   keep(clip);
@@ -74,10 +75,6 @@ export function copy(clip: Clip): void {
 }
 
 export function pasted(kind: Clip["kind"]): unknown {
-  try {
-    const clip = JSON.parse(localStorage.getItem(KEY) ?? "null") as Clip | null;
-    return clip?.kind === kind ? clip.value : undefined;
-  } catch {
-    return undefined;
-  }
+  const clip = queries.getQueryData<Clip>(KEY);
+  return clip?.kind === kind ? clip.value : undefined;
 }
