@@ -77,6 +77,10 @@ class Settings:
     """From which level on something is logged; debug has a line for each request and each execution."""
     otel_traces_exporter: str | None = None
     """Where spans go that OpenTelemetry makes, otlp or console (docs/howto/operate.md); None: there are none."""
+    tls_certificate: Path | None = None
+    """The certificate that is shown to browsers and programs, with those between it and its authority; None: HTTP."""
+    tls_key: Path | None = None
+    """Its key."""
     hsts: str = "host"
     """What browsers are told that came over TLS: to come over nothing else for a year, off, for host or subdomains."""
     base_path: str = ""
@@ -121,6 +125,7 @@ def read_settings(environment: Mapping[str, str] | None = None) -> Settings:
         log_format=_one_of(given, "LOG_FORMAT", ("json", "console"), None),
         log_level=_one_of(given, "LOG_LEVEL", ("debug", "info", "warning", "error"), None) or defaults.log_level,
         otel_traces_exporter=_traces(given),
+        **_tls(given),
         hsts=_one_of(given, "HSTS", ("off", "host", "subdomains"), None) or defaults.hsts,
         base_path=_base_path(given),
         audit=_one_of(given, "AUDIT", ("on", "prompt", "off"), None) or defaults.audit,
@@ -153,6 +158,8 @@ def shown(settings: Settings) -> dict[str, str]:
         "LOG_FORMAT": settings.log_format or "console at a terminal, else json",
         "LOG_LEVEL": settings.log_level,
         "OTEL_TRACES_EXPORTER": settings.otel_traces_exporter or _NONE,
+        "TLS_CERTIFICATE": str(settings.tls_certificate or _NONE),
+        "TLS_KEY": str(settings.tls_key or _NONE),
         "HSTS": settings.hsts,
         "BASE_PATH": settings.base_path or _NONE,
         "AUDIT": settings.audit,
@@ -161,6 +168,19 @@ def shown(settings: Settings) -> dict[str, str]:
         "SIMULATIONS_KEPT_DAYS": str(kept.simulations // timedelta(days=1)),
         "READS_KEPT_DAYS": str(kept.reads // timedelta(days=1)),
     }
+
+
+class _Tls(TypedDict):
+    tls_certificate: Path | None
+    tls_key: Path | None
+
+
+def _tls(given: Mapping[str, str]) -> _Tls:
+    """Read where a certificate and its key are: neither is good for anything without the other."""
+    certificate, key = given.get("TLS_CERTIFICATE"), given.get("TLS_KEY")
+    if bool(certificate) != bool(key):
+        raise ValueError("TLS_CERTIFICATE and TLS_KEY go together: only one of them is set")
+    return {"tls_certificate": Path(certificate) if certificate else None, "tls_key": Path(key) if key else None}
 
 
 class _Metrics(TypedDict):

@@ -18,7 +18,7 @@ from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 from uuid_utils import uuid7
 
-from sluiceway.outbound import Outbound, read_policy
+from sluiceway.outbound import Outbound, authorities, read_policy
 from sluiceway.rails import CardIssuer, Rail
 from sluiceway.rails.sandbox import SandboxBank
 from sluiceway.rails.sandbox_issuer import SandboxIssuer
@@ -239,6 +239,8 @@ async def examine(settings: Settings) -> list[Finding]:
     if settings.database_url is None:
         disk = shutil.disk_usage(settings.data_dir)
         findings.append(judge_disk("the embedded PostgreSQL keeps its data", disk.free, disk.total))
+    if settings.tls_certificate is not None:
+        findings.append(_judge_certificate(settings.tls_certificate))
     with postgres(settings) as url:
         try:
             unsafe = await check_server(url, is_unsafe_allowed=True, is_plain_allowed=True)
@@ -249,6 +251,17 @@ async def examine(settings: Settings) -> list[Finding]:
         except (DatabaseUnavailable, UnsafeSettings, SecretsLocked) as failure:
             findings.append(Finding("database", Verdict.WRONG, " ".join(str(failure).split())))
     return findings
+
+
+def _judge_certificate(file: Path) -> Finding:
+    """Judge the certificate that a server shows by the authorities that browsers and programs trust."""
+    from sluiceway.services.certificates import judge_certificate  # noqa: PLC0415 -- only who looks needs it
+
+    try:
+        shown = file.read_bytes()
+    except OSError as failure:
+        return Finding("certificate", Verdict.WRONG, f"{file} cannot be read: {failure.strerror}")
+    return judge_certificate(shown, authorities(), now())
 
 
 def _new_door() -> "Door":

@@ -6,7 +6,11 @@ twice a second finds those that have passed it: nothing is timed request by requ
 
 import asyncio
 import json
+import socket
+import ssl
 from collections import Counter
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Final, cast
@@ -63,9 +67,11 @@ class Phase(Enum):
 class Connections:
     """All connections of one server: who has a place, who has been too slow, and that everybody leaves in the end."""
 
-    def __init__(self, limits: Limits) -> None:
-        """Begin with none."""
+    def __init__(self, limits: Limits, tls: ssl.SSLContext | None = None) -> None:
+        """Begin with none. `tls`: what is shown to whoever connects; None: HTTP is spoken in the clear."""
         self.limits = limits
+        self._tls = tls
+        self._greeting: set[_Greeting] = set()
         self.is_closing = False
         self._all: set[LimitedProtocol] = set()
         self._of_address: Counter[str] = Counter()
@@ -80,17 +86,27 @@ class Connections:
         self, config: "Config", server_state: "ServerState", app_state: dict[str, Any], **_: object
     ) -> asyncio.Protocol:
         """Make the protocol of a new connection, as uvicorn asks for it."""
-        return LimitedProtocol(self, config, server_state, app_state)
+        if self._tls is None:
+            return LimitedProtocol(self, config, server_state, app_state)
+        return _Greeting(self, self._tls, lambda: LimitedProtocol(self, config, server_state, app_state))
+
+    def greet(self, greeting: "_Greeting", address: str) -> bool:
+        """Take in a connection that has TLS to agree on first; False: there is no place, not even to be told so."""
+        self._greeting.add(greeting)
+        self._of_address[address] += 1
+        return not self.is_closing and self._excess(address) <= 1 + 1 / TOLD_NO
+
+    def greeted(self, greeting: "_Greeting", address: str) -> None:
+        """Forget it: it is one of the others now, or has failed."""
+        if greeting in self._greeting:
+            self._greeting.remove(greeting)
+            self._leave(address)
 
     def add(self, connection: "LimitedProtocol", address: str) -> None:
         """Take a new connection in, or tell it that there is no place."""
         self._all.add(connection)
         self._of_address[address] += 1
-        per_address = self.limits.per_address
-        excess = max(
-            len(self._all) / self.limits.connections,
-            0 if per_address is None else self._of_address[address] / per_address,
-        )
+        excess = self._excess(address)
         if excess > 1 + 1 / TOLD_NO:
             connection.transport.abort()
         connection.is_unwelcome = excess > 1
@@ -98,6 +114,17 @@ class Connections:
     def remove(self, connection: "LimitedProtocol", address: str) -> None:
         """Forget a connection that has ended."""
         self._all.discard(connection)
+        self._leave(address)
+
+    def _excess(self, address: str) -> float:
+        """Tell how many times as many connections there are as there may be, in all or from an address."""
+        per_address = self.limits.per_address
+        return max(
+            (len(self._all) + len(self._greeting)) / self.limits.connections,
+            0 if per_address is None else self._of_address[address] / per_address,
+        )
+
+    def _leave(self, address: str) -> None:
         self._of_address[address] -= 1
         if not self._of_address[address]:
             del self._of_address[address]
@@ -111,6 +138,8 @@ class Connections:
     async def say_goodbye(self) -> None:
         """Wait until everybody has been answered and told to go, and nobody is about to ask for more."""
         self.is_closing = True
+        for greeting in list(self._greeting):
+            greeting.give_up()
         for connection in self._all:
             connection.close_after_answer()
         while self._all:
@@ -124,6 +153,62 @@ class Connections:
             if self.is_closing and connection.phase in (Phase.HEAD, Phase.REQUEST):
                 longest_s = self.limits.linger_s
             connection.check(now, longest_s, self.limits.unread_s)
+
+
+class _Greeting(asyncio.Protocol):
+    """A connection on which TLS is being agreed on: it has a place, and as long as a first head may take.
+
+    Asyncio's own servers would give it a minute, and nobody would have counted it.
+    """
+
+    def __init__(self, others: Connections, tls: ssl.SSLContext, make: "Callable[[], LimitedProtocol]") -> None:
+        self._others = others
+        self._tls = tls
+        self._make = make
+        self._address = ""
+        self._agreeing: asyncio.Task[None] | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        plain = cast("asyncio.Transport", transport)
+        peer = plain.get_extra_info("peername")
+        self._address = str(peer[0]) if isinstance(peer, tuple) and peer else ""
+        if self._others.greet(self, self._address):
+            # Its socket goes on without this transport, which has read nothing yet and cannot be kept from it later.
+            sock: socket.socket = plain.get_extra_info("socket").dup()
+            self._agreeing = asyncio.get_running_loop().create_task(self._agree(sock))
+        else:
+            self.leave()
+        plain.abort()
+
+    async def _agree(self, sock: socket.socket) -> None:
+        limits = self._others.limits
+        sock.settimeout(0)
+        try:
+            # Whoever speaks no TLS, or none that is good enough, and whoever hangs up: none of it is our failure.
+            with suppress(OSError, TimeoutError):
+                await asyncio.get_running_loop().connect_accepted_socket(
+                    self._connection,
+                    sock,
+                    ssl=self._tls,
+                    ssl_handshake_timeout=limits.head_s,
+                    ssl_shutdown_timeout=limits.linger_s,
+                )
+        finally:
+            self.leave()
+
+    def _connection(self) -> "LimitedProtocol":
+        connection = self._make()
+        connection.greeting = self
+        return connection
+
+    def leave(self) -> None:
+        """Leave the place to what it has become, or to others."""
+        self._others.greeted(self, self._address)
+
+    def give_up(self) -> None:
+        """End it: nobody is taken in any more."""
+        if self._agreeing is not None:
+            self._agreeing.cancel()
 
 
 class _WholeAnswers:
@@ -173,6 +258,7 @@ class LimitedProtocol(HttpToolsProtocol):
         super().__init__(config, server_state, app_state)
         self.phase = Phase.HEAD
         self.is_unwelcome = False
+        self.greeting: _Greeting | None = None
         self._others = connections
         self._since = self.loop.time()
         self._unread_since: float | None = None
@@ -186,10 +272,13 @@ class LimitedProtocol(HttpToolsProtocol):
         return self.client[0] if self.client else ""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Ask for a place."""
+        """Ask for a place. From here on the time counts: over TLS this was made when agreeing on that began."""
+        self._since = self.loop.time()
         super().connection_made(
             cast("asyncio.Transport", _WholeAnswers(cast("asyncio.Transport", transport), self.loop))
         )
+        if self.greeting is not None:
+            self.greeting.leave()
         self._others.add(self, self._address)
 
     def connection_lost(self, exc: Exception | None) -> None:

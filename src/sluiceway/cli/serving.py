@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Final, cast
 import typer
 
 from sluiceway.cli.failures import CommandFailed
+from sluiceway.cli.tls import identity_of
 from sluiceway.settings import Settings
 
 if TYPE_CHECKING:
@@ -71,7 +72,11 @@ def with_address(settings: Settings, host: str | None, port: int | None) -> Sett
 
 @contextmanager
 def listening(settings: Settings) -> Generator[tuple[socket.socket, str]]:
-    """Take the port before anything else starts, so that one that is in use is known at once; give its address."""
+    """Take the port before anything else starts, so that one that is in use is known at once; give its address.
+
+    What it shows to whoever connects over TLS is looked at too, for the same reason.
+    """
+    is_tls = identity_of(settings) is not None
     try:
         [(family, kind, _, _, address), *_] = socket.getaddrinfo(
             settings.host, settings.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
@@ -88,7 +93,7 @@ def listening(settings: Settings) -> Generator[tuple[socket.socket, str]]:
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         # Left alone, the kernel takes megabytes for each client that does not read, and we notice nothing.
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _UNREAD_BYTES)
-        yield sock, _base_url(settings.host, sock.getsockname()[1])
+        yield sock, _base_url(settings.host, sock.getsockname()[1], is_tls=is_tls)
 
 
 def _why_not(settings: Settings, failure: OSError) -> str:
@@ -102,10 +107,10 @@ def _why_not(settings: Settings, failure: OSError) -> str:
     return f"{place} cannot be used: {failure.strerror}."
 
 
-def _base_url(host: str, port: int) -> str:
+def _base_url(host: str, port: int, *, is_tls: bool) -> str:
     everywhere = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}  # noqa: S104 -- what a person may have asked for
     shown = everywhere.get(host, f"[{host}]" if ":" in host else host)
-    return f"http://{shown}:{port}"
+    return f"{'https' if is_tls else 'http'}://{shown}:{port}"
 
 
 def run_until_stopped(main: Callable[[], Coroutine[None, None, None]], settings: Settings) -> None:
@@ -173,7 +178,7 @@ async def serve_until(
     from sluiceway.cli.limits import Connections, Limits
     from sluiceway.wiring import application
 
-    connections = Connections(limits or Limits())
+    connections = Connections(limits or Limits(), None if settings is None else identity_of(settings))
     config = uvicorn.Config(
         application(parts.edge, settings, parts.door),
         loop="uvloop",

@@ -209,3 +209,8 @@ async def _read_body(response: httpcore.Response, headers: Mapping[str, str], mo
         if len(body) > most:
             return None
     return bytes(body)
+
+
+def authorities() -> list[bytes]:
+    """Give the certificates of the authorities that we trust, in DER: those that browsers trust, or SSL_CERT_FILE's."""
+    return httpx.create_ssl_context().get_ca_certs(binary_form=True)
