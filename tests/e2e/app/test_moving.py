@@ -2,13 +2,15 @@
 
 import json
 import re
+import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import httpx
 import psycopg
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Locator, Page, expect
 
 from sluiceway.storage.embedded import EmbeddedPostgres
 from tests.e2e.app.browsing import faults, looks, overflow, settled
@@ -25,12 +27,40 @@ def program(demo_server: Serving, *options: str) -> httpx.Client:
     return httpx.Client(base_url=demo_server.url, headers={"Authorization": f"ApiKey {key}"})
 
 
+@dataclass
+class Paycheck:
+    """A paycheck that has arrived, and the runs of the two rules that share it out."""
+
+    transfer_id: str
+    split: str
+    saved: str
+
+
 @pytest.fixture(scope="module")
-def deposited(demo_server: Serving, demo: dict[str, Any]) -> None:
-    """Let a paycheck arrive, which two rules share out."""
-    body = {"account_id": demo["accounts"]["income"]["id"], "amount_in_cents": 320_055}
+def deposited(demo_server: Serving, demo: dict[str, Any]) -> Paycheck:
+    """Let a paycheck arrive, and wait until both rules have run."""
+    rules = (demo["rules"]["paycheck"]["id"], demo["rules"]["auto_save"]["id"])
     with program(demo_server) as client:
-        assert client.post("/sandbox/deposits", json=body).status_code == 201
+
+        def runs() -> list[set[str]]:
+            answers = [client.get("/api/v1/rule-executions", params={"rule_id": each}) for each in rules]
+            return [{run["id"] for run in each.json()["data"] if run["status"] == "executed"} for each in answers]
+
+        before = runs()
+        body = {"account_id": demo["accounts"]["income"]["id"], "amount_in_cents": 320_055}
+        made = client.post("/sandbox/deposits", json=body)
+        assert made.status_code == 201, made.text
+        deadline = time.monotonic() + 30
+        while not all(new := [now - then for now, then in zip(runs(), before, strict=True)]):
+            assert time.monotonic() < deadline, "the rules have not run"
+            time.sleep(0.1)
+    (split,), (saved,) = new
+    return Paycheck(made.json()["data"]["id"], split, saved)
+
+
+def link_to(page: Page, path: str) -> Locator:
+    """Find the link that leads exactly there, wherever it stands in a list."""
+    return page.locator(f'main a[href="{path}"]')
 
 
 def waiting_transfer(demo_server: Serving, demo: dict[str, Any], cents: int) -> str:
@@ -54,12 +84,11 @@ def is_for_everybody(page: Page) -> None:
         assert overflow(page) <= 0, (scheme, width)
 
 
-@pytest.mark.usefixtures("deposited")
-def test_a_run_is_found_and_read_and_walked_by_keys(page: Page):
+def test_a_run_is_found_and_read_and_walked_by_keys(page: Page, deposited: Paycheck):
     page.goto("/runs")
     page.get_by_label("Ending").select_option("MOVED")
     expect(page).to_have_url("/runs?ending=MOVED")
-    page.get_by_role("link", name="Split each paycheck").first.click()
+    link_to(page, f"/runs/{deposited.split}").click()
 
     expect(page.get_by_role("heading", level=1)).to_have_text("Split each paycheck")
     expect(page.get_by_text("the incoming amount is at least $2,000.00: true (it was $3,200.55)")).to_be_visible()
@@ -82,27 +111,25 @@ def test_a_run_is_found_and_read_and_walked_by_keys(page: Page):
 def test_brackets_go_to_the_older_and_the_newer_run_of_a_rule(page: Page, demo_server: Serving, demo: dict[str, Any]):
     rule_id = demo["rules"]["auto_save"]["id"]
     with program(demo_server) as client:
-        client.post(f"/api/v1/rules/{rule_id}/trigger", json={"manual_execute_amount": 100})
+        asked = client.post(f"/api/v1/rules/{rule_id}/trigger", json={"manual_execute_amount": 100})
     page.goto(f"/runs?rule={rule_id}")
-    newest = page.get_by_role("link", name="Auto-save on deposit").first
-    address = newest.get_attribute("href")
-    newest.click()
+    address = f"/runs/{asked.json()['data']['execution_id']}"
+    link_to(page, address).click()
     # The list has a heading too: only this says that the run is there, and listens.
     expect(page.get_by_role("link", name="Older")).to_be_visible()
     page.keyboard.press("[")
     expect(page.get_by_role("link", name="Newer")).to_be_visible()
     page.keyboard.press("]")
-    expect(page).to_have_url(address or "")
+    expect(page).to_have_url(address)
 
 
-@pytest.mark.usefixtures("deposited")
-def test_a_deposit_shows_which_rules_looked_at_it(page: Page):
+def test_a_deposit_shows_which_rules_looked_at_it(page: Page, deposited: Paycheck):
     page.goto("/transfers?direction=MONEY_IN")
-    page.get_by_role("link", name="Outside → Income").first.click()
+    link_to(page, f"/transfers/{deposited.transfer_id}").click()
 
     expect(page.get_by_role("heading", name="2 rules looked at this; 2 ran")).to_be_visible()
     is_for_everybody(page)
-    page.get_by_role("link", name="See the run").first.click()
+    link_to(page, f"/runs/{deposited.split}").click()
     expect(page.get_by_role("heading", name="Why")).to_be_visible()
     page.get_by_role("link", name="money arrived ($3,200.55)").click()
     expect(page.get_by_role("heading", level=1)).to_have_text("$3,200.55 from outside to Income")
@@ -190,11 +217,12 @@ def test_a_rule_is_tried_before_it_is_run_again(page: Page, demo: dict[str, Any]
     is_for_everybody(page)
 
 
-@pytest.mark.usefixtures("deposited")
-def test_what_a_run_began_with_is_tried_with_the_rule_of_now_and_kept_as_a_test(page: Page, demo: dict[str, Any]):
+def test_what_a_run_began_with_is_tried_with_the_rule_of_now_and_kept_as_a_test(
+    page: Page, deposited: Paycheck, demo: dict[str, Any]
+):
     rule_id = demo["rules"]["paycheck"]["id"]
     page.goto(f"/runs?rule={rule_id}&ending=MOVED")
-    page.get_by_role("link", name="Split each paycheck").first.click()
+    link_to(page, f"/runs/{deposited.split}").click()
     page.get_by_role("link", name=re.compile("Try with today.s rule")).click()
     expect(page.get_by_label("Amount that arrives")).to_have_value("3,200.55")
     page.get_by_role("button", name="Simulate").click()
@@ -219,10 +247,9 @@ def test_what_a_run_began_with_is_tried_with_the_rule_of_now_and_kept_as_a_test(
     expect(page.get_by_text("No tests yet")).to_be_visible()
 
 
-@pytest.mark.usefixtures("deposited")
-def test_a_run_that_was_downloaded_is_opened_and_marked_as_a_file(page: Page, tmp_path: Path):
+def test_a_run_that_was_downloaded_is_opened_and_marked_as_a_file(page: Page, deposited: Paycheck, tmp_path: Path):
     page.goto("/runs?ending=MOVED")
-    page.get_by_role("link", name="Split each paycheck").first.click()
+    link_to(page, f"/runs/{deposited.split}").click()
     told = page.locator("section", has=page.get_by_role("heading", name="Why")).inner_text()
     with page.expect_download() as download:
         page.get_by_role("link", name="JSON").click()
@@ -239,6 +266,31 @@ def test_a_run_that_was_downloaded_is_opened_and_marked_as_a_file(page: Page, tm
     assert shown == told.replace(" See the transfer", "")
     expect(drawn.get_by_role("link")).to_have_count(0)
     is_for_everybody(page)
+
+
+def test_what_a_test_expects_is_written_by_hand_before_the_rule_does_it(page: Page, demo: dict[str, Any]):
+    rule_id = demo["rules"]["auto_save"]["id"]
+    page.goto(f"/simulate?rule={rule_id}")
+    page.get_by_label("Amount that arrives").fill("100")
+    page.get_by_role("button", name="Simulate").click()
+    page.get_by_label("What it shows").fill("A quarter is saved")
+    page.get_by_label("What is expected").select_option(label="What I write")
+    expect(page.get_by_label("Which step runs")).to_have_value("1")
+    expect(page.get_by_label("To", exact=True).locator("option:checked")).to_have_text("Savings")
+    page.get_by_label("Amount", exact=True).fill("25")
+    is_for_everybody(page)
+    page.get_by_role("button", name="Keep as a test").click()
+    expect(page.get_by_text("As the rule is now, it does not pass.")).to_be_visible()
+
+    page.goto(f"/rules/{rule_id}/edit")
+    page.get_by_label("Percent", exact=True).fill("25")
+    expect(page.get_by_text("Passes A quarter is saved")).to_be_visible()
+    page.goto(f"/rules/{rule_id}/tests")
+    kept = page.locator("section", has=page.get_by_role("heading", name="A quarter is saved"))
+    expect(kept).to_contain_text("$25.00 from Income to Savings")
+    kept.get_by_role("button", name="Delete").click()
+    page.get_by_role("button", name="Delete the test").click()
+    expect(kept).to_be_hidden()
 
 
 def test_what_is_supposed_of_an_account_changes_what_would_happen(page: Page, demo: dict[str, Any]):
@@ -283,10 +335,9 @@ def test_a_run_that_waits_changes_before_the_eyes_of_who_reads_it(
     expect(page.get_by_text("Moved $10.00 in 1 transfer.")).to_be_visible()
 
 
-@pytest.mark.usefixtures("deposited")
-def test_a_rule_is_run_again_after_a_look_at_what_it_would_do(page: Page, demo: dict[str, Any]):
+def test_a_rule_is_run_again_after_a_look_at_what_it_would_do(page: Page, deposited: Paycheck, demo: dict[str, Any]):
     page.goto(f"/runs?rule={demo['rules']['auto_save']['id']}&ending=MOVED")
-    page.get_by_role("link", name="Auto-save on deposit").first.click()
+    link_to(page, f"/runs/{deposited.saved}").click()
     page.get_by_role("button", name="Run again now").click()
     dialog = page.get_by_role("dialog", name="Run again now")
     expect(dialog.get_by_role("button", name="Run it", exact=True)).to_be_hidden()

@@ -217,7 +217,7 @@ def test_a_password_is_asked_for_again_before_anything_is_enabled(
 def test_a_viewer_reads_the_review_and_cannot_enable(
     page: Page, watch: Watch, hands: Hands, pair: tuple[str, str], demo_server: Serving
 ):
-    rule = hands.rule(hands.saves(*pair))
+    rule = hands.rule(hands.saves(*pair, name=f"Save for {pair[1]}"))
     email, password = f"viewer{next(_NUMBERS)}@example.com", "a long enough passphrase"
     token = hands.ask("POST", "/invitations", {"email": email, "role": "VIEWER"})["token"]
     with httpx.Client(base_url=demo_server.url) as viewer:
@@ -235,7 +235,7 @@ def test_a_viewer_reads_the_review_and_cannot_enable(
         refused = viewer.post(path, json={"fingerprint": rule["fingerprint"]}, headers=OWN_PAGE)
         assert (refused.status_code, refused.json()["error"]["code"]) == (403, "ROLE_REQUIRED")
     page.goto("/rules")
-    expect(page.get_by_role("link", name="Save", exact=True).first).to_be_visible()
+    expect(page.get_by_role("link", name=f"Save for {pair[1]}", exact=True)).to_be_visible()
     expect(page.get_by_role("link", name="New rule")).to_have_count(0)
 
 
