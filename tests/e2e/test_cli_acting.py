@@ -315,6 +315,17 @@ async def test_waits_are_shown_and_set_each_by_itself(world: World, sluiceway):
         misunderstood("organizations", "waits", *wrong)
 
 
+async def test_the_zone_in_which_times_are_shown_is_told_and_set(world: World, sluiceway):
+    before = sluiceway("organizations", "time-zone")
+    sluiceway("organizations", "time-zone", "Asia/Kathmandu")
+    [listed] = json.loads(sluiceway("organizations", "list", "--json"))
+
+    assert "Times are shown in UTC." in before
+    assert "Times are shown in Asia/Kathmandu." in sluiceway("organizations", "time-zone")
+    assert listed["time_zone"] == "Asia/Kathmandu"
+    assert "time-zone database" in sluiceway("organizations", "time-zone", "Nowhere", status=1)
+
+
 async def test_accounts_tell_how_old_reports_are_and_are_refreshed(world: World, sluiceway):
     await checking(world)
     sluiceway("clock", "freeze")
@@ -366,3 +377,15 @@ async def test_kept_tests_run_on_a_rule_on_a_draft_and_as_a_file(world: World, s
     assert "expected $1.00 from income to savings" in failed
     assert "got      $2.00 from income to savings" in failed
     assert (again.exit_code, again.stdout) == (0, "1 scenarios, 0 not as expected.\n")
+
+    # What is expected is changed by hand, and kept in the place of what was.
+    file.write_text(file.read_text().replace("amount: 100\n", "amount: 200\n"))
+    changed = sluiceway("rules", "check", spelling, "--keep", str(file), status=1)
+    [kept] = json.loads(sluiceway("rules", "check", spelling, "--draft", str(draft), "--json"))
+    file.write_text(file.read_text().replace("    step: 0\n", "    attempted: 1\n"))
+    refused = sluiceway("rules", "check", spelling, "--keep", str(file), status=1)
+
+    assert "1 tests, 1 not as expected." in changed
+    assert "expected $2.00 from income to savings" in changed
+    assert (kept["name"], kept["passed"]) == ("A dollar a day", True)
+    assert "expects a step and transfers, and nothing else" in refused

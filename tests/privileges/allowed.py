@@ -63,7 +63,7 @@ APPLICATION: Final[dict[str, Rights]] = {
     "organization": Rights(
         changes=(
             "approval_lasts clock_offset frozen_at handover_delay held_since paused_at remote_api_enabled_at "
-            "stopped_at stopped_for"
+            "stopped_at stopped_for time_zone"
         )
     ),
     "outbox": Rights(deletes=True, changes="is_pending"),

@@ -58,6 +58,7 @@ OF_THEMSELVES: Final = {
     "organizations.set_clock",
     "organizations.set_paused",
     "organizations.set_stopped",
+    "organizations.set_time_zone",
     "organizations.set_waits",
     "remote_access.enabled_at",
     "remote_access.set_enabled",

@@ -18,6 +18,7 @@ from sluiceway.domain.playing import Detected, Rhythm, Told
 from sluiceway.domain.schedule import Schedule, ScheduleType
 from sluiceway.services.clock import advance, freeze
 from sluiceway.services.forecast import AccountForecast, Forecast, ForecastResult, forecast
+from sluiceway.services.organizations import set_time_zone
 from sluiceway.web.wire.simulate import show_forecast
 from tests.cards import give_back, issue, pay
 from tests.support import World, first_story, fixed, percent, whenever_money_arrives
@@ -50,6 +51,19 @@ async def look_ahead(world: World, *expected: Told, days: int = 30, **more: Any)
 def of(world: World, result: ForecastResult, account: str) -> AccountForecast:
     [found] = [each for each in result.accounts if each.account.id == world.accounts[account]]
     return found
+
+
+async def test_days_end_when_they_do_in_the_organizations_own_zone(home: World):
+    await set_time_zone(home.engine, home.organization_id, "America/New_York")
+    bill = told(home, "bills", -100, ScheduleType.ONE_TIME, "2026-03-09T03:30")  # 23:30 of the 8th, in summer time.
+
+    ours = await look_ahead(home, bill, days=10, in_own_zone=True)
+    utc = await look_ahead(home, bill, days=10)
+
+    assert (of(home, ours, "bills").below_on, of(home, utc, "bills").below_on) == (date(2026, 3, 8), date(2026, 3, 9))
+    assert of(home, ours, "bills").daily[ours.days.index(date(2026, 3, 8))] == -100
+    assert of(home, utc, "bills").daily[utc.days.index(date(2026, 3, 8))] == 0
+    assert len(ours.days) == len(of(home, ours, "bills").daily) == 11
 
 
 async def test_expected_income_runs_the_rules_and_bills_are_collected(home: World):

@@ -15,6 +15,7 @@ from sluiceway.domain.ach import (
     entry_day,
     is_banking_day,
     liability_posts_at,
+    moved_from,
     next_banking_day,
     next_opening,
     pull_settles_at,
@@ -182,6 +183,24 @@ def test_the_largest_same_day_payment_is_a_million_dollars():
 
     assert told(push_settles_at(at, Cents(100_000_000))) == "2026-07-07 13:00:00"
     assert told(push_settles_at(at, Cents(100_000_001))) == "2026-07-08 08:30:00"
+
+
+@pytest.mark.parametrize(
+    ("handed_over", "settles", "moved"),
+    [
+        ("2026-11-28 09:00", "2026-11-30 13:00", "2026-11-28 13:00:00"),  # A push of a Saturday.
+        ("2026-11-28 16:00", "2026-11-30 13:00", "2026-11-29 13:00:00"),  # After the cut-off: of the Sunday.
+        ("2026-11-26 09:00", "2026-12-01 08:30", "2026-11-28 08:30:00"),  # A pull of Thanksgiving: entered on Friday.
+        ("2026-11-27 09:00", "2026-12-01 08:30", "2026-11-29 08:30:00"),  # A pull over a weekend.
+        ("2026-11-30 09:00", "2026-12-02 08:30", None),
+        ("2026-11-30 16:00", "2026-12-01 13:00", None),  # Late, and not moved.
+        ("2026-11-28 09:00", "2026-11-28 09:00", None),  # A bank that works on Saturdays.
+    ],
+)
+def test_what_weekends_and_holidays_have_moved_says_from_when(handed_over: str, settles: str, moved: str | None):
+    since = moved_from(eastern(handed_over), eastern(settles))
+
+    assert (None if since is None else told(since)) == moved
 
 
 def test_banks_open_again_on_the_first_banking_day_after_an_instant():

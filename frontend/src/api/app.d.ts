@@ -1019,7 +1019,7 @@ export interface paths {
         put?: never;
         /**
          * Keep a test of a rule
-         * @description Keep a scenario as a test: what comes of it now is what is expected from now on, whatever the balances are then. The scenario may try a draft of the rule. Role: `WRITER`.
+         * @description Keep a scenario as a test: always with the balances of now, whatever they are later. What comes of it now is what is expected from now on, or what `expect` says, whether it comes or not. The scenario may try a draft of the rule. Role: `WRITER`.
          */
         post: operations["keep_rule_test"];
         delete?: never;
@@ -1592,6 +1592,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/app/settings/time-zone": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /**
+         * Set the time zone
+         * @description Set in which zone people read times. Rules run by the zone that they name, and limits by the banks' days. Role: `ADMIN`.
+         */
+        put: operations["set_time_zone"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/app/simulations": {
         parameters: {
             query?: never;
@@ -1921,8 +1941,8 @@ export interface components {
          * OrganizationShown
          * @description The organization that is looked at. `now`: by its clock. `pausedAt`: since when nothing runs by itself.
          *
-         *         `heldSince`: since when nothing moves at all, because it was restored from a backup. `stoppedFor`: which broken
-         *         promise, found by the audit, its money stands still for.
+         *         `timeZone`: the IANA zone in which its people read times. `heldSince`: since when nothing moves at all, because it
+         *         was restored from a backup. `stoppedFor`: which broken promise, found by the audit, its money stands still for.
          */
         OrganizationShown: {
             id: string;
@@ -1932,6 +1952,7 @@ export interface components {
             heldSince: string | null;
             stoppedFor: string | null;
             currency: string;
+            timeZone: string;
             /** Format: date-time */
             now: string;
         };
@@ -2746,13 +2767,15 @@ export interface components {
          * ComingShown
          * @description Something that will happen in the next days: a schedule fires, a payment settles, a debt falls due.
          *
-         *         One of `ruleId`, `transferId` and `accountId` names it. Of what falls due only the day is known.
+         *         One of `ruleId`, `transferId` and `accountId` names it. Of what falls due only the day is known. `on`: a day of the
+         *         organization's time zone. `moved`: from which day banks have moved it, in words.
          */
         ComingShown: {
             at: string | null;
             /** Format: date */
             on: string;
             said: string;
+            moved: string | null;
             amountInCents: number | null;
             currency: string | null;
             /** @default null */
@@ -2922,6 +2945,7 @@ export interface components {
             settings: components["schemas"]["FieldShown"][];
             accounts: components["schemas"]["AccountChoice"][];
             zones: string[];
+            expectation: components["schemas"]["FieldShown"][];
             maxSteps: number;
             maxActions: number;
             maxChildren: number;
@@ -3496,11 +3520,13 @@ export interface components {
         };
         /**
          * KeepTest
-         * @description A scenario to keep as a test of the rule, and what to call it.
+         * @description A scenario to keep as a test of the rule, and what to call it. Without `expect`, what comes of it is expected.
          */
         KeepTest: {
             name: string;
             scenario: components["schemas"]["TryScenario"];
+            /** @default null */
+            expect?: components["schemas"]["Expectation"] | null;
         };
         /**
          * TryScenario
@@ -3531,6 +3557,25 @@ export interface components {
         SupposedBalance: {
             accountId: string;
             amountInCents: number;
+        };
+        /**
+         * Expectation
+         * @description What is expected: which step runs, counted from 1 (null: none does), and all its transfers in order.
+         */
+        Expectation: {
+            step: number | null;
+            transfers: components["schemas"]["TransferExpected"][];
+        };
+        /**
+         * TransferExpected
+         * @description A transfer that is expected. `ends`: `MOVES`, `APPROVAL` (it waits for a person), or the code of its failure.
+         */
+        TransferExpected: {
+            fromAccountId: string;
+            toAccountId: string;
+            amountInCents: number;
+            /** @default MOVES */
+            ends?: string;
         };
         /**
          * Page[RunListed]
@@ -3953,17 +3998,21 @@ export interface components {
         /**
          * SettingsShown
          * @description How the organization is set up. `can`: what whoever asks may change.
+         *
+         *         `timeZone`: the IANA zone in which its people read times; `timeZones`: those to choose from.
          */
         SettingsShown: {
             name: string;
             isSandbox: boolean;
             currency: string;
+            timeZone: string;
+            timeZones: string[];
             pausedAt: string | null;
             minimumTransferInCents: number;
             approvalLastsInSeconds: number;
             handoverDelayInSeconds: number;
             limits: components["schemas"]["sluiceway.web.wire.settings.LimitShown"][];
-            can: ("pause" | "resume" | "setLimits" | "setWaits")[];
+            can: ("pause" | "resume" | "setLimits" | "setTimeZone" | "setWaits")[];
         };
         /**
          * LimitShown
@@ -4001,6 +4050,13 @@ export interface components {
             transfers: number | null;
         };
         /**
+         * NewTimeZone
+         * @description The IANA zone in which the organization's people read times.
+         */
+        NewTimeZone: {
+            timeZone: string;
+        };
+        /**
          * Envelope[ScenarioShown]
          * @description An answer that is one thing.
          */
@@ -4009,12 +4065,13 @@ export interface components {
         };
         /**
          * ScenarioShown
-         * @description What would happen. `setsOff`: the rules that its moves would start.
+         * @description What would happen. `setsOff`: the rules that its moves would start. `came`: what a test of it would expect.
          */
         ScenarioShown: {
             run: components["schemas"]["RunShown"];
             changes: components["schemas"]["ChangeShown"][];
             setsOff: components["schemas"]["RuleEnd"][];
+            came: components["schemas"]["Expectation"];
         };
         /**
          * ChangeShown
@@ -4147,7 +4204,9 @@ export interface components {
         };
         /**
          * RunForecast
-         * @description Play the enabled rules forward. `detects`: what came and went regularly is taken to go on.
+         * @description Play the enabled rules forward, by days of the organization's time zone.
+         *
+         *         `detects`: what came and went regularly is taken to go on.
          */
         RunForecast: {
             /** @default 90 */
@@ -4247,6 +4306,8 @@ export interface components {
         /**
          * LegShown
          * @description One payment that a bank carries. `reference`: the bank's idempotency key, by which it knows the payment.
+         *
+         *         `moved`: from which day banks have moved it, in words.
          */
         LegShown: {
             reference: string;
@@ -4262,6 +4323,7 @@ export interface components {
             returnCode: string | null;
             expectedAt: string | null;
             settledAt: string | null;
+            moved: string | null;
         };
         /**
          * MadeBy
@@ -14146,6 +14208,123 @@ export interface operations {
         requestBody: {
             content: {
                 "application/json": components["schemas"]["NewLimit"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EnvelopeOfSettingsShown"];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description Request Entity Too Large */
+            413: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description Unsupported Media Type */
+            415: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description Too Many Requests */
+            429: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+        };
+    };
+    set_time_zone: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description An id of your own for this request; it comes back in the answer. */
+                "X-Request-ID"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewTimeZone"];
             };
         };
         responses: {

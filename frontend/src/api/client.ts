@@ -74,3 +74,10 @@ export async function ask<T>(answer: Promise<Given<T>>): Promise<T> {
   if (!given.response.ok) throw refused(given.response.status, given.error);
   return given.data as T;
 }
+
+/** What an answer is about. */
+export const answered = async <T>(answer: Promise<Given<{ data: T }>>): Promise<T> => (await ask(answer)).data;
+
+/** The thing that a path names; `of` it, where only some is asked for. */
+export const at = (id: string) => ({ params: { path: { id } } });
+export const of = <Q>(id: string, query: Q) => ({ params: { path: { id }, query } });

@@ -2,7 +2,7 @@
 import { useQuery } from "@tanstack/react-query";
 import { type KeyboardEvent, useEffect, useId, useRef, useState } from "react";
 import { useNavigate } from "react-router";
-import { api, ask } from "@/api/client";
+import { answered, api } from "@/api/client";
 import { useOrganization, usePerson } from "@/api/session";
 import { Dialog } from "./Dialog";
 import styles from "./parts.module.css";
@@ -50,7 +50,7 @@ export default function Find({ onClose }: { onClose: () => void }) {
   const period = "LAST_30_DAYS";
   const { data } = useQuery({
     queryKey: ["map", period],
-    queryFn: async () => (await ask(api.GET("/app/map", { params: { query: { period } } }))).data,
+    queryFn: () => answered(api.GET("/app/map", { params: { query: { period } } })),
   });
   const goals = found(
     [

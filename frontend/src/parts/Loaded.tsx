@@ -40,7 +40,7 @@ export function Failed({ error, onRetry }: { error: Error; onRetry?: () => void 
   );
 }
 
-type Query<T> = { data: T | undefined; error: Error | null; refetch: () => unknown };
+export type Query<T> = { data: T | undefined; error: Error | null; refetch: () => unknown };
 
 /** Wait for a query and show what it gave. What was read before stays while it is read again. */
 export function Loaded<T>({ query, children }: { query: Query<T>; children: (data: T) => ReactNode }) {

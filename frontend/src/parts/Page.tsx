@@ -1,6 +1,8 @@
 /** A page's frame: its title, what can be done, and where the eye and the screen reader begin. */
 import { type ReactNode, useEffect, useRef } from "react";
 import { useLocation, useNavigate } from "react-router";
+import { Refused } from "@/api/client";
+import { Loaded, type Query } from "./Loaded";
 import styles from "./parts.module.css";
 import { usePreference } from "./preferences";
 import { withoutAmounts } from "./privacy";
@@ -32,6 +34,17 @@ export function Page({ title, intro, actions, narrow, children }: PageProps) {
       </header>
       {children}
     </div>
+  );
+}
+
+/** Wait for what a whole page is about; where it cannot be shown there is a page that says so. */
+export function LoadedPage<T>({ query, children }: { query: Query<T>; children: (data: T) => ReactNode }) {
+  if (query.data !== undefined || !query.error) return <Loaded query={query}>{children}</Loaded>;
+  const isMissing = query.error instanceof Refused && query.error.status === 404;
+  return (
+    <Page title={isMissing ? "Nothing here" : "This cannot be shown"}>
+      <Loaded query={query}>{children}</Loaded>
+    </Page>
   );
 }
 

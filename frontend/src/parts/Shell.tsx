@@ -14,7 +14,7 @@ import { keep, usePreference } from "./preferences";
 import { Says } from "./Says";
 import { Keys, type Shown } from "./Shortcuts";
 import styles from "./shell.module.css";
-import { exactly, When } from "./When";
+import { useClock, When } from "./When";
 
 type Place = readonly [to: string, word: string, icon: IconName];
 const GROUPS: readonly (readonly Place[])[] = [
@@ -120,6 +120,7 @@ function Banner({ title, icon = "warning", children }: { title: string; icon?: I
 /** What must be known on every page: a restore, a stop, play money, a pause, a connection that is gone. */
 function Banners({ isLive }: { isLive: boolean }) {
   const { isSandbox, pausedAt, heldSince, stoppedFor, now } = useOrganization();
+  const { exactly } = useClock();
   return (
     <>
       {heldSince && (

@@ -6,18 +6,22 @@ import { moneyText } from "./Money";
 import styles from "./parts.module.css";
 import { usePreference } from "./preferences";
 import { Table } from "./Table";
-import { exactly, ZONE } from "./When";
+import { dayOf } from "./When";
 
 export type Line = { label: string; cents: readonly (number | null)[] };
 type Props = {
   /** What the picture says, for those who do not see it. */
   summary: string;
   currency: string;
-  times: readonly string[];
+  /** Days of the calendar in a zone. */
+  days: readonly string[];
+  zone: string;
   lines: readonly Line[];
 };
 
 const COLOURS = ["--accent", "--sandbox", "--warn", "--good"];
+const said = (cents: number | null | undefined, currency: string) =>
+  typeof cents === "number" ? moneyText(cents, currency) : "–";
 /** Ticks as the rest of the app writes days: uPlot's own are of one country. */
 const TICKS = [
   [86_400 * 28, "{MMM}", "\n{YYYY}", null, null, null, null, null, 1],
@@ -35,14 +39,14 @@ function colour(of: HTMLElement, name: string): string {
   return found;
 }
 
-function options(box: HTMLElement, { currency, lines }: Props): uPlot.Options {
+function options(box: HTMLElement, { currency, days, lines }: Props): uPlot.Options {
   const soft = colour(box, "--soft");
   const grid = { stroke: colour(box, "--line"), width: 1 };
   const axis = { stroke: soft, grid, ticks: grid, font: "12px system-ui, sans-serif" };
   return {
     width: box.clientWidth,
     height: 220,
-    tzDate: (seconds) => uPlot.tzDate(new Date(seconds * 1000), ZONE),
+    tzDate: (seconds) => uPlot.tzDate(new Date(seconds * 1000), "UTC"),
     legend: { show: lines.length > 1 },
     cursor: { y: false },
     axes: [
@@ -50,7 +54,7 @@ function options(box: HTMLElement, { currency, lines }: Props): uPlot.Options {
       { ...axis, size: 84, values: (_, splits) => splits.map((cents) => moneyText(cents, currency)) },
     ],
     series: [
-      {},
+      { label: "Day", value: (plot, _, __, at) => dayOf(days[at ?? plot.data[0].length - 1] ?? "") },
       ...lines.map((line, index) => ({
         label: line.label,
         stroke: colour(box, COLOURS[index % COLOURS.length] ?? "--accent"),
@@ -58,7 +62,8 @@ function options(box: HTMLElement, { currency, lines }: Props): uPlot.Options {
         width: 2,
         points: { show: false },
         ...(uPlot.paths.stepped ? { paths: uPlot.paths.stepped({ align: 1 }) } : {}),
-        value: (_: uPlot, cents: number | null) => (cents === null ? "–" : moneyText(cents, currency)),
+        value: (plot: uPlot, _: unknown, __: unknown, at: number | null) =>
+          said(line.cents[at ?? plot.data[0].length - 1], currency),
       })),
     ],
   };
@@ -68,12 +73,12 @@ function options(box: HTMLElement, { currency, lines }: Props): uPlot.Options {
 const quoted = (cell: string) => `"${cell.replace(/^[=+@-]/, "'$&").replaceAll('"', '""')}"`;
 
 /** The numbers as a file for a spreadsheet. */
-function csvOf({ times, lines, currency }: Props): string {
-  const rows = times.map((at, row) => [
-    at,
+function csvOf({ days, lines, currency }: Props): string {
+  const rows = days.map((day, row) => [
+    day,
     ...lines.map(({ cents }) => (typeof cents[row] === "number" ? moneyText(cents[row], currency) : "")),
   ]);
-  const text = [["When", ...lines.map((line) => line.label)], ...rows].map((row) => row.map(quoted).join(","));
+  const text = [["Day", ...lines.map((line) => line.label)], ...rows].map((row) => row.map(quoted).join(","));
   return `data:text/csv;charset=utf-8,${encodeURIComponent(text.join("\r\n"))}`;
 }
 
@@ -84,7 +89,7 @@ function onScheme(listener: () => void): () => void {
 }
 
 export function TimeChart(props: Props) {
-  const { summary, currency, times, lines } = props;
+  const { summary, currency, days, zone, lines } = props;
   const box = useRef<HTMLDivElement>(null);
   const theme = usePreference("theme");
   const isDark = useSyncExternalStore(onScheme, () => dark.matches);
@@ -92,18 +97,22 @@ export function TimeChart(props: Props) {
   useEffect(() => {
     const element = box.current;
     if (!element) return;
-    const seconds = times.map((at) => Date.parse(at) / 1000);
-    const plot = new uPlot(options(element, props), [seconds, ...lines.map((line) => [...line.cents])], element);
+    const plot = new uPlot(
+      options(element, props),
+      [days.map((day) => Date.parse(day) / 1000), ...lines.map((line) => [...line.cents])],
+      element,
+    );
     const observer = new ResizeObserver(() => plot.setSize({ width: element.clientWidth, height: plot.height }));
     observer.observe(element);
     return () => {
       observer.disconnect();
       plot.destroy();
     };
-  }, [times, lines, currency, theme, isDark]);
+  }, [days, lines, currency, theme, isDark]);
   return (
     <figure className={styles.chart}>
       <div className="private" ref={box} role="img" aria-label={summary} />
+      <p className="soft small">Days end at midnight, {zone}.</p>
       <details>
         <summary>As a table</summary>
         <a href={csvOf(props)} download="amounts.csv">
@@ -111,17 +120,14 @@ export function TimeChart(props: Props) {
         </a>
         <Table
           caption={summary}
-          rows={times.map((at, index) => ({ at, index }))}
-          rowKey={(row) => `${row.at}/${row.index}`}
+          rows={days.map((day, index) => ({ day, index }))}
+          rowKey={(row) => row.day}
           columns={[
-            { title: "When", isName: true, cell: (row) => exactly(row.at) },
+            { title: "Day", isName: true, cell: (row) => dayOf(row.day) },
             ...lines.map((line) => ({
               title: line.label,
               align: "end" as const,
-              cell: (row: { index: number }) => {
-                const cents = line.cents[row.index];
-                return <span className="money">{typeof cents === "number" ? moneyText(cents, currency) : "–"}</span>;
-              },
+              cell: (row: { index: number }) => <span className="money">{said(line.cents[row.index], currency)}</span>,
             })),
           ]}
         />

@@ -65,6 +65,7 @@ export function TraceView({ run }: { run: Run }) {
             <li key={node.path}>
               <button
                 type="button"
+                className="bare"
                 data-depth={node.depth}
                 data-off={!node.isReached || undefined}
                 aria-current={index === at ? "true" : undefined}

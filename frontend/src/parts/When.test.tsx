@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import { exactly, nearby } from "./When";
+import { clockIn, dayOf, nearby } from "./When";
 
 const NOW = "2026-01-10T12:00:00Z";
 
@@ -14,6 +14,22 @@ it.each([
   expect(nearby(at, NOW)).toBe(words);
 });
 
-it("names the time zone", () => {
-  expect(exactly(NOW)).toBe("Sat, 10 Jan 2026, 12:00 UTC");
+it.each([
+  ["UTC", "Sat, 10 Jan 2026, 12:00 UTC"],
+  ["America/New_York", "Sat, 10 Jan 2026, 07:00 America/New_York"],
+  ["Nowhere/At_All", "Sat, 10 Jan 2026, 12:00 UTC"],
+])("says and names the time in %s", (zone, words) => {
+  expect(clockIn(zone).exactly(NOW)).toBe(words);
 });
+
+it.each([
+  ["UTC", "2026-01-10T12:00", "2026-01-10T12:00:00.000Z"],
+  ["America/New_York", "2026-07-04T23:30", "2026-07-05T03:30:00.000Z"],
+  ["America/New_York", "2026-03-08T06:30", "2026-03-08T10:30:00.000Z"],
+  ["Asia/Kathmandu", "2026-01-10T00:00", "2026-01-09T18:15:00.000Z"],
+])("reads a field in %s as it has written it", (zone, field, at) => {
+  expect(clockIn(zone).momentOf(field)).toBe(at);
+  expect(clockIn(zone).fieldOf(at)).toBe(field);
+});
+
+it("says a day of the calendar", () => expect(dayOf("2026-11-30")).toBe("30 Nov 2026"));

@@ -185,6 +185,32 @@ def waits(
         say("A payment goes to the bank at once.")
 
 
+@organizations.command("time-zone")
+def time_zone(
+    zone: Annotated[
+        str | None,
+        typer.Argument(metavar="ZONE", help="An IANA name, such as America/New_York.", show_default=False),
+    ] = None,
+    data_dir: DataDir = None,
+    database_url: DatabaseUrl = None,
+    organization: OrganizationOption = None,
+) -> None:
+    """Set in which zone the app shows times; without one, show it.
+
+    Rules run by the zone that they name, limits count by the banks' days, and this program goes on writing UTC.
+    """
+
+    async def work(engine: "Engine") -> str:
+        from sluiceway.services.organizations import set_time_zone
+
+        chosen = await choose_organization(engine, organization)
+        if zone is not None:
+            await set_time_zone(engine, chosen.id, zone)
+        return zone or chosen.time_zone
+
+    say(f"Times are shown in {ask(existing(settings_of(data_dir, database_url)), work)}.")
+
+
 def _wait(written: str) -> timedelta:
     lasts = read_duration(written)
     if lasts > _LONGEST_WAIT:
@@ -201,6 +227,7 @@ def _as_json(organization: "Organization") -> dict[str, str | None]:
         "id": organization.id,
         "name": organization.name,
         "mode": _mode(organization),
+        "time_zone": organization.time_zone,
         "paused_at": show_time(organization.paused_at),
     }
 

@@ -18,6 +18,7 @@ from sluiceway.cli.deployment import (
     settings_of,
 )
 from sluiceway.cli.drafts import read_draft, rule_of
+from sluiceway.cli.failures import CommandFailed
 from sluiceway.cli.output import AsJson, say, show_json, show_time
 from sluiceway.cli.rules import RuleIdArgument, read_rule_id
 from sluiceway.domain.ids import AccountId, IdKind, format_id
@@ -25,7 +26,9 @@ from sluiceway.domain.ledger import Account
 from sluiceway.domain.rules import Rule, visible, write_rule
 
 if TYPE_CHECKING:
+    from sluiceway.cli.scenario_files import WrittenTest
     from sluiceway.services.engine import Engine
+    from sluiceway.services.example_forms import Written
     from sluiceway.services.rule_tests import KeptTests, RuleTestResult
 
 
@@ -37,6 +40,12 @@ def check(
     export: Annotated[
         bool, typer.Option("--export", help="Print them as a scenario file, for `rules test`, and run nothing.")
     ] = False,
+    keep: Annotated[
+        Path | None,
+        typer.Option(
+            "--keep", metavar="FILE", help="Keep a scenario file's as tests of the rule first, by their names."
+        ),
+    ] = None,
     data_dir: DataDir = None,
     database_url: DatabaseUrl = None,
     organization: OrganizationOption = None,
@@ -44,14 +53,23 @@ def check(
 ) -> None:
     """Run the tests that are kept with a rule: does it still do what is expected?
 
-    Moves and stores nothing. Ends with 1 where a test does not pass.
+    Moves nothing, and stores nothing but what --keep keeps. Ends with 1 where a test does not pass.
     """
     written = None if draft is None else read_draft(draft)
 
-    async def work(engine: "Engine") -> "KeptTests":
-        from sluiceway.services.rule_tests import kept_tests
+    scenarios = None if keep is None else _read_kept(keep)
 
-        return await kept_tests(engine, (await choose_organization(engine, organization)).id, read_rule_id(rule), rule)
+    async def work(engine: "Engine") -> "KeptTests":
+        from sluiceway.services.rule_tests import keep_written, kept_tests
+        from sluiceway.services.rules import accounts_of
+
+        chosen, rule_id = (await choose_organization(engine, organization)).id, read_rule_id(rule)
+        if scenarios is not None:
+            async with engine.database.read() as tx:
+                accounts = await accounts_of(tx, chosen)
+            tests = {name: _written(name, each, accounts) for name, each in scenarios.items()}
+            await keep_written(engine, chosen, rule_id, rule, tests)
+        return await kept_tests(engine, chosen, rule_id, rule)
 
     kept = ask(existing(settings_of(data_dir, database_url)), work)
     tried = kept.record.rule if written is None else rule_of(written, kept.accounts)
@@ -68,6 +86,36 @@ def check(
         say(f"{len(results)} tests, {len(failed)} not as expected.")
     if failed:
         raise typer.Exit(1)
+
+
+def _read_kept(path: Path) -> dict[str, "WrittenTest"]:
+    from sluiceway.cli.scenario_files import BadScenario, read_tests
+
+    try:
+        return read_tests(path)
+    except OSError as failure:
+        raise CommandFailed(f"{path} cannot be read: {failure.strerror}.") from failure
+    except BadScenario as problem:
+        raise CommandFailed(f"{problem}.") from problem
+
+
+def _written(name: str, test: "WrittenTest", accounts: Mapping[AccountId, Account]) -> "Written":
+    """Read a scenario as a test to keep: accounts by their ids, and nothing expected that a kept test cannot tell."""
+    from msgspec import UNSET
+
+    from sluiceway.services.example_forms import Expected, Written, convert
+
+    ids: dict[str, str] = {}
+    for account_id, word in _words(accounts).items():
+        ids |= {word: account_id, format_id(IdKind.ACCOUNT, account_id): account_id}
+    written = convert(_renamed(test.example, ids), Written)
+    unknown = sorted(written.given.accounts.keys() - accounts.keys())
+    if unknown:
+        raise CommandFailed(f"{visible(name)}: there is no account {visible(unknown[0])}.")
+    expect = written.expect
+    if UNSET in (expect.step, expect.transfers) or expect != Expected(step=expect.step, transfers=expect.transfers):
+        raise CommandFailed(f"{visible(name)}: a test that is kept expects a step and transfers, and nothing else.")
+    return written
 
 
 def _explain(result: "RuleTestResult") -> None:

@@ -94,6 +94,24 @@ def _read_scenario(value: object, file: str, line: int) -> Scenario:
         raise BadScenario(file, line, name if isinstance(name, str) else None, str(problem)) from None
 
 
+@dataclass(frozen=True, slots=True)
+class WrittenTest:
+    """A scenario that is to be kept with a rule, as it stands in its file: accounts by any name."""
+
+    line: int
+    example: dict[str, object]
+
+
+def read_tests(path: Path) -> dict[str, WrittenTest]:
+    """Read what a file of scenarios gives and expects, by name, whatever rule it tries. Raises BadScenario, OSError."""
+    scenarios = read_file(path)
+    values = {line: cast("dict[str, object]", value) for line, value in entries(path.read_bytes())}
+    return {
+        each.name: WrittenTest(each.line, {key: values[each.line][key] for key in ("given", "event", "expect")})
+        for each in scenarios
+    }
+
+
 def _read_rule(written: dict[str, Any]) -> Rule:
     try:
         return read_rule(written)

@@ -148,6 +148,16 @@ def liability_posts_at(handed_over: datetime) -> datetime:
     return _instant(next_banking_day(entry_day(handed_over), 2), OPENING)
 
 
+def moved_from(handed_over: datetime, settles: datetime) -> datetime | None:
+    """Tell when a payment would settle if banks worked every day; None: no sooner than it does."""
+    entered, local, day = entry_day(handed_over), handed_over.astimezone(EASTERN), eastern_day(settles)
+    if not is_banking_day(day):
+        return None  # Its bank does not keep to this calendar.
+    working = sum(is_banking_day(entered + after * _DAY) for after in range(1, (day - entered).days + 1))
+    plain = local.date() + (working + (local.time() >= CUT_OFF)) * _DAY
+    return _instant(plain, settles.astimezone(EASTERN).time()) if plain < day else None
+
+
 def next_opening(at: datetime) -> datetime:
     """Give the opening of the first banking day after the day of an instant."""
     return _instant(next_banking_day(eastern_day(at)), OPENING)

@@ -1,6 +1,6 @@
 """An organization's clock: the real time, or in a sandbox one that is shifted and may stand still."""
 
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import NamedTuple
 
 NO_SHIFT = timedelta(0)
@@ -20,6 +20,11 @@ class Clock(NamedTuple):
     def is_frozen(self) -> bool:
         """Tell whether the clock stands still."""
         return self.frozen_at is not None
+
+
+def day_in_words(day: date) -> str:
+    """Say a day: 28 Nov 2026."""
+    return f"{day.day} {day:%b %Y}"
 
 
 REAL_TIME = Clock()

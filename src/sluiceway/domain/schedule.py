@@ -78,7 +78,7 @@ class Schedule:
     def __post_init__(self) -> None:
         if self.start.tzinfo is not None:
             raise BadSchedule("start", "must be a local time without an offset; its zone is a field of its own")
-        if self.zone != "UTC" and self.zone not in _known_zones():
+        if not is_zone(self.zone):
             raise BadSchedule("zone", "is not a name in the time-zone database")
 
 
@@ -104,7 +104,7 @@ def next_fire(schedule: Schedule, after: datetime, zone: tzinfo | None = None) -
 
     `zone` stands in for the one that the schedule names, for a caller who holds another release of the database.
     """
-    return _first_after(schedule, _instant(after), zone or _zone(schedule.zone))
+    return _first_after(schedule, _instant(after), zone or zone_of(schedule.zone))
 
 
 def latest_missed(
@@ -117,7 +117,7 @@ def latest_missed(
     end = _instant(until)
     begin = max(_instant(after), end - _LONGEST_WAIT[schedule.type] - _LONGEST_SHIFT)
     latest = None
-    for latest in _walk(schedule, begin, end, zone or _zone(schedule.zone)):  # noqa: B007 -- the last one is the answer
+    for latest in _walk(schedule, begin, end, zone or zone_of(schedule.zone)):  # noqa: B007 -- the last one is the answer
         pass
     return latest
 
@@ -126,7 +126,7 @@ def occurrences(
     schedule: Schedule, after: datetime, until: datetime, limit: int, zone: tzinfo | None = None
 ) -> Iterator[Occurrence]:
     """List at most `limit` occurrences after `after` and not after `until`, both aware, in order."""
-    return islice(_walk(schedule, _instant(after), _instant(until), zone or _zone(schedule.zone)), limit)
+    return islice(_walk(schedule, _instant(after), _instant(until), zone or zone_of(schedule.zone)), limit)
 
 
 def _walk(schedule: Schedule, after: timedelta, until: timedelta, zone: tzinfo) -> Iterator[Occurrence]:
@@ -235,7 +235,13 @@ def _known(offset: timedelta | None) -> timedelta:
     return offset
 
 
-def _zone(name: str) -> tzinfo:
+def is_zone(name: str) -> bool:
+    """Tell whether the time-zone database knows a name, and it says something about a place."""
+    return name == "UTC" or name in _known_zones()
+
+
+def zone_of(name: str) -> tzinfo:
+    """Give a zone by its name, which `is_zone`."""
     return UTC if name == "UTC" else _loaded(name)  # UTC works on a machine without any time-zone database.
 
 

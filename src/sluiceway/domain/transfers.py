@@ -94,6 +94,7 @@ class Leg:
     return_code: str | None
     expected_at: datetime | None
     settled_at: datetime | None
+    submitted_at: datetime | None = None
 
     @property
     def is_open(self) -> bool:

@@ -99,7 +99,7 @@ async def list_pages(engine: Engine, organization_id: OrganizationId) -> tuple[d
         now = organization.clock.read(engine.now())
         records = (await stored_accounts.list_accounts(tx, organization_id, limit=MOST))[::-1]
         targets = await list_targets(tx, organization_id)
-    return now, [node_of(record, targets.get(record.account.id), now.date(), set()) for record in records]
+    return now, [node_of(record, targets.get(record.account.id), organization.day(now), set()) for record in records]
 
 
 async def account_page(
@@ -119,7 +119,7 @@ async def account_page(
         failing = await failing_rules(tx, organization_id) if around else {}
     names = {account.id: account.name for account in mentioned.values()}
     currencies = {account.id: account.currency for account in mentioned.values()}
-    stands = None if target is None else standing(target, record.account.current(record.balance), now.date())
+    stands = None if target is None else standing(target, record.account.current(record.balance), organization.day(now))
     return AccountPage(
         now=now,
         record=record,

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, time, timedelta
+from datetime import UTC, datetime, time, timedelta, tzinfo
 
 from sluiceway.domain.errors import InvalidParameters, NotFound, Problem
 from sluiceway.domain.ids import AccountId, IdKind, OrganizationId, RuleId
@@ -81,6 +81,8 @@ class BacktestResult:
     """What the replaced rule moved, by destination."""
     events: int
     """How many were played: real postings, what runs really used of limits, and runs of the draft."""
+    zone: tzinfo = UTC
+    """In which zone its organization's people read times."""
     external: Sequence[AccountId] = field(default_factory=list[AccountId])
     """The external accounts that the draft looks at: their balances are those reported now."""
 
@@ -126,6 +128,7 @@ class _Loaded:
     terms: Terms
     past: Past
     until: datetime
+    zone: tzinfo
 
 
 async def backtest(engine: Engine, command: Backtest, tell: Tell = tell_nobody) -> BacktestResult:
@@ -149,6 +152,7 @@ async def backtest(engine: Engine, command: Backtest, tell: Tell = tell_nobody) 
         replaces=command.replaces,
         really_moved=_really_moved(draft_id, loaded.past.left_out),
         events=len(loaded.past.events),
+        zone=loaded.zone,
         external=sorted(
             account_id
             for account_id in needs(command.rule).accounts
@@ -187,7 +191,7 @@ async def _load(engine: Engine, command: Backtest) -> _Loaded:
             turns=past.turns,
         )
     terms = Terms(organization.minimum_transfer, moves_reports=False)
-    return _Loaded(beginning, terms, past, until)
+    return _Loaded(beginning, terms, past, until, organization.zone)
 
 
 async def _replaced(tx: ReadTx, command: Backtest) -> RuleRecord | None:

@@ -106,7 +106,7 @@ async def checked(
     event = Event(TriggerType.MANUAL, at.at, None if arrival is None else arrival.amount)
     tests: list[RuleTestResult] = []
     if rule is not None and rule_id is not None:
-        tests = await run_tests(tx, at.organization.id, rule_id, rule, at.accounts)
+        tests = await run_tests(tx, at.organization.id, rule_id, rule, at.accounts, at.organization.zone)
     return Checked(
         rule,
         None if rule is None else sentence(rule, at.names, at.currencies),

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta, tzinfo
 
 from sluiceway.domain.accounts import AccountRecord
 from sluiceway.domain.ach import PaymentKind
@@ -53,7 +53,8 @@ _MAX_OCCURRENCES = 10_000
 class Forecast:
     """Play `days` days forward from `at` (None: now, by the organization's clock).
 
-    `told` is what a person expects; with `detects`, what came and went regularly is projected on as well.
+    `told` is what a person expects; with `detects`, what came and went regularly is projected on as well. Days are
+    UTC's, or with `in_own_zone` those of the organization's time zone.
     """
 
     organization_id: OrganizationId
@@ -61,6 +62,7 @@ class Forecast:
     told: Sequence[Told] = ()
     detects: bool = True
     at: datetime | None = None
+    in_own_zone: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +101,7 @@ class ForecastResult:
 
     at: datetime
     until: datetime
+    zone: tzinfo
     days: Sequence[date]
     accounts: Sequence[AccountForecast]
     rules: Sequence[RuleForecast]
@@ -112,6 +115,10 @@ class ForecastResult:
     is_paused: bool
     """Automation is paused; it is played as if it ran."""
     events: int
+
+    def day(self, at: datetime) -> date:
+        """Tell on which of the days something is."""
+        return at.astimezone(self.zone).date()
 
     @property
     def first_below(self) -> AccountForecast | None:
@@ -146,19 +153,21 @@ async def forecast(engine: Engine, command: Forecast, tell: Tell = tell_nobody) 
         raise InvalidParameters((Problem("days", f"must be from 1 to {MAX_DAYS}"),))
     loaded = await _load(engine, command)
     until = loaded.at + timedelta(days=command.days)
+    zone = loaded.organization.zone if command.in_own_zone else UTC
     events = _events(loaded, until)
-    player = Player(loaded.beginning, Terms(loaded.organization.minimum_transfer))
+    player = Player(loaded.beginning, Terms(loaded.organization.minimum_transfer), zone)
     below = {
-        account.id: loaded.at.date()
+        account.id: loaded.at.astimezone(zone).date()
         for account in loaded.beginning.accounts.values()
         if (available := player.available(account.id)) is not None and is_below_floor(account, available)
     }
     await play_through(player, events, until, tell)
     for short in player.shortfalls:
-        below.setdefault(short.account_id, short.at.date())
+        below.setdefault(short.account_id, short.at.astimezone(zone).date())
     return ForecastResult(
         at=loaded.at,
         until=until,
+        zone=zone,
         days=player.days,
         accounts=[_account(record, player, below) for record in loaded.records if not record.account.is_deleted],
         rules=_rules(loaded, player.runs),

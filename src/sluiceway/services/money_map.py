@@ -135,7 +135,7 @@ async def money_map(engine: Engine, organization_id: OrganizationId, period: Per
         period=period,
         from_day=from_day,
         to_day=to_day,
-        nodes=[node_of(record, targets.get(record.account.id), now.date(), routing) for record in records],
+        nodes=[node_of(record, targets.get(record.account.id), organization.day(now), routing) for record in records],
         edges=edges,
         rules=rules,
         sentences={record.id: sentence(record.rule, names, currencies) for record in rules},

@@ -4,8 +4,9 @@ from datetime import datetime, timedelta
 
 from sluiceway.domain.access import Role
 from sluiceway.domain.audit import Act, operators_act
-from sluiceway.domain.errors import MoneyStopped
+from sluiceway.domain.errors import InvalidParameters, MoneyStopped, Problem
 from sluiceway.domain.ids import OrganizationId, PersonId
+from sluiceway.domain.schedule import is_zone
 from sluiceway.services.audit_log import do
 from sluiceway.services.engine import Engine
 from sluiceway.services.new_passwords import require_good
@@ -77,6 +78,19 @@ async def set_waits(
         await stored.set_waits(tx, organization_id, approval_lasts=approval_lasts, handover_delay=handover_delay)
 
     await do(engine, act or operators_act(organization_id, "SET_WAITS"), work)
+
+
+async def set_time_zone(
+    engine: Engine, organization_id: OrganizationId, time_zone: str, *, act: Act | None = None
+) -> None:
+    """Set in which zone people read times; rules and banks keep their own. Raises InvalidParameters."""
+    if not is_zone(time_zone):
+        raise InvalidParameters((Problem("timeZone", "is not a name in the time-zone database"),))
+
+    async def work(tx: WriteTx) -> None:
+        await stored.set_time_zone(tx, organization_id, time_zone)
+
+    await do(engine, act or operators_act(organization_id, "SET_TIME_ZONE"), work)
 
 
 async def _tell(engine: Engine, tx: WriteTx, organization_id: OrganizationId, kind: EventKind, at: datetime) -> None:

@@ -2,10 +2,11 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import date, datetime, timedelta, tzinfo
 from typing import Final
 
 from sluiceway.domain.accounts import AccountRecord
+from sluiceway.domain.ach import moved_from
 from sluiceway.domain.attention import Need
 from sluiceway.domain.errors import NotFound
 from sluiceway.domain.ids import AccountId, IdKind, OrganizationId, RuleId, TransferId
@@ -45,9 +46,10 @@ class Fires:
 
 @dataclass(frozen=True, slots=True)
 class Settles:
-    """A payment that is expected to settle."""
+    """A payment that is expected to settle. `moved_from`: when it would, if banks worked every day; None: then too."""
 
     at: datetime
+    moved_from: datetime | None
     transfer_id: TransferId
     purpose: LegPurpose
     amount: Cents
@@ -69,9 +71,10 @@ class FallsDue:
 
 @dataclass(frozen=True, slots=True)
 class Overview:
-    """What the first page shows. `accounts` and `rules` count what there is, up to MOST."""
+    """What the first page shows, in which zone. `accounts` and `rules` count what there is, up to MOST."""
 
     now: datetime
+    zone: tzinfo
     unassigned: Sequence[Unassigned]
     names: dict[AccountId, str]
     needs: Sequence[Need]
@@ -99,12 +102,13 @@ async def overview(engine: Engine, organization_id: OrganizationId) -> Overview:
         needs = await what_needs_you(tx, organization, accounts, rules, real_now)
         return Overview(
             now=now,
+            zone=organization.zone,
             unassigned=await _unassigned(tx, organization_id, records),
             names={record.account.id: record.name for record in records},
             needs=needs,
             fires=[] if organization.paused_at is not None else _fires(rules, now),
             settles=await _settles(tx, organization_id, records, now),
-            falls_due=_falls_due(records, now),
+            falls_due=_falls_due(records, organization.day(now)),
             runs=runs,
             accounts=len(records),
             income_sources=sum(record.account.kind is AccountKind.INCOME_SOURCE for record in records),
@@ -166,6 +170,7 @@ async def _settles(
         found.append(
             Settles(
                 leg.expected_at,
+                moved_from(leg.submitted_at, leg.expected_at),
                 leg.transfer_id,
                 leg.purpose,
                 leg.amount,
@@ -177,8 +182,7 @@ async def _settles(
     return found
 
 
-def _falls_due(records: Sequence[AccountRecord], now: datetime) -> list[FallsDue]:
-    today = now.date()
+def _falls_due(records: Sequence[AccountRecord], today: date) -> list[FallsDue]:
     found = [
         FallsDue(due, record.account.id, record.name, reported.next_payment_minimum, record.account.currency)
         for record in records

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from zoneinfo import ZoneInfo
 
 from sluiceway.domain.errors import NotFound
 from sluiceway.domain.ids import IdKind, OrganizationId, RuleId
@@ -116,7 +115,7 @@ async def review_rule(
         if before is not None:
             [former] = await rule_activity.list_revisions(tx, organization_id, record.id, before=before + 1, limit=1)
             changes = diff(former.rule, record.rule, at.names, at.currencies)
-        tests = await run_tests(tx, organization_id, record.id, record.rule, at.accounts)
+        tests = await run_tests(tx, organization_id, record.id, record.rule, at.accounts, at.organization.zone)
     tried = await try_now(engine, organization_id, record.rule, record.id, record.revision)
     return RuleReview(view, before, changes, tried, ceilings_in_words(record.rule, at.accounts), tests)
 
@@ -170,8 +169,8 @@ async def _rows(tx: ReadTx, at: Standpoint, records: Sequence[RuleRecord]) -> li
     organization_id, ids = at.organization.id, [record.id for record in records]
     found = await latest_of_rules(tx, organization_id, ids)
     latest = {run.execution.rule_id: run for run in await summaries(tx, organization_id, found)}
-    # Months are counted in UTC, as limits of rules that name no zone are.
-    month = at.at.astimezone(ZoneInfo("UTC")).replace(day=1, hour=0, minute=0, second=0, microsecond=0)
+    # The month of whoever reads it; what a limit counts goes by the rule's own zone.
+    month = at.at.astimezone(at.organization.zone).replace(day=1, hour=0, minute=0, second=0, microsecond=0)
     moved = await rule_activity.moved_since(tx, organization_id, ids, month)
     return [
         RuleRow(

@@ -6,12 +6,13 @@ the same of the same rule, and only an edit can make it fail.
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, tzinfo
 from typing import Any, Final, cast
 
 import msgspec
 
-from sluiceway.domain.audit import Act
+from sluiceway.domain.audit import Act, operators_act
+from sluiceway.domain.clocks import day_in_words
 from sluiceway.domain.endings import CAUSES
 from sluiceway.domain.errors import InvalidParameters, NotFound, Problem
 from sluiceway.domain.executions import explain
@@ -35,6 +36,7 @@ from sluiceway.services.rules import accounts_of
 from sluiceway.services.scenarios import Scenario, suppose
 from sluiceway.storage import rule_tests as stored
 from sluiceway.storage.database import ReadTx, WriteTx
+from sluiceway.storage.organizations import find_organizations
 from sluiceway.storage.rule_tests import RuleTest
 from sluiceway.storage.rules import find_rule
 
@@ -73,10 +75,11 @@ class KeptTests:
     record: RuleRecord
     accounts: Accounts
     tests: list[RuleTest]
+    zone: tzinfo
 
     def results(self, draft: Rule | None = None) -> list[RuleTestResult]:
         """Run them on what the rule says, or on a draft of it."""
-        return [run_test(draft or self.record.rule, test, self.accounts) for test in self.tests]
+        return [run_test(draft or self.record.rule, test, self.accounts, self.zone) for test in self.tests]
 
 
 async def keep_test(
@@ -86,29 +89,70 @@ async def keep_test(
     spelling: str,
     name: str,
     scenario: Scenario,
+    expect: Expected | None = None,
     act: Act | None = None,
 ) -> RuleTestResult:
-    """Try a scenario and keep it as a test of a rule: what comes of it now is what is expected from now on.
+    """Try a scenario and keep it as a test of a rule: what comes of it now is expected from now on, or `expect`.
 
     The scenario's rule may be a draft of that rule. Raises NotFound, and InvalidParameters for a scenario that makes no
-    sense, a name that another test has, and one test too many.
+    sense, an account that is not there, a name that another test has, and one test too many.
     """
     supposed = await suppose(engine, scenario)
     named = {*scenario.balances, *scenario.stale, *scenario.failing}
     accounts = looked_at(scenario.rule, supposed.snapshot) | named
     written = write_example(supposed.event, supposed.snapshot, accounts, supposed.planned)
+    if expect is not None:
+        written = msgspec.structs.replace(written, expect=expect)
     example = cast("dict[str, Any]", msgspec.to_builtins(written))
     test = RuleTest(RuleTestId(engine.new_id()), name, example, engine.now())
 
-    async def work(tx: WriteTx) -> Accounts:
+    async def work(tx: WriteTx) -> tuple[Accounts, tzinfo]:
         record = await _get(tx, organization_id, rule_id, spelling)
+        known = await accounts_of(tx, organization_id)
+        _require_known(expect, known)
         if len(await stored.list_tests(tx, organization_id, record.id)) >= MOST_TESTS:
             raise InvalidParameters((Problem("name", f"is one too many: a rule has at most {MOST_TESTS} tests"),))
         if not await stored.keep_test(tx, organization_id, record.id, test):
             raise InvalidParameters((Problem("name", "is that of another test of this rule"),))
-        return await accounts_of(tx, organization_id)
+        return known, await _zone(tx, organization_id)
 
-    return run_test(scenario.rule, test, await do(engine, act, work))
+    return run_test(scenario.rule, test, *await do(engine, act, work))
+
+
+async def keep_written(
+    engine: Engine,
+    organization_id: OrganizationId,
+    rule_id: RuleId | None,
+    spelling: str,
+    tests: Mapping[str, Written],
+) -> None:
+    """Keep tests that somebody wrote, by name, each in the place of one of that name: for whoever runs the server.
+
+    Raises NotFound, and InvalidParameters for an account that is not there and for too many tests.
+    """
+
+    async def work(tx: WriteTx) -> None:
+        record = await _get(tx, organization_id, rule_id, spelling)
+        known = await accounts_of(tx, organization_id)
+        kept = {test.name: test for test in await stored.list_tests(tx, organization_id, record.id)}
+        if len(kept.keys() | tests.keys()) > MOST_TESTS:
+            raise InvalidParameters((Problem("name", f"is one too many: a rule has at most {MOST_TESTS} tests"),))
+        for name, written in tests.items():
+            _require_known(written.expect, known)
+            if name in kept:
+                await stored.delete_test(tx, organization_id, record.id, kept[name].id)
+            example = cast("dict[str, Any]", msgspec.to_builtins(written))
+            test = RuleTest(RuleTestId(engine.new_id()), name, example, engine.now())
+            await stored.keep_test(tx, organization_id, record.id, test)
+
+    await do(engine, operators_act(organization_id, "KEEP_RULE_TESTS", rule_id), work)
+
+
+def _require_known(expect: Expected | None, known: Accounts) -> None:
+    transfers = () if expect is None or expect.transfers is msgspec.UNSET else expect.transfers
+    for place, each in enumerate(transfers):
+        if not {each.from_, each.to} <= known.keys():
+            raise InvalidParameters((Problem(f"expect/transfers/{place}", "names an account that is not there"),))
 
 
 async def delete_test(
@@ -135,21 +179,24 @@ async def kept_tests(
     async with engine.database.read() as tx:
         record = await _get(tx, organization_id, rule_id, spelling)
         tests = await stored.list_tests(tx, organization_id, record.id)
-        return KeptTests(record, await accounts_of(tx, organization_id), tests)
+        return KeptTests(record, await accounts_of(tx, organization_id), tests, await _zone(tx, organization_id))
 
 
 async def run_tests(
-    tx: ReadTx, organization_id: OrganizationId, rule_id: RuleId, rule: Rule, accounts: Accounts
+    tx: ReadTx, organization_id: OrganizationId, rule_id: RuleId, rule: Rule, accounts: Accounts, zone: tzinfo
 ) -> list[RuleTestResult]:
     """Run the tests that are kept with a rule on what it says, or on a draft of it."""
-    return [run_test(rule, test, accounts) for test in await stored.list_tests(tx, organization_id, rule_id)]
+    return [run_test(rule, test, accounts, zone) for test in await stored.list_tests(tx, organization_id, rule_id)]
 
 
-def run_test(rule: Rule, test: RuleTest, accounts: Accounts) -> RuleTestResult:
-    """Run one test. Where a rule names an account that the test says nothing of, it has not passed."""
+def run_test(rule: Rule, test: RuleTest, accounts: Accounts, zone: tzinfo) -> RuleTestResult:
+    """Run one test; its days are said in `zone`.
+
+    Where a rule names an account that the test says nothing of, it has not passed.
+    """
     written = convert(test.example, Written)
     example = read_example(written.given, written.event, written.expect)
-    names = _Names(accounts)
+    names = _Names(accounts, zone)
     unknown = sorted(names.of(each) for each in looked_at(rule, example.snapshot) - example.snapshot.accounts.keys())
     planned, differences = compare(rule, example)
     is_passed = not (unknown or differences)
@@ -171,10 +218,14 @@ def run_test(rule: Rule, test: RuleTest, accounts: Accounts) -> RuleTestResult:
 
 
 class _Names:
-    """How accounts are called now, and in what currency their amounts are."""
+    """How accounts are called now, in what currency their amounts are, and which day it is when."""
 
-    def __init__(self, accounts: Accounts) -> None:
+    def __init__(self, accounts: Accounts, zone: tzinfo) -> None:
         self._accounts = accounts
+        self._zone = zone
+
+    def day(self, at: datetime) -> str:
+        return day_in_words(at.astimezone(self._zone).date())
 
     def of(self, account_id: AccountId | str) -> str:
         account = self._accounts.get(AccountId(account_id))
@@ -213,7 +264,7 @@ def _balance(snapshot: Snapshot, account_id: AccountId, account: Account, names:
         return "unknown"
     owed = " owed" if account.is_liability else ""
     told = account.reported.updated_at
-    as_of = "" if told is None else f", as reported on {told.date().isoformat()}"
+    as_of = "" if told is None else f", as reported on {names.day(told)}"
     return f"{names.money(available, account_id)}{owed}{as_of}"
 
 
@@ -228,6 +279,10 @@ def _in_words(expected: Expected, names: _Names) -> list[str]:
         end = f": fails. {explain(each.error)}" if each.error else ", once approved" if each.needs_approval else ""
         moves.append(f"{amount} from {names.of(each.from_)} to {names.of(each.to)}{end}")
     return step + (moves or ["Nothing moves"])
+
+
+async def _zone(tx: ReadTx, organization_id: OrganizationId) -> tzinfo:
+    return (await find_organizations(tx, [organization_id]))[organization_id].zone
 
 
 async def _get(tx: ReadTx, organization_id: OrganizationId, rule_id: RuleId | None, spelling: str) -> RuleRecord:

@@ -87,6 +87,7 @@ class ScenarioResult:
     view: RunView
     changes: Sequence[Change]
     sets_off: Sequence[RuleRecord]
+    planned: Plan
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +122,7 @@ async def try_scenario(engine: Engine, scenario: Scenario) -> ScenarioResult:
     facts = RunFacts(
         _execution(scenario, stage, execution_id, planned), scenario.rule, stage.accounts, transfers, is_recorded=False
     )
-    return ScenarioResult(view_of(facts), _changes(scenario, stage, planned), sets_off)
+    return ScenarioResult(view_of(facts), _changes(scenario, stage, planned), sets_off, planned)
 
 
 async def suppose(engine: Engine, scenario: Scenario) -> Supposed:

@@ -33,7 +33,8 @@ async def set_target(
 
     async def work(tx: WriteTx) -> Target:
         record = await _account(tx, organization_id, account_id, spelling)
-        today = (await find_organizations(tx, [organization_id]))[organization_id].clock.read(engine.now()).date()
+        organization = (await find_organizations(tx, [organization_id]))[organization_id]
+        today = organization.day(organization.clock.read(engine.now()))
         balance = record.account.current(record.balance)
         problems: list[Problem] = []
         if record.account.is_liability:

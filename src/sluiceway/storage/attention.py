@@ -34,11 +34,12 @@ class FailedRun(NamedTuple):
 
 
 class ExpectedLeg(NamedTuple):
-    """A payment at a bank, and when it is expected to settle."""
+    """A payment at a bank: since when it is there, and when it is expected to settle."""
 
     transfer_id: TransferId
     purpose: LegPurpose
     amount: Cents
+    submitted_at: datetime
     expected_at: datetime
     source_id: AccountId | None
     destination_id: AccountId | None

@@ -35,7 +35,7 @@ JOIN approval a ON a.organization_id = %(organization_id)s::uuid AND a.rule_id =
 
 -- name: legs_expected
 -- Payments at banks that are expected to settle by an instant, the first one first.
-SELECT l.transfer_id, l.purpose, l.amount, l.expected_at, t.source_account_id, t.destination_account_id
+SELECT l.transfer_id, l.purpose, l.amount, l.submitted_at, l.expected_at, t.source_account_id, t.destination_account_id
 FROM transfer_leg l
 JOIN transfer t ON t.organization_id = l.organization_id AND t.id = l.transfer_id
 WHERE l.organization_id = %(organization_id)s::uuid AND l.status = 'PENDING'

@@ -14,7 +14,7 @@ FROM unnest(%(organization_ids)s::uuid[], %(ids)s::uuid[], %(transfer_ids)s::uui
 -- name: legs_of
 -- All legs of transfers, in order.
 SELECT id, transfer_id, sequence, purpose, account_id, amount, status, attempts, error_code, return_code, expected_at,
-       settled_at
+       settled_at, submitted_at
 FROM transfer_leg
 WHERE organization_id = %(organization_id)s::uuid AND transfer_id = ANY (%(transfer_ids)s::uuid[])
 ORDER BY transfer_id, sequence;
@@ -22,7 +22,7 @@ ORDER BY transfer_id, sequence;
 -- name: lock_legs
 -- All legs of transfers, in order: while we decide, nobody begins to hand one over.
 SELECT id, transfer_id, sequence, purpose, account_id, amount, status, attempts, error_code, return_code, expected_at,
-       settled_at
+       settled_at, submitted_at
 FROM transfer_leg
 WHERE organization_id = %(organization_id)s::uuid AND transfer_id = ANY (%(transfer_ids)s::uuid[])
 ORDER BY transfer_id, sequence

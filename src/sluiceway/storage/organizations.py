@@ -2,12 +2,13 @@
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta, tzinfo
 from typing import Any
 
 from sluiceway.domain.clocks import REAL_TIME, Clock
 from sluiceway.domain.ids import OrganizationId
 from sluiceway.domain.money import Cents
+from sluiceway.domain.schedule import zone_of
 from sluiceway.storage.audit_log import insert_head
 from sluiceway.storage.database import ReadTx, WriteTx, execute, fetch_all
 from sluiceway.storage.feeds import insert_feed
@@ -37,6 +38,17 @@ class Organization:
     restored_at: datetime | None = None
     stopped_for: str | None = None
     """Which broken promise all its money stands still for, in words; None: it moves."""
+    time_zone: str = "UTC"
+    """In which zone of the IANA database its people read times; nothing runs by it."""
+
+    @property
+    def zone(self) -> tzinfo:
+        """Give the zone in which times are shown."""
+        return zone_of(self.time_zone)
+
+    def day(self, at: datetime) -> date:
+        """Tell which day it is for its people."""
+        return at.astimezone(self.zone).date()
 
 
 async def insert_organization(
@@ -109,9 +121,14 @@ async def set_waits(
     )
 
 
+async def set_time_zone(tx: WriteTx, organization_id: OrganizationId, time_zone: str) -> None:
+    """Set in which zone times are shown."""
+    await execute(tx, QUERIES["set_time_zone"], {"id": organization_id, "time_zone": time_zone})
+
+
 def _read(row: tuple[Any, ...]) -> Organization:
     organization_id, name, mode, minimum, offset, frozen_at, paused_at, approval_lasts, handover_delay, *restored = row
-    held_since, restored_at, stopped_for = restored
+    held_since, restored_at, stopped_for, time_zone = restored
     return Organization(
         id=OrganizationId(organization_id),
         name=name,
@@ -124,4 +141,5 @@ def _read(row: tuple[Any, ...]) -> Organization:
         held_since=held_since,
         restored_at=restored_at,
         stopped_for=stopped_for,
+        time_zone=time_zone,
     )

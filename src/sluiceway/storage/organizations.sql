@@ -5,13 +5,13 @@ INSERT INTO organization (id, name, mode, created_at) VALUES (%(id)s::uuid, %(na
 -- name: find_organizations
 -- The mode decides whether sandbox operations exist, the minimum how small a transfer may be.
 SELECT id, name, mode, minimum_transfer, clock_offset, frozen_at, paused_at, approval_lasts, handover_delay,
-       held_since, restored_at, stopped_for
+       held_since, restored_at, stopped_for, time_zone
 FROM organization WHERE id = ANY (%(ids)s::uuid[]);
 
 -- name: list_organizations
 -- For operators at the command line and the audit; an installation has few.
 SELECT id, name, mode, minimum_transfer, clock_offset, frozen_at, paused_at, approval_lasts, handover_delay,
-       held_since, restored_at, stopped_for
+       held_since, restored_at, stopped_for, time_zone
 FROM organization ORDER BY id;
 
 -- name: lock_organizations
@@ -19,14 +19,14 @@ FROM organization ORDER BY id;
 -- organization, so that rules of one account keep their order and a disabled rule moves nothing more. In id order.
 -- NO KEY UPDATE, or it would stop every insert that points at the organization.
 SELECT id, name, mode, minimum_transfer, clock_offset, frozen_at, paused_at, approval_lasts, handover_delay,
-       held_since, restored_at, stopped_for
+       held_since, restored_at, stopped_for, time_zone
 FROM organization
 WHERE id = ANY (%(ids)s::uuid[]) ORDER BY id FOR NO KEY UPDATE;
 
 -- name: lock_free_organizations
 -- For workers: what another worker is settling is left to it.
 SELECT id, name, mode, minimum_transfer, clock_offset, frozen_at, paused_at, approval_lasts, handover_delay,
-       held_since, restored_at, stopped_for
+       held_since, restored_at, stopped_for, time_zone
 FROM organization
 WHERE id = ANY (%(ids)s::uuid[]) ORDER BY id FOR NO KEY UPDATE SKIP LOCKED;
 
@@ -43,6 +43,10 @@ UPDATE organization SET paused_at = %(paused_at)s::timestamptz WHERE id = %(id)s
 -- How long an approval is waited for, and how long before a payment is handed over.
 UPDATE organization SET approval_lasts = %(approval_lasts)s::interval, handover_delay = %(handover_delay)s::interval
 WHERE id = %(id)s::uuid;
+
+-- name: set_time_zone
+-- In which zone times are shown to people. Nothing runs by it, so nobody waits at the gate for it.
+UPDATE organization SET time_zone = %(time_zone)s WHERE id = %(id)s::uuid;
 
 -- name: set_stopped
 -- Inside the gate: when this commits, no money moves. It is paused with it, unless it was paused already, and goes on with

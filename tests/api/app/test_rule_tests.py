@@ -96,6 +96,56 @@ async def test_a_draft_may_be_what_the_test_expects(writer: Browser):
     assert kept["expected"] == ["Step 1 runs", "$500.00 from income to savings"]
 
 
+def expecting(browser: Browser, cents: int, **more: Any) -> dict[str, Any]:
+    ends = {"fromAccountId": browser.account("income"), "toAccountId": browser.account("savings")}
+    return {"step": 1, "transfers": [ends | {"amountInCents": cents} | more]}
+
+
+async def test_what_is_expected_can_be_written_by_hand_and_need_not_be_so(writer: Browser):
+    scenario = {"ruleId": writer.rule(), "amountInCents": 100_000}
+    tried = (await writer.post("/simulations", scenario)).json()["data"]["came"]
+    told = {}
+    for name, expect in (
+        ("As it came", tried),
+        ("So much", expecting(writer, 20_000)),
+        ("More", expecting(writer, 30_000)),
+        ("Lacking", expecting(writer, 20_000, ends="INSUFFICIENT_FUNDS")),
+        ("Waiting", expecting(writer, 20_000, ends="APPROVAL")),
+        ("Nothing", {"step": None, "transfers": []}),
+    ):
+        body = {"name": name, "scenario": scenario, "expect": expect}
+        kept = (await writer.post(f"/rules/{writer.rule()}/tests", body)).json()["data"]
+        told[name] = kept["isPassed"], kept["expected"][-1]
+
+    assert told == {
+        "As it came": (True, "$200.00 from income to savings"),
+        "So much": (True, "$200.00 from income to savings"),
+        "More": (False, "$300.00 from income to savings"),
+        "Lacking": (False, "$200.00 from income to savings: fails. Insufficient funds in source account."),
+        "Waiting": (False, "$200.00 from income to savings, once approved"),
+        "Nothing": (False, "No step matches, and nothing moves"),
+    }
+    assert [each["isPassed"] for each in await kept_with(writer)] == [passed for passed, _ in told.values()]
+
+
+async def test_what_nobody_can_expect_is_refused(writer: Browser):
+    scenario = {"ruleId": writer.rule(), "amountInCents": 100_000}
+    unknown = expecting(writer, 1, toAccountId=writer.rule())
+    for expect in (
+        {"step": None, "transfers": expecting(writer, 1)["transfers"]},
+        {"step": 0, "transfers": []},
+        {"step": 1},
+        expecting(writer, -1),
+        expecting(writer, 1, ends="NO_SUCH_END"),
+        expecting(writer, 1, toAccountId="acc_00000000000000000000000000"),
+        unknown,
+    ):
+        body = {"name": "It", "scenario": scenario, "expect": expect}
+        refused = await writer.post(f"/rules/{writer.rule()}/tests", body)
+        told = assert_refused(refused, 400, "INVALID_PARAMETERS")
+        assert told["errors"][0]["path"].startswith("expect")
+
+
 async def test_what_cannot_be_kept_is_refused(writer: Browser, viewer: Browser):
     await keep(writer)
     path, scenario = f"/rules/{writer.rule()}/tests", {"ruleId": writer.rule(), "amountInCents": 100_000}

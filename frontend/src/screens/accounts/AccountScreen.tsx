@@ -1,19 +1,13 @@
 import { useQuery } from "@tanstack/react-query";
 import { useMemo, useState } from "react";
 import { Link, useNavigate, useParams } from "react-router";
-import { api, ask } from "@/api/client";
+import { answered, api, ask, at, of } from "@/api/client";
 import { useList } from "@/api/lists";
 import { queries } from "@/api/session";
-import { Button } from "@/parts/Button";
-import { SelectField } from "@/parts/Fields";
-import { Empty, Loaded, More } from "@/parts/Loaded";
-import { Money } from "@/parts/Money";
-import { Card, Facts, Page } from "@/parts/Page";
-import { State } from "@/parts/State";
-import { Table } from "@/parts/Table";
+import { Button, Card, Empty, Facts, Loaded, LoadedPage, Money, More, Page, SelectField, State, Table } from "@/parts";
+import { Delete } from "@/parts/Delete";
 import { TimeChart } from "@/parts/TimeChart";
 import { dayOf, When } from "@/parts/When";
-import { Delete } from "../rules/Delete";
 import { type Account, type AccountPage, type Movement, type RuleAround, useAccount } from "./accounts";
 import { MoveMoney } from "./MoveMoney";
 import { SetTarget } from "./SetTarget";
@@ -21,7 +15,7 @@ import { Known, Target } from "./Target";
 
 export default function AccountScreen() {
   const { id = "" } = useParams();
-  return <Loaded query={useAccount(id)}>{(page) => <Shown page={page} key={id} />}</Loaded>;
+  return <LoadedPage query={useAccount(id)}>{(page) => <Shown page={page} key={id} />}</LoadedPage>;
 }
 
 function Shown({ page }: { page: AccountPage }) {
@@ -107,20 +101,13 @@ function History({ account }: { account: Account }) {
   const [days, setDays] = useState<string>("90");
   const query = useQuery({
     queryKey: ["accounts", account.id, "days", days],
-    queryFn: async () =>
-      (
-        await ask(
-          api.GET("/app/accounts/{id}/days", {
-            params: { path: { id: account.id }, query: { days: days as "30" | "90" | "365" } },
-          }),
-        )
-      ).data,
+    queryFn: () => answered(api.GET("/app/accounts/{id}/days", of(account.id, { days: days as "30" | "90" | "365" }))),
     placeholderData: (before) => before,
   });
   const drawn = useMemo(
     () =>
       query.data && {
-        times: query.data.days.map((day) => `${day.on}T00:00:00Z`),
+        days: query.data.days.map((day) => day.on),
         lines: [{ label: "Balance", cents: query.data.days.map((day) => day.balanceInCents) }],
       },
     [query.data],
@@ -137,7 +124,7 @@ function History({ account }: { account: Account }) {
           each.filter((day) => day.balanceInCents !== null).length < 2 ? (
             <p className="soft">This shows how the balance goes, from its second day on.</p>
           ) : (
-            drawn && <TimeChart summary={said} currency={currency} {...drawn} />
+            drawn && <TimeChart summary={said} currency={currency} zone="UTC" {...drawn} />
           )
         }
       </Loaded>
@@ -147,11 +134,7 @@ function History({ account }: { account: Account }) {
 
 function Movements({ account }: { account: Account }) {
   const list = useList(["accounts", account.id, "movements"], (cursor) =>
-    ask(
-      api.GET("/app/accounts/{id}/movements", {
-        params: { path: { id: account.id }, query: cursor ? { cursor } : {} },
-      }),
-    ),
+    ask(api.GET("/app/accounts/{id}/movements", of(account.id, cursor ? { cursor } : {}))),
   );
   return (
     <Card title="Movements" flush>
@@ -263,11 +246,11 @@ function Rules({ rules }: { rules: readonly RuleAround[] }) {
 
 function DeleteAccount({ account }: { account: Account }) {
   const navigate = useNavigate();
-  const leave = () => {
+  function leave() {
     void queries.invalidateQueries({ queryKey: ["accounts"], refetchType: "none" });
     void navigate("/accounts");
-  };
-  const remove = () => ask(api.DELETE("/app/accounts/{id}", { params: { path: { id: account.id } } }));
+  }
+  const remove = () => ask(api.DELETE("/app/accounts/{id}", at(account.id)));
   return (
     <Delete what="account" name={account.name} remove={remove} onGone={leave}>
       It has to be empty. What moved through it stays on record, and rules that use it stop working.

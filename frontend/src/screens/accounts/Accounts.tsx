@@ -1,11 +1,6 @@
 import { useState } from "react";
 import { Link } from "react-router";
-import { Button } from "@/parts/Button";
-import { Empty, Loaded } from "@/parts/Loaded";
-import { amounts, Money } from "@/parts/Money";
-import { Card, Page, useNew } from "@/parts/Page";
-import { type Column, Table } from "@/parts/Table";
-import { When } from "@/parts/When";
+import { amounts, Button, Card, type Column, Empty, Loaded, Money, Page, Table, useNew, When } from "@/parts";
 import { type Account, useAccounts } from "./accounts";
 import styles from "./accounts.module.css";
 import { MoveMoney } from "./MoveMoney";
@@ -44,7 +39,7 @@ function kept(onMove: ((id: string) => void) | undefined): readonly Column<Accou
       align: "end",
       cell: (one) =>
         onMove ? (
-          <button type="button" className={styles.balance} onClick={() => onMove(one.id)}>
+          <button type="button" className={`bare ${styles.balance}`} onClick={() => onMove(one.id)}>
             <Money cents={one.balanceInCents} currency={one.currency} />
             <span className="hidden">: move money from {one.name}</span>
           </button>

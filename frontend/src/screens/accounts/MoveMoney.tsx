@@ -4,10 +4,7 @@ import { useState } from "react";
 import { Link } from "react-router";
 import { api, ask, type Refused } from "@/api/client";
 import { queries } from "@/api/session";
-import { Button } from "@/parts/Button";
-import { Dialog } from "@/parts/Dialog";
-import { AmountField, Form, SelectField, TextField } from "@/parts/Fields";
-import { Money, moneyText } from "@/parts/Money";
+import { AmountField, Button, Dialog, Form, Money, moneyText, SelectField, TextField } from "@/parts";
 import { newKey, type Preview, useAccounts } from "./accounts";
 import styles from "./accounts.module.css";
 

@@ -4,10 +4,7 @@ import { useState } from "react";
 import { useNavigate } from "react-router";
 import { api, ask, type Refused } from "@/api/client";
 import { queries } from "@/api/session";
-import { Button } from "@/parts/Button";
-import { Dialog } from "@/parts/Dialog";
-import { AmountField, Form, SelectField, TextField } from "@/parts/Fields";
-import { say } from "@/parts/Says";
+import { AmountField, Button, Dialog, Form, SelectField, say, TextField } from "@/parts";
 import { newKey } from "./accounts";
 
 const WHAT = {

@@ -1,11 +1,9 @@
 /** Want an amount in an account, at some time or by a day. */
 import { useMutation } from "@tanstack/react-query";
 import { useState } from "react";
-import { api, ask, type Refused } from "@/api/client";
+import { api, ask, at, type Refused } from "@/api/client";
 import { queries } from "@/api/session";
-import { Button } from "@/parts/Button";
-import { Dialog } from "@/parts/Dialog";
-import { AmountField, Form, TextField } from "@/parts/Fields";
+import { AmountField, Button, Dialog, Form, TextField } from "@/parts";
 import type { Account } from "./accounts";
 
 type Props = { account: Account; isOpen: boolean; onClose: () => void };
@@ -21,18 +19,22 @@ export function SetTarget({ account, isOpen, onClose }: Props) {
 function Setter({ account, onClose }: { account: Account; onClose: () => void }) {
   const [cents, setCents] = useState<number | null>(account.target?.amountInCents ?? null);
   const [by, setBy] = useState(account.target?.by ?? "");
-  const params = { path: { id: account.id } };
   const done = () => {
     void queries.invalidateQueries({ predicate: ({ queryKey }) => ["accounts", "map"].includes(String(queryKey[0])) });
     onClose();
   };
   const set = useMutation({
     mutationFn: () =>
-      ask(api.PUT("/app/accounts/{id}/target", { params, body: { amountInCents: cents ?? 0, by: by || null } })),
+      ask(
+        api.PUT("/app/accounts/{id}/target", {
+          ...at(account.id),
+          body: { amountInCents: cents ?? 0, by: by || null },
+        }),
+      ),
     onSuccess: done,
   });
   const clear = useMutation({
-    mutationFn: () => ask(api.DELETE("/app/accounts/{id}/target", { params })),
+    mutationFn: () => ask(api.DELETE("/app/accounts/{id}/target", at(account.id))),
     onSuccess: done,
   });
   const error = (set.error ?? clear.error) as Refused | null;

@@ -1,7 +1,7 @@
 /** What the screens of accounts read, and the keys under which live updates find it. */
 import { useQuery } from "@tanstack/react-query";
 import type { components } from "@/api/app";
-import { api, ask } from "@/api/client";
+import { answered, api, at } from "@/api/client";
 
 type Shapes = components["schemas"];
 export type Account = Shapes["AccountShown"];
@@ -11,14 +11,11 @@ export type Preview = Shapes["PreviewShown"];
 export type RuleAround = Shapes["RuleAroundShown"];
 
 export function useAccounts() {
-  return useQuery({ queryKey: ["accounts"], queryFn: async () => (await ask(api.GET("/app/accounts"))).data });
+  return useQuery({ queryKey: ["accounts"], queryFn: () => answered(api.GET("/app/accounts")) });
 }
 
 export function useAccount(id: string) {
-  return useQuery({
-    queryKey: ["accounts", id],
-    queryFn: async () => (await ask(api.GET("/app/accounts/{id}", { params: { path: { id } } }))).data,
-  });
+  return useQuery({ queryKey: ["accounts", id], queryFn: () => answered(api.GET("/app/accounts/{id}", at(id))) });
 }
 
 /** A key of its own for something that must happen once; also where the page is not served over TLS. */

@@ -3,15 +3,9 @@ import { useMutation, useQuery } from "@tanstack/react-query";
 import { useState } from "react";
 import { Link } from "react-router";
 import type { components } from "@/api/app";
-import { api, ask } from "@/api/client";
+import { answered, api, ask, at } from "@/api/client";
 import { queries } from "@/api/session";
-import { Button } from "@/parts/Button";
-import { ErrorSummary } from "@/parts/Fields";
-import { Empty, Loaded } from "@/parts/Loaded";
-import { Money } from "@/parts/Money";
-import { Card, Facts, Page } from "@/parts/Page";
-import { say } from "@/parts/Says";
-import { When } from "@/parts/When";
+import { Button, Card, Empty, ErrorSummary, Facts, Loaded, Money, Page, say, When } from "@/parts";
 import { AccountName } from "../accounts/AccountName";
 import styles from "./approvals.module.css";
 
@@ -23,7 +17,7 @@ const WORDS: Record<Decision, [ask: string, act: string, done: string]> = {
 };
 
 export default function Approvals() {
-  const query = useQuery({ queryKey: ["approvals"], queryFn: async () => (await ask(api.GET("/app/approvals"))).data });
+  const query = useQuery({ queryKey: ["approvals"], queryFn: () => answered(api.GET("/app/approvals")) });
   return (
     <Page title="Approvals" intro="Transfers that wait until a person approves or refuses them." narrow>
       <Loaded query={query}>
@@ -55,10 +49,9 @@ function Waiting({ approval }: { approval: Approval }) {
   const [decision, setDecision] = useState<Decision>();
   const decide = useMutation({
     mutationFn: (chosen: Decision) => {
-      const params = { path: { id } };
       return chosen === "approve"
-        ? ask(api.POST("/app/approvals/{id}/approve", { params, body: { digest } }))
-        : ask(api.POST("/app/approvals/{id}/refuse", { params }));
+        ? ask(api.POST("/app/approvals/{id}/approve", { ...at(id), body: { digest } }))
+        : ask(api.POST("/app/approvals/{id}/refuse", at(id)));
     },
     onSuccess: (_, chosen) => {
       say(`${WORDS[chosen][2]} ${approval.title}.`);

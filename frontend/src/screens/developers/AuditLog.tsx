@@ -3,14 +3,7 @@ import { useState } from "react";
 import { Link, useSearchParams } from "react-router";
 import { api, ask, BASE } from "@/api/client";
 import { useList } from "@/api/lists";
-import { Button } from "@/parts/Button";
-import { TextField } from "@/parts/Fields";
-import { Icon } from "@/parts/icons";
-import { Empty, Loaded, More } from "@/parts/Loaded";
-import { Card, Page } from "@/parts/Page";
-import { State } from "@/parts/State";
-import { Table } from "@/parts/Table";
-import { exactly } from "@/parts/When";
+import { Button, Card, Empty, Icon, Loaded, More, Page, State, Table, TextField, useClock } from "@/parts";
 import { DeveloperTabs } from "./Tabs";
 
 const FILTERS = ["action", "actorId", "from", "to"] as const;
@@ -22,6 +15,7 @@ export default function AuditLog() {
     const value = search.get(name);
     if (value) filters[name] = value;
   }
+  const { exactly } = useClock();
   const list = useList(["audit-log", filters], (cursor) =>
     ask(api.GET("/app/audit-log", { params: { query: { ...filters, ...(cursor ? { cursor } : {}) } } })),
   );

@@ -2,16 +2,10 @@
 import { useMutation } from "@tanstack/react-query";
 import { useState } from "react";
 import { Link, useSearchParams } from "react-router";
-import { api, ask, type Refused } from "@/api/client";
+import { api, ask, at, type Refused } from "@/api/client";
 import { useList } from "@/api/lists";
 import { queries } from "@/api/session";
-import { Button } from "@/parts/Button";
-import { Dialog } from "@/parts/Dialog";
-import { CheckField, ErrorSummary } from "@/parts/Fields";
-import { Empty, Loaded, More } from "@/parts/Loaded";
-import { Card, Facts, Page } from "@/parts/Page";
-import { say } from "@/parts/Says";
-import { State } from "@/parts/State";
+import { Button, Card, CheckField, Dialog, Empty, ErrorSummary, Facts, Loaded, More, Page, State, say } from "@/parts";
 import { Table } from "@/parts/Table";
 import { When } from "@/parts/When";
 import { DeveloperTabs } from "./Tabs";
@@ -83,7 +77,7 @@ export default function Deliveries() {
 
 function DeliveryDialog({ delivery, onClose }: { delivery: Delivery; onClose: () => void }) {
   const resend = useMutation({
-    mutationFn: () => ask(api.POST("/app/deliveries/{id}/resend", { params: { path: { id: delivery.id } } })),
+    mutationFn: () => ask(api.POST("/app/deliveries/{id}/resend", at(delivery.id))),
     onSuccess: () => {
       say("It is sent again");
       onClose();

@@ -1,14 +1,9 @@
 /** API keys: what each may do, revoking them, and making new ones. */
 import { useMutation, useQuery } from "@tanstack/react-query";
 import { useState } from "react";
-import { api, ask, type Refused } from "@/api/client";
+import { answered, api, ask, at, type Refused } from "@/api/client";
 import { queries, usePerson } from "@/api/session";
-import { Button } from "@/parts/Button";
-import { Confirm, Dialog } from "@/parts/Dialog";
-import { Form, TextField } from "@/parts/Fields";
-import { Empty, Loaded } from "@/parts/Loaded";
-import { Money } from "@/parts/Money";
-import { Card, Facts, Page, useNew } from "@/parts/Page";
+import { Button, Card, Confirm, Dialog, Empty, Facts, Form, Loaded, Money, Page, TextField, useNew } from "@/parts";
 import { say } from "@/parts/Says";
 import { State } from "@/parts/State";
 import { When } from "@/parts/When";
@@ -16,7 +11,7 @@ import { NewKey } from "./NewKey";
 import { Secret } from "./Secret";
 import { DeveloperTabs } from "./Tabs";
 
-const readKeys = async () => (await ask(api.GET("/app/keys"))).data;
+const readKeys = () => answered(api.GET("/app/keys"));
 type Key = Awaited<ReturnType<typeof readKeys>>[number];
 
 export default function Keys() {
@@ -118,7 +113,7 @@ function changed(done: string, onClose: () => void) {
 }
 
 function Revoke({ shown, onClose }: ChangeProps) {
-  const revoke = () => ask(api.POST("/app/keys/{id}/revoke", { params: { path: { id: shown.id } } }));
+  const revoke = () => ask(api.POST("/app/keys/{id}/revoke", at(shown.id)));
   return (
     <Confirm
       title={`Revoke ${shown.name}?`}
@@ -142,7 +137,7 @@ function RateLimit({ shown, onClose }: ChangeProps) {
   const change = useMutation<unknown, Refused>({
     mutationFn: () => {
       const body = { callsPerMinute: calls === "" ? null : Number(calls) };
-      return ask(api.PUT("/app/keys/{id}/rate-limit", { params: { path: { id: shown.id } }, body }));
+      return ask(api.PUT("/app/keys/{id}/rate-limit", { ...at(shown.id), body }));
     },
     onSuccess: () => changed("Saved", onClose),
   });

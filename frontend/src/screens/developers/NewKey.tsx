@@ -1,14 +1,11 @@
 /** Making a key: what it may do, and for which accounts and rules. */
 import { useMutation, useQuery } from "@tanstack/react-query";
 import { useState } from "react";
-import { api, ask, type Refused } from "@/api/client";
-import { Button } from "@/parts/Button";
-import { Dialog } from "@/parts/Dialog";
-import { AmountField, CheckField, Form, SelectField, TextField } from "@/parts/Fields";
-import { Loaded } from "@/parts/Loaded";
+import { answered, api, ask, type Refused } from "@/api/client";
+import { AmountField, Button, CheckField, Dialog, Form, Loaded, SelectField, TextField } from "@/parts";
 import styles from "./developers.module.css";
 
-const readChoices = async () => (await ask(api.GET("/app/keys/choices"))).data;
+const readChoices = () => answered(api.GET("/app/keys/choices"));
 type Choices = Awaited<ReturnType<typeof readChoices>>;
 type Permission = Choices["permissions"][number];
 type Pair = { source: string; target: string; maxAmountInCents: number | null };

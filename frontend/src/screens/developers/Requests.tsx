@@ -2,14 +2,12 @@
 import { useQuery } from "@tanstack/react-query";
 import { useState } from "react";
 import { Link } from "react-router";
-import { api, ask, BASE } from "@/api/client";
+import { answered, api, BASE } from "@/api/client";
+import { Card, Loaded, Page, SelectField } from "@/parts";
 import { CopyText } from "@/parts/CopyText";
-import { SelectField } from "@/parts/Fields";
-import { Loaded } from "@/parts/Loaded";
-import { Card, Page } from "@/parts/Page";
 import { DeveloperTabs } from "./Tabs";
 
-const readSnippets = async () => (await ask(api.GET("/app/snippets"))).data.snippets;
+const readSnippets = async () => (await answered(api.GET("/app/snippets"))).snippets;
 const LANGUAGES = [
   ["curl", "curl"],
   ["python", "Python"],

@@ -2,22 +2,16 @@
 import { useMutation, useQuery } from "@tanstack/react-query";
 import { useState } from "react";
 import { Link } from "react-router";
-import { api, ask, type Refused } from "@/api/client";
+import { answered, api, ask, at, type Refused } from "@/api/client";
 import { queries, usePerson } from "@/api/session";
-import { Button } from "@/parts/Button";
-import { Dialog } from "@/parts/Dialog";
-import { CheckField, ErrorSummary, Form, TextField } from "@/parts/Fields";
-import { Empty, Loaded } from "@/parts/Loaded";
+import { Button, CheckField, Dialog, Empty, ErrorSummary, Form, Loaded, State, say, TextField, When } from "@/parts";
 import { Card, Facts, Page, useNew } from "@/parts/Page";
-import { say } from "@/parts/Says";
-import { State } from "@/parts/State";
-import { When } from "@/parts/When";
 import styles from "./developers.module.css";
 import { Replay } from "./Replay";
 import { Secret } from "./Secret";
 import { DeveloperTabs } from "./Tabs";
 
-const readWebhooks = async () => (await ask(api.GET("/app/webhooks"))).data;
+const readWebhooks = () => answered(api.GET("/app/webhooks"));
 type Read = Awaited<ReturnType<typeof readWebhooks>>;
 export type Endpoint = Read["endpoints"][number];
 const TONES = { ENABLED: ["good", "Enabled"], FAILING: ["bad", "Failing"], DISABLED: ["idle", "Disabled"] } as const;
@@ -119,11 +113,10 @@ type ActsProps = {
 };
 
 function Acts({ endpoint, isBusy, onAct, onSecret, onReplay }: ActsProps) {
-  const params = { path: { id: endpoint.id } };
-  const rotate = async () => onSecret((await ask(api.POST("/app/webhooks/{id}/rotate", { params }))).data.secret);
+  const rotate = async () => onSecret((await answered(api.POST("/app/webhooks/{id}/rotate", at(endpoint.id)))).secret);
   const acts = {
-    enable: ["Enable", () => onAct(() => ask(api.POST("/app/webhooks/{id}/enable", { params })))],
-    disable: ["Disable", () => onAct(() => ask(api.POST("/app/webhooks/{id}/disable", { params })))],
+    enable: ["Enable", () => onAct(() => ask(api.POST("/app/webhooks/{id}/enable", at(endpoint.id))))],
+    disable: ["Disable", () => onAct(() => ask(api.POST("/app/webhooks/{id}/disable", at(endpoint.id))))],
     rotate: ["New secret", () => onAct(rotate)],
     replay: ["Send again …", onReplay],
   } as const;

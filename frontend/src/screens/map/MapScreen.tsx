@@ -3,14 +3,8 @@ import { ReactFlowProvider, useReactFlow } from "@xyflow/react";
 import { useEffect, useMemo, useState } from "react";
 import { flushSync } from "react-dom";
 import { Link, useSearchParams } from "react-router";
-import { api, ask } from "@/api/client";
-import { Button } from "@/parts/Button";
-import { Field, SelectField } from "@/parts/Fields";
-import { Empty, Loaded } from "@/parts/Loaded";
-import { amounts, Money } from "@/parts/Money";
-import { Card, Page } from "@/parts/Page";
-import { State } from "@/parts/State";
-import { Table } from "@/parts/Table";
+import { answered, api, at } from "@/api/client";
+import { amounts, Button, Card, Empty, Field, Loaded, Money, Page, SelectField, State, Table } from "@/parts";
 import { dayOf, When } from "@/parts/When";
 import { MoveMoney } from "@/screens/accounts/MoveMoney";
 import { Known, Target } from "@/screens/accounts/Target";
@@ -24,7 +18,7 @@ export default function MapScreen() {
   const isTable = params.get("view") === "table";
   const query = useQuery({
     queryKey: ["map", period],
-    queryFn: async () => (await ask(api.GET("/app/map", { params: { query: { period } } }))).data,
+    queryFn: () => answered(api.GET("/app/map", { params: { query: { period } } })),
     placeholderData: (before) => before,
   });
   const set = (changes: Record<string, string | null>) =>
@@ -41,7 +35,8 @@ export default function MapScreen() {
     <Page
       title="Map"
       intro={
-        query.data && `What moved is of ${dayOf(query.data.fromDay)} to ${dayOf(query.data.toDay)}, both included.`
+        query.data &&
+        `What moved is of ${dayOf(query.data.fromDay)} to ${dayOf(query.data.toDay)} (UTC), both included.`
       }
       actions={
         <>
@@ -145,7 +140,7 @@ function Drawn({ seen, params, set }: { seen: Seen; params: URLSearchParams; set
   const run = useQuery({
     queryKey: ["runs", runId, "map"],
     enabled: runId !== undefined,
-    queryFn: async () => (await ask(api.GET("/app/map/runs/{id}", { params: { path: { id: runId ?? "" } } }))).data,
+    queryFn: () => answered(api.GET("/app/map/runs/{id}", at(runId ?? ""))),
   });
   const replay = runId ? run.data : undefined;
   const lit = useMemo<Lit>(

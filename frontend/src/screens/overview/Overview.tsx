@@ -2,15 +2,9 @@ import { useQuery } from "@tanstack/react-query";
 import { type ReactNode, useState } from "react";
 import { Link } from "react-router";
 import type { components } from "@/api/app";
-import { api, ask } from "@/api/client";
+import { answered, api } from "@/api/client";
 import { useOrganization } from "@/api/session";
-import { Button } from "@/parts/Button";
-import { Icon, type IconName } from "@/parts/icons";
-import { Loaded } from "@/parts/Loaded";
-import { Money } from "@/parts/Money";
-import { Card, Page } from "@/parts/Page";
-import { State } from "@/parts/State";
-import { When } from "@/parts/When";
+import { Button, Card, Icon, type IconName, Loaded, Money, Page, State, useClock, When, weekdayOf } from "@/parts";
 import { MoveMoney } from "@/screens/accounts/MoveMoney";
 import { type Kind, NewAccount } from "@/screens/accounts/NewAccount";
 import styles from "./overview.module.css";
@@ -21,10 +15,7 @@ type Need = Shapes["NeedShown"];
 type Coming = Shapes["ComingShown"];
 
 export default function Overview() {
-  const query = useQuery({
-    queryKey: ["overview"],
-    queryFn: async () => (await ask(api.GET("/app/overview"))).data,
-  });
+  const query = useQuery({ queryKey: ["overview"], queryFn: () => answered(api.GET("/app/overview")) });
   return (
     <Page title="Overview">
       <Loaded query={query}>
@@ -218,18 +209,16 @@ function Needs({ needs }: { needs: readonly Need[] }) {
   );
 }
 
-const dayName = new Intl.DateTimeFormat("en-GB", { weekday: "short", day: "numeric", month: "short", timeZone: "UTC" });
-const time = new Intl.DateTimeFormat("en-GB", { hour: "2-digit", minute: "2-digit", timeZone: "UTC" });
-
 function pathOf(coming: Coming): string {
   if (coming.ruleId) return `/rules/${coming.ruleId}`;
   return coming.transferId ? `/transfers/${coming.transferId}` : `/accounts/${coming.accountId}`;
 }
 
 function Next({ coming, isPaused }: { coming: readonly Coming[]; isPaused: boolean }) {
+  const { time, zone } = useClock();
   const days = [...new Set(coming.map((each) => each.on))];
   return (
-    <Card title="The next 7 days">
+    <Card title="The next 7 days" actions={<span className="soft small">{zone}</span>}>
       {coming.length === 0 && !isPaused ? (
         <p className="soft">Nothing is expected: no schedule fires and no payment is on its way.</p>
       ) : (
@@ -237,14 +226,16 @@ function Next({ coming, isPaused }: { coming: readonly Coming[]; isPaused: boole
           {isPaused && <p className="soft">Rules are paused, so none of them is listed.</p>}
           {days.map((on) => (
             <section key={on} className="stack tight">
-              <h3 className="soft small">{dayName.format(new Date(on))}</h3>
+              <h3 className="soft small">{weekdayOf(on)}</h3>
               <ul className={styles.lines}>
                 {coming
                   .filter((each) => each.on === on)
                   .map((each) => (
                     <li key={`${each.at} ${each.said}`}>
                       <Link to={pathOf(each)}>{each.said}</Link>
-                      <span className="soft small">{each.at ? `${time.format(new Date(each.at))} UTC` : ""}</span>
+                      <span className="soft small">
+                        {[each.at && time(each.at), each.moved].filter(Boolean).join(", ")}
+                      </span>
                       {each.currency && <Money cents={each.amountInCents} currency={each.currency} />}
                     </li>
                   ))}

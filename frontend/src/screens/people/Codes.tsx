@@ -1,14 +1,9 @@
 /** One-time codes: turned on with a picture to scan and a first code, off again, and the codes for bad days. */
 import { useMutation } from "@tanstack/react-query";
 import { useState } from "react";
-import { api, ask, type Refused } from "@/api/client";
-import { Button } from "@/parts/Button";
+import { answered, api, ask, type Refused } from "@/api/client";
+import { Button, Card, Confirm, Dialog, ErrorSummary, Form, State, say, TextField } from "@/parts";
 import { CopyText } from "@/parts/CopyText";
-import { Confirm, Dialog } from "@/parts/Dialog";
-import { ErrorSummary, Form, TextField } from "@/parts/Fields";
-import { Card } from "@/parts/Page";
-import { say } from "@/parts/Says";
-import { State } from "@/parts/State";
 import styles from "./people.module.css";
 import { refresh, type SecurityFacts } from "./Security";
 
@@ -19,11 +14,11 @@ export function Codes({ security }: { security: SecurityFacts }) {
   const [shown, setShown] = useState<readonly string[] | null>(null);
   const [isTurningOff, setTurningOff] = useState(false);
   const begin = useMutation<Begun, Refused>({
-    mutationFn: async () => (await ask(api.POST("/app/security/totp"))).data,
+    mutationFn: () => answered(api.POST("/app/security/totp")),
     onSuccess: setBegun,
   });
   const renew = useMutation<readonly string[], Refused>({
-    mutationFn: async () => (await ask(api.POST("/app/security/recovery-codes"))).data.codes,
+    mutationFn: async () => (await answered(api.POST("/app/security/recovery-codes"))).codes,
     onSuccess: setShown,
     onSettled: refresh,
   });
@@ -85,7 +80,7 @@ type ConfirmingProps = { begun: Begun; onClose: () => void; onDone: (codes: read
 function Confirming({ begun, onClose, onDone }: ConfirmingProps) {
   const [code, setCode] = useState("");
   const confirm = useMutation<readonly string[], Refused>({
-    mutationFn: async () => (await ask(api.POST("/app/security/totp/confirm", { body: { code } }))).data.codes,
+    mutationFn: async () => (await answered(api.POST("/app/security/totp/confirm", { body: { code } }))).codes,
     onSuccess: onDone,
   });
   return (

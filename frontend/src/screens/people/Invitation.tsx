@@ -2,7 +2,7 @@
 import { useMutation, useQuery } from "@tanstack/react-query";
 import { useState } from "react";
 import { Link, useLocation, useNavigate } from "react-router";
-import { api, ask, type Refused } from "@/api/client";
+import { answered, api, ask, type Refused } from "@/api/client";
 import { keepSession, type Session } from "@/api/session";
 import { TextField } from "@/parts/Fields";
 import { Loading } from "@/parts/Loaded";
@@ -22,7 +22,7 @@ export default function Invitation() {
   });
   const seen = useQuery({
     queryKey: ["invitation", token],
-    queryFn: async () => (await ask(api.POST("/app/invitation", { body: { token } }))).data,
+    queryFn: () => answered(api.POST("/app/invitation", { body: { token } })),
     // Accepting it ends it: it is not looked at again on the way out.
     enabled: token !== "" && !accept.isPending && !accept.isSuccess,
     retry: false,

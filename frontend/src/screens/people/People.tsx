@@ -1,24 +1,19 @@
 /** Who can sign in, with which role, and who is invited. */
 import { useMutation, useQuery } from "@tanstack/react-query";
 import { useState } from "react";
-import { api, ask, BASE, type Refused } from "@/api/client";
+import { answered, api, ask, at, BASE, type Refused } from "@/api/client";
 import { queries, SESSION, usePerson } from "@/api/session";
-import { Button } from "@/parts/Button";
+import { Button, Confirm, Dialog, Empty, ErrorSummary, Form, Loaded, SelectField, say, TextField, When } from "@/parts";
 import { CopyText } from "@/parts/CopyText";
-import { Confirm, Dialog } from "@/parts/Dialog";
-import { ErrorSummary, Form, SelectField, TextField } from "@/parts/Fields";
-import { Empty, Loaded } from "@/parts/Loaded";
 import { Card, Page, useNew } from "@/parts/Page";
-import { say } from "@/parts/Says";
 import { type Column, Table } from "@/parts/Table";
-import { When } from "@/parts/When";
 import { SettingsTabs } from "../settings/SettingsTabs";
 import { ROLE_OPTIONS, ROLES, type Role } from "./roles";
 
 const PEOPLE = ["people"];
 const INVITATIONS = ["invitations"];
-const readPeople = async () => (await ask(api.GET("/app/people"))).data;
-const readInvitations = async () => (await ask(api.GET("/app/invitations"))).data;
+const readPeople = () => answered(api.GET("/app/people"));
+const readInvitations = () => answered(api.GET("/app/invitations"));
 type Person = Awaited<ReturnType<typeof readPeople>>[number];
 type Invitation = Awaited<ReturnType<typeof readInvitations>>[number];
 
@@ -114,8 +109,7 @@ function keepPeople(people: Person[]) {
 function Changing({ person, onClose }: { person: Person; onClose: () => void }) {
   const [role, setRole] = useState<Role>(person.role);
   const change = useMutation<Person[], Refused>({
-    mutationFn: async () =>
-      (await ask(api.PATCH("/app/people/{id}", { params: { path: { id: person.id } }, body: { role } }))).data,
+    mutationFn: () => answered(api.PATCH("/app/people/{id}", { ...at(person.id), body: { role } })),
     onSuccess: (people) => {
       keepPeople(people);
       say("Role changed");
@@ -145,7 +139,7 @@ function Changing({ person, onClose }: { person: Person; onClose: () => void }) 
 
 function Removing({ person, onClose }: { person: Person; onClose: () => void }) {
   async function remove() {
-    keepPeople((await ask(api.DELETE("/app/people/{id}", { params: { path: { id: person.id } } }))).data);
+    keepPeople((await ask(api.DELETE("/app/people/{id}", at(person.id)))).data);
     say(`${person.email} is removed`);
   }
   return (
@@ -161,7 +155,7 @@ function Removing({ person, onClose }: { person: Person; onClose: () => void }) 
 function Invitations() {
   const query = useQuery({ queryKey: INVITATIONS, queryFn: readInvitations });
   const takeBack = useMutation<unknown, Refused, string>({
-    mutationFn: (id) => ask(api.DELETE("/app/invitations/{id}", { params: { path: { id } } })),
+    mutationFn: (id) => ask(api.DELETE("/app/invitations/{id}", at(id))),
     onSuccess: () => say("Invitation taken back"),
     onSettled: () => queries.invalidateQueries({ queryKey: INVITATIONS }),
   });
@@ -199,7 +193,7 @@ function Inviting({ isOpen, onClose }: { isOpen: boolean; onClose: () => void })
   const [email, setEmail] = useState("");
   const [role, setRole] = useState<Role>("VIEWER");
   const invite = useMutation({
-    mutationFn: async () => (await ask(api.POST("/app/invitations", { body: { email, role } }))).data,
+    mutationFn: () => answered(api.POST("/app/invitations", { body: { email, role } })),
     onSuccess: () => queries.invalidateQueries({ queryKey: INVITATIONS }),
   });
   function close() {

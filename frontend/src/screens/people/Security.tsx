@@ -1,23 +1,17 @@
 /** How you sign in, and where you are signed in. */
 import { useMutation, useQuery } from "@tanstack/react-query";
 import { useState } from "react";
-import { api, ask, type Refused } from "@/api/client";
+import { answered, api, ask, at, type Refused } from "@/api/client";
 import { HAS_PASSKEYS, makePasskey } from "@/api/passkeys";
 import { queries, SESSION } from "@/api/session";
-import { Button } from "@/parts/Button";
-import { Confirm, Dialog } from "@/parts/Dialog";
-import { ErrorSummary, Form, TextField } from "@/parts/Fields";
-import { Empty, Loaded } from "@/parts/Loaded";
-import { Card, Page } from "@/parts/Page";
-import { say } from "@/parts/Says";
-import { State } from "@/parts/State";
+import { Button, Card, Confirm, Dialog, Empty, ErrorSummary, Form, Loaded, Page, State, say, TextField } from "@/parts";
 import { type Column, Table } from "@/parts/Table";
 import { When } from "@/parts/When";
 import { SettingsTabs } from "../settings/SettingsTabs";
 import { Codes } from "./Codes";
 
 const KEY = ["security"];
-const readSecurity = async () => (await ask(api.GET("/app/security"))).data;
+const readSecurity = () => answered(api.GET("/app/security"));
 export type SecurityFacts = Awaited<ReturnType<typeof readSecurity>>;
 type Passkey = SecurityFacts["passkeys"][number];
 type Listed = SecurityFacts["sessions"][number];
@@ -125,7 +119,7 @@ function Removing({ passkey, onClose }: { passkey: Passkey; onClose: () => void 
       act="Remove"
       isDanger
       isOpen
-      onAct={() => ask(api.DELETE("/app/security/passkeys/{id}", { params: { path: { id: passkey.id } } }))}
+      onAct={() => ask(api.DELETE("/app/security/passkeys/{id}", at(passkey.id)))}
       onDone={done}
       onClose={onClose}
     >
@@ -169,9 +163,7 @@ function Password() {
 function Sessions({ sessions }: { sessions: readonly Listed[] }) {
   const end = useMutation<unknown, Refused, string | null>({
     mutationFn: (id) =>
-      id === null
-        ? ask(api.DELETE("/app/security/sessions"))
-        : ask(api.DELETE("/app/security/sessions/{id}", { params: { path: { id } } })),
+      id === null ? ask(api.DELETE("/app/security/sessions")) : ask(api.DELETE("/app/security/sessions/{id}", at(id))),
     onSuccess: () => say("Signed out there"),
     onSettled: refresh,
   });

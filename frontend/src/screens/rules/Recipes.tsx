@@ -1,21 +1,17 @@
 /** Recipes: rules that many people want, with a few things to fill in. What comes out is a rule like any other. */
-import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
+import { useMutation, useQuery } from "@tanstack/react-query";
 import { useState } from "react";
 import { Link, useNavigate, useSearchParams } from "react-router";
-import { api, ask, type Refused } from "@/api/client";
-import { useOrganization, usePerson } from "@/api/session";
-import { Button } from "@/parts/Button";
-import { ErrorSummary, Form } from "@/parts/Fields";
-import { Empty, Loaded } from "@/parts/Loaded";
-import { Card, Page } from "@/parts/Page";
-import { say } from "@/parts/Says";
+import { answered, api, ask, type Refused } from "@/api/client";
+import { queries, useOrganization, usePerson } from "@/api/session";
+import { Button, Card, Empty, ErrorSummary, Form, Loaded, Page, say } from "@/parts";
 import type { Definition, Recipe } from "./api";
 import { blank } from "./editor/draft";
 import { FormFields, type Place } from "./editor/FormFields";
 import styles from "./rules.module.css";
 import { Oddities, Rehearsal, Says } from "./Told";
 
-const readRecipes = async () => (await ask(api.GET("/app/recipes"))).data;
+const readRecipes = () => answered(api.GET("/app/recipes"));
 type All = Awaited<ReturnType<typeof readRecipes>>;
 
 export default function Recipes() {
@@ -57,10 +53,8 @@ function One({ recipe, all }: { recipe: Recipe; all: All }) {
   const mayWrite = usePerson().role !== "VIEWER";
   const [answers, setAnswers] = useState<Definition>(() => blank(recipe.fields));
   const navigate = useNavigate();
-  const queries = useQueryClient();
   const prepare = useMutation({
-    mutationFn: async () =>
-      (await ask(api.POST("/app/recipes/prepare", { body: { recipe: recipe.key, answers } }))).data,
+    mutationFn: () => answered(api.POST("/app/recipes/prepare", { body: { recipe: recipe.key, answers } })),
   });
   const take = useMutation<void, Refused, Definition>({
     mutationFn: async (definition) => {

@@ -1,24 +1,19 @@
 /** One rule: its sentence, its steps, how it is doing, and what a person may do with it. */
-import { useMutation, useQueryClient } from "@tanstack/react-query";
+import { useMutation } from "@tanstack/react-query";
 import { Link, useNavigate } from "react-router";
-import { api, ask, type Refused } from "@/api/client";
-import { Button } from "@/parts/Button";
-import { Loaded } from "@/parts/Loaded";
-import { Sums } from "@/parts/Money";
-import { Card, Facts, Page } from "@/parts/Page";
-import { say } from "@/parts/Says";
-import { State } from "@/parts/State";
+import { api, ask, at, type Refused } from "@/api/client";
+import { queries } from "@/api/session";
+import { Button, Card, Facts, LoadedPage, Page, State, Sums, say, When } from "@/parts";
+import { Delete } from "@/parts/Delete";
 import { Tabs } from "@/parts/Tabs";
-import { When } from "@/parts/When";
-import { at, type Rule, useRule, useRuleId } from "./api";
-import { Delete } from "./Delete";
+import { type Rule, useRule, useRuleId } from "./api";
 import { RunNow } from "./RunNow";
 import styles from "./rules.module.css";
 import { Oddities, Outline } from "./Told";
 
 export default function RuleDetail() {
   const id = useRuleId();
-  return <Loaded query={useRule(id)}>{(rule) => <Shown rule={rule} />}</Loaded>;
+  return <LoadedPage query={useRule(id)}>{(rule) => <Shown rule={rule} />}</LoadedPage>;
 }
 
 export function RuleTabs({ id }: { id: string }) {
@@ -73,9 +68,7 @@ function Shown({ rule }: { rule: Rule }) {
                       <State of={latestRun.ending} />
                     </Link>
                     <span>{latestRun.said}</span>
-                    <span className="soft">
-                      <When at={latestRun.at} />
-                    </span>
+                    <When at={latestRun.at} />
                   </span>
                 ) : (
                   "Never"
@@ -123,7 +116,6 @@ function Shown({ rule }: { rule: Rule }) {
 }
 
 function Disable({ rule }: { rule: Rule }) {
-  const queries = useQueryClient();
   const disable = useMutation<unknown, Refused>({
     mutationFn: () => ask(api.POST("/app/rules/{id}/disable", at(rule.id))),
     onSuccess: () => {
@@ -135,7 +127,6 @@ function Disable({ rule }: { rule: Rule }) {
 }
 
 function DeleteRule({ rule }: { rule: Rule }) {
-  const queries = useQueryClient();
   const navigate = useNavigate();
   async function leave() {
     say("Deleted. Its runs are kept.");

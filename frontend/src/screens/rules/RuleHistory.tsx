@@ -1,10 +1,8 @@
 /** Every version of a rule: what each changed, and who enabled it. */
-import { api, ask } from "@/api/client";
+import { api, ask, of } from "@/api/client";
 import { useList } from "@/api/lists";
-import { Loaded, More } from "@/parts/Loaded";
-import { Card, Page } from "@/parts/Page";
-import { When } from "@/parts/When";
-import { at, useRule, useRuleId } from "./api";
+import { Card, Loaded, More, Page, When } from "@/parts";
+import { useRule, useRuleId } from "./api";
 import { RuleTabs } from "./RuleDetail";
 import { Changes } from "./Told";
 
@@ -12,7 +10,7 @@ export default function RuleHistory() {
   const id = useRuleId();
   const rule = useRule(id);
   const list = useList(["rules", id, "versions"], (cursor) =>
-    ask(api.GET("/app/rules/{id}/versions", { params: { ...at(id).params, query: cursor ? { cursor } : {} } })),
+    ask(api.GET("/app/rules/{id}/versions", of(id, cursor ? { cursor } : {}))),
   );
   return (
     <Page title={rule.data?.name ?? "Versions"} intro="Versions are never changed and never deleted.">
@@ -24,11 +22,7 @@ export default function RuleHistory() {
               <Card
                 key={version.revision}
                 title={`Version ${version.revision}`}
-                actions={
-                  <span className="soft">
-                    <When at={version.createdAt} exact />
-                  </span>
-                }
+                actions={<When at={version.createdAt} exact />}
               >
                 <div className="stack">
                   <p>{version.sentence}</p>

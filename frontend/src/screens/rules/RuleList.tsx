@@ -3,13 +3,7 @@ import { Link } from "react-router";
 import { api, ask } from "@/api/client";
 import { useList } from "@/api/lists";
 import { usePerson } from "@/api/session";
-import { Icon } from "@/parts/icons";
-import { Empty, Loaded, More } from "@/parts/Loaded";
-import { Sums } from "@/parts/Money";
-import { Card, Page } from "@/parts/Page";
-import { State } from "@/parts/State";
-import { Table } from "@/parts/Table";
-import { When } from "@/parts/When";
+import { Card, Empty, Icon, Loaded, More, Page, State, Sums, Table, When } from "@/parts";
 import type { Listed } from "./api";
 
 export default function RuleList() {

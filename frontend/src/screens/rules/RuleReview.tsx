@@ -1,16 +1,11 @@
 /** What a person reads before a rule may move money. Enabling signs exactly what this page has shown. */
-import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
+import { useMutation, useQuery } from "@tanstack/react-query";
 import { Link, useNavigate } from "react-router";
-import { api, ask, type Refused } from "@/api/client";
-import { Button } from "@/parts/Button";
-import { ErrorSummary } from "@/parts/Fields";
-import { Loaded } from "@/parts/Loaded";
-import { Money } from "@/parts/Money";
+import { answered, api, ask, at, type Refused } from "@/api/client";
+import { queries } from "@/api/session";
+import { Button, Card, ErrorSummary, Facts, Loaded, Money, Page, State, say } from "@/parts";
 import { Notice } from "@/parts/Notice";
-import { Card, Facts, Page } from "@/parts/Page";
-import { say } from "@/parts/Says";
-import { State } from "@/parts/State";
-import { at, useRuleId } from "./api";
+import { useRuleId } from "./api";
 import styles from "./rules.module.css";
 import { Changes, Oddities, Outline, Rehearsal, Tests } from "./Told";
 
@@ -18,7 +13,7 @@ import { Changes, Oddities, Outline, Rehearsal, Tests } from "./Told";
 function useReview(id: string) {
   return useQuery({
     queryKey: ["review", id],
-    queryFn: async () => (await ask(api.GET("/app/rules/{id}/review", at(id)))).data,
+    queryFn: () => answered(api.GET("/app/rules/{id}/review", at(id))),
     staleTime: Number.POSITIVE_INFINITY,
     gcTime: 0,
   });
@@ -36,7 +31,6 @@ const USES: Record<string, string> = { takes: "Takes from", gives: "Sends to", l
 function Shown({ review, onAgain }: { review: Review; onAgain: () => void }) {
   const { rule, changes, tried } = review;
   const navigate = useNavigate();
-  const queries = useQueryClient();
   const enable = useMutation<unknown, Refused>({
     mutationFn: () =>
       ask(api.POST("/app/rules/{id}/enable", { ...at(rule.id), body: { fingerprint: rule.fingerprint } })),

@@ -1,13 +1,12 @@
 /** What people expect of a rule: each test is a scenario that was kept with what came of it, and runs on every edit. */
-import { useQuery, useQueryClient } from "@tanstack/react-query";
+import { useQuery } from "@tanstack/react-query";
 import { Link } from "react-router";
 import type { components } from "@/api/app";
-import { api, ask } from "@/api/client";
-import { Empty, Loaded } from "@/parts/Loaded";
-import { Card, Facts, Page } from "@/parts/Page";
-import { When } from "@/parts/When";
-import { at, useRule, useRuleId } from "./api";
-import { Delete } from "./Delete";
+import { answered, api, ask, at } from "@/api/client";
+import { queries } from "@/api/session";
+import { Card, Empty, Facts, Loaded, Page, When } from "@/parts";
+import { Delete } from "@/parts/Delete";
+import { useRule, useRuleId } from "./api";
 import { RuleTabs } from "./RuleDetail";
 import styles from "./rules.module.css";
 import { Passing } from "./Told";
@@ -19,7 +18,7 @@ export default function RuleTests() {
   const rule = useRule(id);
   const tests = useQuery({
     queryKey: ["rules", id, "tests"],
-    queryFn: async () => (await ask(api.GET("/app/rules/{id}/tests", at(id)))).data,
+    queryFn: () => answered(api.GET("/app/rules/{id}/tests", at(id))),
   });
   const canEdit = rule.data?.can.includes("edit") ?? false;
   return (
@@ -51,7 +50,6 @@ export default function RuleTests() {
 }
 
 function Shown({ ruleId, test, canDelete }: { ruleId: string; test: Test; canDelete: boolean }) {
-  const queries = useQueryClient();
   const path = { ruleId, id: test.id };
   const lines = (said: readonly string[]) => <span className={styles.lines}>{said.join("\n")}</span>;
   return (

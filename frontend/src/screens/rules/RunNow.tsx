@@ -2,12 +2,9 @@
 import { useMutation } from "@tanstack/react-query";
 import { useRef, useState } from "react";
 import { useNavigate } from "react-router";
-import { api, ask } from "@/api/client";
+import { answered, api, at } from "@/api/client";
 import { useOrganization } from "@/api/session";
-import { Button } from "@/parts/Button";
-import { Dialog } from "@/parts/Dialog";
-import { AmountField, Form } from "@/parts/Fields";
-import { at } from "./api";
+import { AmountField, Button, Dialog, Form } from "@/parts";
 import { Rehearsal } from "./Told";
 
 type Props = { ruleId: string; word: string; intro?: string; amountInCents?: number | null };
@@ -21,7 +18,7 @@ export function RunNow({ ruleId, word, intro, amountInCents = null }: Props) {
   const key = useRef("");
   const body = cents === null ? {} : { amountInCents: cents };
   const look = useMutation({
-    mutationFn: async () => (await ask(api.POST("/app/rules/{id}/try", { ...at(ruleId), body }))).data,
+    mutationFn: () => answered(api.POST("/app/rules/{id}/try", { ...at(ruleId), body })),
     onSuccess: () => {
       key.current = crypto.randomUUID();
     },
@@ -29,7 +26,7 @@ export function RunNow({ ruleId, word, intro, amountInCents = null }: Props) {
   const run = useMutation({
     mutationFn: async () => {
       const headers = { "Idempotency-Key": key.current };
-      return (await ask(api.POST("/app/rules/{id}/trigger", { ...at(ruleId), body, headers }))).data;
+      return answered(api.POST("/app/rules/{id}/trigger", { ...at(ruleId), body, headers }));
     },
     onSuccess: ({ runId }) => navigate(`/runs/${runId}`),
   });

@@ -1,10 +1,6 @@
 /** What the server says of a rule: line by line, what is wrong or odd, what changed, and what it would do. */
-import { Icon } from "@/parts/icons";
-import { amounts } from "@/parts/Money";
+import { amounts, Card, Icon, State, Table } from "@/parts";
 import { Notice } from "@/parts/Notice";
-import { Card } from "@/parts/Page";
-import { State } from "@/parts/State";
-import { Table } from "@/parts/Table";
 import type { Change, Finding, Line, Oddity, Tested, Tried } from "./api";
 import styles from "./rules.module.css";
 

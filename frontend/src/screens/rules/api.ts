@@ -2,7 +2,7 @@
 import { useQuery } from "@tanstack/react-query";
 import { useParams } from "react-router";
 import type { components } from "@/api/app";
-import { api, ask } from "@/api/client";
+import { answered, api, at } from "@/api/client";
 
 type Schemas = components["schemas"];
 export type Rule = Schemas["RuleShown"];
@@ -27,12 +27,10 @@ export function useRuleId(): string {
   return useParams().id ?? "";
 }
 
-export const at = (id: string) => ({ params: { path: { id } } });
-
 export function useRule(id: string) {
   return useQuery({
     queryKey: ["rules", id],
-    queryFn: async () => (await ask(api.GET("/app/rules/{id}", at(id)))).data,
+    queryFn: () => answered(api.GET("/app/rules/{id}", at(id))),
     enabled: id !== "",
   });
 }
@@ -40,7 +38,7 @@ export function useRule(id: string) {
 export function useVocabulary() {
   return useQuery({
     queryKey: ["accounts", "vocabulary"],
-    queryFn: async () => (await ask(api.GET("/app/rule-vocabulary"))).data,
+    queryFn: () => answered(api.GET("/app/rule-vocabulary")),
     staleTime: 60_000,
   });
 }

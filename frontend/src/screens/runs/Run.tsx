@@ -2,17 +2,11 @@
 import { useQuery } from "@tanstack/react-query";
 import { useEffect } from "react";
 import { Link, useNavigate, useParams } from "react-router";
-import { api, ask, BASE } from "@/api/client";
-import { Icon } from "@/parts/icons";
-import { Loaded } from "@/parts/Loaded";
-import { amounts } from "@/parts/Money";
-import { Card, Facts, Page } from "@/parts/Page";
+import { answered, api, at, BASE } from "@/api/client";
+import { amounts, Card, Facts, Icon, LoadedPage, Page, State, Table, When } from "@/parts";
 import { usePreference } from "@/parts/preferences";
 import { isTyping } from "@/parts/Shortcuts";
-import { State } from "@/parts/State";
-import { Table } from "@/parts/Table";
 import { Ladders, RunLink, type Run as RunShown, TraceView } from "@/parts/TraceView";
-import { When } from "@/parts/When";
 import { RunNow } from "../rules/RunNow";
 import styles from "./runs.module.css";
 
@@ -21,7 +15,7 @@ const TURN_MS = 1_000;
 export function useRun(id: string) {
   return useQuery({
     queryKey: ["runs", id],
-    queryFn: async () => (await ask(api.GET("/app/runs/{id}", { params: { path: { id } } }))).data,
+    queryFn: () => answered(api.GET("/app/runs/{id}", at(id))),
     enabled: id !== "",
     // It may have its turn while this page is still being opened, and nobody tells what was before that.
     refetchInterval: ({ state }) => (state.data?.waits.some((wait) => wait.kind === "TURN") ? TURN_MS : false),
@@ -32,7 +26,7 @@ export default function Run() {
   const { id = "" } = useParams();
   const query = useRun(id);
   // Another run begins anew: what was chosen in the one before says nothing here.
-  return <Loaded query={query}>{(run) => <RunPage key={id} run={run} />}</Loaded>;
+  return <LoadedPage query={query}>{(run) => <RunPage key={id} run={run} />}</LoadedPage>;
 }
 
 function RunPage({ run }: { run: RunShown }) {

@@ -2,10 +2,7 @@
 import { useMutation } from "@tanstack/react-query";
 import type { components } from "@/api/app";
 import { api, ask, type Refused } from "@/api/client";
-import { ErrorSummary, Field } from "@/parts/Fields";
-import { Icon } from "@/parts/icons";
-import { Card, Page } from "@/parts/Page";
-import { State } from "@/parts/State";
+import { Card, ErrorSummary, Field, Icon, Page, State } from "@/parts";
 import { FromFile } from "@/parts/TraceView";
 import { RunParts, Simulated } from "./Run";
 import styles from "./runs.module.css";

@@ -2,14 +2,7 @@
 import { Link } from "react-router";
 import type { components } from "@/api/app";
 import { api, ask } from "@/api/client";
-import { Button } from "@/parts/Button";
-import { SelectField } from "@/parts/Fields";
-import { Empty, Loaded } from "@/parts/Loaded";
-import { Sums } from "@/parts/Money";
-import { Card, Page } from "@/parts/Page";
-import { State } from "@/parts/State";
-import { Table } from "@/parts/Table";
-import { When } from "@/parts/When";
+import { Button, Card, Empty, Loaded, Page, SelectField, State, Sums, Table, When } from "@/parts";
 import { useAccounts, useFilter, usePage, useRules } from "./choices";
 import { Pager } from "./Pager";
 import styles from "./runs.module.css";
@@ -112,11 +105,7 @@ export function RunTable({ runs }: { runs: readonly Run[] }) {
         { title: "Rule", isName: true, cell: (run) => <Link to={`/runs/${run.id}`}>{run.rule.name}</Link> },
         {
           title: "When",
-          cell: (run) => (
-            <span className={styles.when}>
-              <When at={run.createdAt} />
-            </span>
-          ),
+          cell: (run) => <When at={run.createdAt} />,
         },
         { title: "Ending", cell: (run) => <State of={run.ending}>{run.endingWord}</State> },
         { title: "What happened", cell: (run) => run.said },

@@ -48,9 +48,5 @@ type Page<T> = { data: T[]; nextCursor: string | null };
 /** One page of a list, of which the cursor is in the address: a page costs the same however long the list is. */
 export function usePage<T>(key: readonly unknown[], read: (cursor: string) => Promise<Page<T>>) {
   const cursor = useSearchParams()[0].get("cursor") ?? "";
-  return useQuery({
-    queryKey: [...key, cursor],
-    queryFn: () => read(cursor),
-    placeholderData: keepPreviousData,
-  });
+  return useQuery({ queryKey: [...key, cursor], queryFn: () => read(cursor), placeholderData: keepPreviousData });
 }

@@ -1,9 +1,7 @@
 /** What people outside do: they send money, collect it, and are paid by card. */
 import { type ReactNode, useState } from "react";
-import { api, ask } from "@/api/client";
-import { AmountField, Form, SelectField, TextField } from "@/parts/Fields";
-import { Empty } from "@/parts/Loaded";
-import { Card } from "@/parts/Page";
+import { api, ask, at } from "@/api/client";
+import { AmountField, Card, Empty, Form, SelectField, TextField } from "@/parts";
 import { type Act, type Happened, useAct, type World } from "./Sandbox";
 
 type Props = { world: World; tell: (happened: Happened) => void };
@@ -76,9 +74,8 @@ export function Pay({ world, tell }: Props) {
   }
   const pay = () => {
     if (cents === null) return;
-    const params = { path: { id: cardId } };
     const body = { amountInCents: cents, description };
-    doing.mutate(() => ask(api.POST("/app/sandbox/cards/{id}/purchases", { params, body })));
+    doing.mutate(() => ask(api.POST("/app/sandbox/cards/{id}/purchases", { ...at(cardId), body })));
   };
   return (
     <ActCard title="A card pays" act="Pay" doing={doing} onAct={pay}>

@@ -3,12 +3,7 @@ import { useMutation } from "@tanstack/react-query";
 import { useState } from "react";
 import { api, ask, type Refused } from "@/api/client";
 import { queries } from "@/api/session";
-import { Button } from "@/parts/Button";
-import { ErrorSummary, TextField } from "@/parts/Fields";
-import { Card } from "@/parts/Page";
-import { say } from "@/parts/Says";
-import { State } from "@/parts/State";
-import { exactly, When } from "@/parts/When";
+import { Button, Card, ErrorSummary, State, say, TextField, useClock, When } from "@/parts";
 import type { World } from "./Sandbox";
 
 type Body = { days?: number; toNext?: boolean };
@@ -20,6 +15,7 @@ const STEPS = [
 
 export function Clock({ clock, mayAct }: { clock: World["clock"]; mayAct: boolean }) {
   const [days, setDays] = useState("90");
+  const { exactly } = useClock();
   const move = useMutation<{ data: World["clock"] }, Refused, Body | "freeze" | "resume">({
     mutationFn: (to) => {
       if (to === "freeze") return ask(api.POST("/app/sandbox/clock/freeze"));

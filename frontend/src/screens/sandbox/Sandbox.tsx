@@ -2,17 +2,15 @@
 import { useMutation, useQuery } from "@tanstack/react-query";
 import { useState } from "react";
 import { Link } from "react-router";
-import { api, ask, type Refused } from "@/api/client";
+import { answered, api, type Refused } from "@/api/client";
 import { queries, usePerson } from "@/api/session";
-import { Empty, Loaded } from "@/parts/Loaded";
-import { Card, Page } from "@/parts/Page";
-import { State } from "@/parts/State";
+import { Card, Empty, Loaded, Page, State } from "@/parts";
 import { RunTable } from "../runs/Runs";
 import { Arrive, Collect, Pay } from "./Acts";
 import { Clock } from "./Clock";
 import { Faults } from "./Faults";
 
-const readSandbox = async () => (await ask(api.GET("/app/sandbox"))).data;
+const readSandbox = () => answered(api.GET("/app/sandbox"));
 export type World = Awaited<ReturnType<typeof readSandbox>>;
 export type Happened = { message: string; isDone: boolean; transferId: string | null };
 type Told = Happened & { number: number };
@@ -75,7 +73,7 @@ function WhatRulesDid() {
   const query = { limit: 5, mode: "LIVE" as const };
   const runs = useQuery({
     queryKey: ["runs", "sandbox"],
-    queryFn: async () => (await ask(api.GET("/app/runs", { params: { query } }))).data,
+    queryFn: () => answered(api.GET("/app/runs", { params: { query } })),
   });
   return (
     <Card title="What rules did" actions={<Link to="/runs">All runs</Link>} flush>

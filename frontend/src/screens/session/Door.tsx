@@ -1,8 +1,6 @@
 /** The page in front of the app: one thing to fill in, in the middle. */
 import type { ReactNode } from "react";
-import { Button } from "@/parts/Button";
-import { Form } from "@/parts/Fields";
-import { Page } from "@/parts/Page";
+import { Button, Form, Page } from "@/parts";
 import styles from "./door.module.css";
 
 type Acting = { act: string; isBusy: boolean; onAct: () => void };

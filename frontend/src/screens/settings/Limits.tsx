@@ -1,12 +1,7 @@
 /** How much may go to and come from other banks. */
 import { useState } from "react";
 import { api, ask } from "@/api/client";
-import { Button } from "@/parts/Button";
-import { Dialog } from "@/parts/Dialog";
-import { AmountField, Form, TextField } from "@/parts/Fields";
-import { Money } from "@/parts/Money";
-import { Card } from "@/parts/Page";
-import { type Column, Table } from "@/parts/Table";
+import { AmountField, Button, Card, type Column, Dialog, Form, Money, Table, TextField } from "@/parts";
 import { type Settings, useChange } from "./Organization";
 
 type Limit = Settings["limits"][number];

@@ -1,24 +1,16 @@
 /** How the organization is set up: the switch that stops everything, its waits and its limits. */
 import { useMutation, useQuery } from "@tanstack/react-query";
 import { useState } from "react";
-import { api, ask, type Refused } from "@/api/client";
+import { answered, api, ask, type Refused } from "@/api/client";
 import { queries, SESSION, useOrganization } from "@/api/session";
-import { Button } from "@/parts/Button";
-import { Confirm } from "@/parts/Dialog";
-import { Form, SelectField } from "@/parts/Fields";
+import { Button, Card, Confirm, Facts, Form, Loaded, Money, Page, SelectField, State, say, When } from "@/parts";
 import { KeysOn } from "@/parts/KeyList";
-import { Loaded } from "@/parts/Loaded";
-import { Money } from "@/parts/Money";
-import { Card, Facts, Page } from "@/parts/Page";
 import { keep, usePreference } from "@/parts/preferences";
-import { say } from "@/parts/Says";
-import { State } from "@/parts/State";
-import { When } from "@/parts/When";
 import { Limits } from "./Limits";
 import { SettingsTabs } from "./SettingsTabs";
 
 const KEY = ["settings"];
-const readSettings = async () => (await ask(api.GET("/app/settings"))).data;
+const readSettings = () => answered(api.GET("/app/settings"));
 export type Settings = Awaited<ReturnType<typeof readSettings>>;
 type Answer = { data: Settings };
 
@@ -46,13 +38,13 @@ export default function Organization() {
             <Switch settings={settings} />
             <Waits settings={settings} key={`${settings.approvalLastsInSeconds}/${settings.handoverDelayInSeconds}`} />
             <Limits settings={settings} />
+            <TimeZone settings={settings} key={settings.timeZone} />
             <Card title="Organization">
               <Facts
                 facts={[
                   ["Name", settings.name],
                   ["Kind", settings.isSandbox ? "Sandbox: play money, a simulated bank" : "Live: real money"],
                   ["Currency", settings.currency],
-                  ["Times", "UTC; a rule's schedule may name a time zone of its own"],
                   [
                     "Smallest transfer",
                     <Money key="least" cents={settings.minimumTransferInCents} currency={settings.currency} />,
@@ -65,6 +57,29 @@ export default function Organization() {
         )}
       </Loaded>
     </Page>
+  );
+}
+
+function TimeZone({ settings }: { settings: Settings }) {
+  const [timeZone, setTimeZone] = useState(settings.timeZone);
+  const change = useChange("Saved");
+  const mayChange = settings.can.includes("setTimeZone");
+  const save = () => change.mutate(() => ask(api.PUT("/app/settings/time-zone", { body: { timeZone } })));
+  return (
+    <Card title="Times">
+      <Form error={change.error} act={mayChange && "Save"} isMinor isBusy={change.isPending} onSend={save}>
+        <div className="fields">
+          <SelectField
+            label="Time zone"
+            hint="In which times are shown to everybody here. Rules run by the zone that they name."
+            value={timeZone}
+            onValue={setTimeZone}
+            disabled={!mayChange}
+            options={settings.timeZones.map((zone) => [zone, zone] as const)}
+          />
+        </div>
+      </Form>
+    </Card>
   );
 }
 

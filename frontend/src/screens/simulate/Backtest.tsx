@@ -2,13 +2,8 @@
 import { useMutation } from "@tanstack/react-query";
 import { useState } from "react";
 import type { components } from "@/api/app";
-import { api, ask } from "@/api/client";
-import { Form, SelectField } from "@/parts/Fields";
-import { amounts, Sums } from "@/parts/Money";
-import { Card } from "@/parts/Page";
-import { State } from "@/parts/State";
-import { Table } from "@/parts/Table";
-import { When } from "@/parts/When";
+import { answered, api } from "@/api/client";
+import { amounts, Card, Form, SelectField, State, Sums, Table, When } from "@/parts";
 import { Simulated } from "../runs/Run";
 import { Trying, useTried } from "./Trying";
 
@@ -24,8 +19,7 @@ export default function Backtest() {
   const tried = useTried();
   const [days, setDays] = useState("31");
   const backtest = useMutation({
-    mutationFn: async () =>
-      (await ask(api.POST("/app/backtests", { body: { ...tried.body, days: Number(days) } }))).data,
+    mutationFn: () => answered(api.POST("/app/backtests", { body: { ...tried.body, days: Number(days) } })),
   });
   return (
     <Trying title="The days behind" intro="What would a rule have done with what really happened?">

@@ -3,15 +3,10 @@ import { useQuery } from "@tanstack/react-query";
 import { useMemo, useState } from "react";
 import { Link } from "react-router";
 import type { components } from "@/api/app";
-import { api, ask } from "@/api/client";
-import { CheckField, SelectField } from "@/parts/Fields";
-import { Icon } from "@/parts/icons";
-import { Empty, Loaded } from "@/parts/Loaded";
-import { amounts, Money, moneyText } from "@/parts/Money";
-import { Card } from "@/parts/Page";
-import { Table } from "@/parts/Table";
+import { answered, api } from "@/api/client";
+import { amounts, Card, CheckField, Empty, Icon, Loaded, Money, moneyText, SelectField, Table } from "@/parts";
 import { TimeChart } from "@/parts/TimeChart";
-import { dayOf } from "@/parts/When";
+import { dayOf, useClock } from "@/parts/When";
 import { useFilter } from "../runs/choices";
 import { Trying } from "./Trying";
 
@@ -30,7 +25,7 @@ export default function Forecast() {
   const [detects, setDetects] = useState(true);
   const query = useQuery({
     queryKey: ["forecasts", days, detects],
-    queryFn: async () => (await ask(api.POST("/app/forecasts", { body: { days: Number(days), detects } }))).data,
+    queryFn: () => answered(api.POST("/app/forecasts", { body: { days: Number(days), detects } })),
     staleTime: 60_000,
   });
   return (
@@ -133,6 +128,7 @@ function Outcome({ result }: { result: Result }) {
 }
 
 function Chart({ line, days }: { line: Line; days: readonly string[] }) {
+  const { zone } = useClock();
   const said = line.belowOn
     ? `${line.account.name} falls below its floor on ${dayOf(line.belowOn)}.`
     : `${line.account.name} stays above its floor.`;
@@ -140,7 +136,7 @@ function Chart({ line, days }: { line: Line; days: readonly string[] }) {
   // The picture is drawn anew for new arrays, so they have to stay the same while nothing changes.
   const drawn = useMemo(
     () => ({
-      times: days.map((day) => `${day}T00:00:00Z`),
+      days,
       lines: [
         { label: line.isDebt ? "Owed" : "Available", cents: line.dailyInCents },
         { label: "Floor", cents: line.dailyInCents.map(() => line.floorInCents) },
@@ -148,5 +144,5 @@ function Chart({ line, days }: { line: Line; days: readonly string[] }) {
     }),
     [line, days],
   );
-  return <TimeChart summary={said + end} currency={line.currency} {...drawn} />;
+  return <TimeChart summary={said + end} currency={line.currency} zone={zone} {...drawn} />;
 }

@@ -3,20 +3,15 @@ import { useMutation } from "@tanstack/react-query";
 import { useEffect, useRef, useState } from "react";
 import { Link } from "react-router";
 import type { components } from "@/api/app";
-import { api, ask } from "@/api/client";
+import { answered, api } from "@/api/client";
 import { useOrganization } from "@/api/session";
-import { Button } from "@/parts/Button";
-import { AmountField, Form, SelectField, TextField } from "@/parts/Fields";
-import { Loaded } from "@/parts/Loaded";
-import { amounts } from "@/parts/Money";
-import { Card } from "@/parts/Page";
-import { say } from "@/parts/Says";
-import { State } from "@/parts/State";
-import { Table } from "@/parts/Table";
+import { AmountField, amounts, Button, Card, Form, Loaded, SelectField, State, Table, TextField } from "@/parts";
 import type { Run } from "@/parts/TraceView";
+import { useClock } from "@/parts/When";
 import { useAccounts, useFilter } from "../runs/choices";
 import { RunParts, Simulated, useRun } from "../runs/Run";
 import styles from "../runs/runs.module.css";
+import { KeepAsTest } from "./KeepAsTest";
 import { Trying, useTried } from "./Trying";
 
 type Result = components["schemas"]["ScenarioShown"];
@@ -46,18 +41,17 @@ function Scenario({ like }: { like?: Run }) {
   const tried = useTried();
   const { accounts } = useAccounts();
   const { currency } = useOrganization();
+  const { zone, fieldOf, momentOf } = useClock();
   const [cents, setCents] = useState<number | null>(like?.amountInCents ?? null);
-  const [at, setAt] = useState(like?.createdAt.slice(0, "YYYY-MM-DDTHH:MM".length) ?? "");
+  const [at, setAt] = useState(like ? fieldOf(like.createdAt) : "");
   const [supposed, setSupposed] = useState<readonly Supposed[]>([]);
-  const scenario = useMutation({
-    mutationFn: async (body: Body) => (await ask(api.POST("/app/simulations", { body }))).data,
-  });
+  const scenario = useMutation({ mutationFn: (body: Body) => answered(api.POST("/app/simulations", { body })) });
   function simulate() {
     const of = (what: What) => supposed.filter((each) => each.what === what);
     scenario.mutate({
       ...tried.body,
       amountInCents: cents,
-      at: at ? `${at}:00Z` : null,
+      at: at ? momentOf(at) : null,
       balances: of("balance").map(({ account, cents }) => ({ accountId: account.id, amountInCents: cents ?? 0 })),
       staleAccountIds: of("stale").map(({ account }) => account.id),
       failingAccountIds: of("failing").map(({ account }) => account.id),
@@ -84,7 +78,7 @@ function Scenario({ like }: { like?: Run }) {
             />
             <TextField
               type="datetime-local"
-              label="When (UTC)"
+              label={`When (${zone})`}
               hint="Left empty: now, by the organization’s clock."
               value={at}
               onValue={setAt}
@@ -207,26 +201,7 @@ function Outcome({ result, scenario }: { result: Result; scenario: Body }) {
         </Card>
       )}
       <RunParts run={run} />
-      {scenario.ruleId && <KeepAsTest ruleId={scenario.ruleId} scenario={scenario} />}
+      {scenario.ruleId && <KeepAsTest ruleId={scenario.ruleId} scenario={scenario} came={result.came} />}
     </section>
-  );
-}
-
-/** Keep what was tried with the rule: from then on it runs on every edit, and what came of it now is expected. */
-function KeepAsTest({ ruleId, scenario }: { ruleId: string; scenario: Body }) {
-  const [name, setName] = useState("");
-  const keep = useMutation({
-    mutationFn: () =>
-      ask(api.POST("/app/rules/{id}/tests", { params: { path: { id: ruleId } }, body: { name, scenario } })),
-    onSuccess: () => say("Kept. It runs on every edit of the rule."),
-  });
-  if (keep.isSuccess) return <Link to={`/rules/${ruleId}/tests`}>Kept as a test of the rule</Link>;
-  return (
-    <Card title="Keep it as a test of the rule">
-      <Form error={keep.error} act="Keep as a test" isMinor isBusy={keep.isPending} onSend={() => keep.mutate()}>
-        <p>It runs on every edit, always with the balances of now, and passes as long as the same comes of it.</p>
-        <TextField label="What it shows" value={name} onValue={setName} maxLength={100} required />
-      </Form>
-    </Card>
   );
 }

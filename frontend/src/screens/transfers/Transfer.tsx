@@ -3,15 +3,9 @@ import { useQuery } from "@tanstack/react-query";
 import { useState } from "react";
 import { Link, useParams } from "react-router";
 import type { components } from "@/api/app";
-import { api, ask } from "@/api/client";
+import { answered, api, ask, at } from "@/api/client";
 import { queries, usePerson } from "@/api/session";
-import { Button } from "@/parts/Button";
-import { Confirm } from "@/parts/Dialog";
-import { Icon, type IconName } from "@/parts/icons";
-import { Loaded } from "@/parts/Loaded";
-import { amounts, Money } from "@/parts/Money";
-import { Card, Facts, Page } from "@/parts/Page";
-import { say } from "@/parts/Says";
+import { amounts, Button, Card, Confirm, Facts, Icon, type IconName, LoadedPage, Money, Page, say } from "@/parts";
 import { State } from "@/parts/State";
 import { Table } from "@/parts/Table";
 import { When } from "@/parts/When";
@@ -29,14 +23,14 @@ const PLACES: Record<Shown["way"][number]["place"], [icon: IconName, word: strin
 export function useTransfer(id: string) {
   return useQuery({
     queryKey: ["transfers", id],
-    queryFn: async () => (await ask(api.GET("/app/transfers/{id}", { params: { path: { id } } }))).data,
+    queryFn: () => answered(api.GET("/app/transfers/{id}", at(id))),
     enabled: id !== "",
   });
 }
 
 export default function Transfer() {
   const { id = "" } = useParams();
-  return <Loaded query={useTransfer(id)}>{(transfer) => <TransferPage transfer={transfer} />}</Loaded>;
+  return <LoadedPage query={useTransfer(id)}>{(transfer) => <TransferPage transfer={transfer} />}</LoadedPage>;
 }
 
 function TransferPage({ transfer }: { transfer: Shown }) {
@@ -117,12 +111,12 @@ function Legs({ legs, currency }: { legs: Shown["legs"]; currency: string }) {
           {
             title: "When",
             cell: (leg) =>
-              leg.settledAt ? (
-                <When at={leg.settledAt} />
-              ) : leg.expectedAt ? (
-                <>
-                  expected <When at={leg.expectedAt} />
-                </>
+              leg.settledAt || leg.expectedAt ? (
+                <div>
+                  {!leg.settledAt && "expected "}
+                  <When at={leg.settledAt ?? leg.expectedAt} />
+                  {leg.moved && <div className="soft small">{leg.moved}</div>}
+                </div>
               ) : (
                 <span className="soft">{/^(PROCESSING|PENDING)$/.test(leg.status) ? "not yet" : "never"}</span>
               ),
@@ -163,7 +157,7 @@ function Actions({ transfer }: { transfer: Shown }) {
   const [isAsking, setAsking] = useState(false);
   const cancel = transfer.can.find((possible) => possible.do === "cancel");
   const canDecide = transfer.can.some((possible) => possible.do === "approve");
-  const call = () => ask(api.POST("/app/transfers/{id}/cancel", { params: { path: { id: transfer.id } } }));
+  const call = () => ask(api.POST("/app/transfers/{id}/cancel", at(transfer.id)));
   const done = () => {
     setAsking(false);
     say("The transfer has been called back.");

@@ -2,14 +2,7 @@
 import { Link } from "react-router";
 import type { components } from "@/api/app";
 import { api, ask } from "@/api/client";
-import { Button } from "@/parts/Button";
-import { SelectField } from "@/parts/Fields";
-import { Empty, Loaded } from "@/parts/Loaded";
-import { amounts } from "@/parts/Money";
-import { Card, Page } from "@/parts/Page";
-import { State } from "@/parts/State";
-import { Table } from "@/parts/Table";
-import { When } from "@/parts/When";
+import { amounts, Button, Card, Empty, Loaded, Page, SelectField, State, Table, When } from "@/parts";
 import { useAccounts, useFilter, usePage } from "../runs/choices";
 import { Pager } from "../runs/Pager";
 import styles from "../runs/runs.module.css";
@@ -98,11 +91,7 @@ function TransferTable({ transfers }: { transfers: readonly Transfer[] }) {
         },
         {
           title: "When",
-          cell: (transfer) => (
-            <span className={styles.when}>
-              <When at={transfer.createdAt} />
-            </span>
-          ),
+          cell: (transfer) => <When at={transfer.createdAt} />,
         },
         {
           title: "State",

@@ -6,7 +6,7 @@ What happens at one instant happens before what it causes, as in settlement, whi
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from heapq import heapify, heappop, heappush
 from typing import NamedTuple, assert_never
 
@@ -69,19 +69,21 @@ class Low(NamedTuple):
 class Player:
     """A play on its way. Give it events in the order of their time, then `finish`, then read what came of it."""
 
-    def __init__(self, beginning: Beginning, terms: Terms) -> None:
-        """Copy the balances; nothing of the beginning changes."""
+    def __init__(self, beginning: Beginning, terms: Terms, zone: tzinfo = UTC) -> None:
+        """Copy the balances; nothing of the beginning changes. Days are those of `zone`."""
         self.runs: list[Run] = []
         self.shortfalls: list[Shortfall] = []
         self.stopped = 0
         """How many runs were left out because their chain had reached one of its limits."""
         self.days: list[date] = []
         self.daily: dict[AccountId, list[Cents | None]] = {account_id: [] for account_id in beginning.accounts}
-        """What is available in each account at the end of each of `days` (UTC)."""
+        """What is available in each account at the end of each of `days`."""
         self.lows: dict[AccountId, Low] = {}
         self._terms = terms
         self._now = beginning.at.astimezone(UTC)
-        self._midnight = _next_midnight(self._now)
+        self._zone = zone
+        self._day = beginning.at.astimezone(zone).date()
+        self._midnight = _end_of(self._day, zone)
         self._accounts = dict(beginning.accounts)
         self._balances = dict(beginning.balances)
         self._caps = dict(beginning.caps_used)
@@ -187,11 +189,12 @@ class Player:
     def _turn(self, at: datetime) -> None:
         while at >= self._midnight:
             self._close_day()
-            self._midnight += _DAY
+            self._day += _DAY
+            self._midnight = _end_of(self._day, self._zone)
         self._now = at
 
     def _close_day(self) -> None:
-        self.days.append((self._midnight - _DAY).date())
+        self.days.append(self._day)
         for account_id, ends in self.daily.items():
             ends.append(self.available(account_id))
 
@@ -385,5 +388,5 @@ def _add(amount: Cents | None, change: int) -> Cents | None:
     return None if amount is None else Cents(amount + change)
 
 
-def _next_midnight(at: datetime) -> datetime:
-    return datetime(at.year, at.month, at.day, tzinfo=UTC) + _DAY
+def _end_of(day: date, zone: tzinfo) -> datetime:
+    return datetime.combine(day + _DAY, time(), zone).astimezone(UTC)

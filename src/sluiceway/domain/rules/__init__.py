@@ -70,7 +70,17 @@ from sluiceway.domain.rules.plans import (
 from sluiceway.domain.rules.recipes import RECIPES, RECIPES_BY_KEY, Recipe, recipe
 from sluiceway.domain.rules.telling import Limit, Move, Node, NodeKind, Observed, explain_trace, moves_of, nodes_of
 from sluiceway.domain.rules.trace import ActionResult, ActionTrace, Cut, NodeTrace, StepTrace, Trace, Why
-from sluiceway.domain.rules.vocabulary import VOCABULARY, Field, FieldKind, Form, Role, Vocabulary, label_at, roles_of
+from sluiceway.domain.rules.vocabulary import (
+    VOCABULARY,
+    Choice,
+    Field,
+    FieldKind,
+    Form,
+    Role,
+    Vocabulary,
+    label_at,
+    roles_of,
+)
 from sluiceway.domain.rules.ways import Way, looks_at, ways_of
 from sluiceway.domain.rules.words import describe, format_money, schedule_in_words, visible
 
@@ -93,6 +103,7 @@ __all__ = [
     "CapPeriod",
     "Change",
     "ChangeKind",
+    "Choice",
     "Comparison",
     "Condition",
     "Cut",

@@ -40,11 +40,13 @@ async def list_rule_tests(call: AppCall) -> Reply:
     refusals=(404,),
 )
 async def keep_rule_test(call: AppCall) -> Reply:
-    """Keep a scenario as a test: what comes of it now is what is expected from now on, whatever the balances are then.
+    """Keep a scenario as a test: always with the balances of now, whatever they are later.
+
+    What comes of it now is what is expected from now on, or what `expect` says, whether it comes or not.
 
     The scenario may try a draft of the rule.
     """
-    name, supposed = wire.read_test(call.body)
+    name, supposed, expect = wire.read_test(call.body)
     if supposed.rule_id != call.id:
         refuse("scenario/ruleId", "is not the rule that keeps the test")
     rule, revision = await tried_rule(call, supposed.rule_id, supposed.spelling, supposed.draft)
@@ -56,6 +58,7 @@ async def keep_rule_test(call: AppCall) -> Reply:
         call.spelling,
         name,
         supposed.scenario(organization_id, rule, revision),
+        expect,
         act=call.act,
     )
     return call.reply(show(wire.show_test(kept)), status=201)

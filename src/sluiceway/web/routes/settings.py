@@ -81,6 +81,21 @@ async def set_limit(call: AppCall) -> Reply:
     return await _show(call)
 
 
+@operation(
+    "PUT",
+    "/settings/time-zone",
+    role=Role.ADMIN,
+    summary="Set the time zone",
+    body=wire.NewTimeZone,
+    answer=SHOWN,
+)
+async def set_time_zone(call: AppCall) -> Reply:
+    """Set in which zone people read times. Rules run by the zone that they name, and limits by the banks' days."""
+    wanted = read_body(call.body, wire.NewTimeZone)
+    await organizations.set_time_zone(call.edge.engine, call.principal.organization_id, wanted.time_zone, act=call.act)
+    return await _show(call)
+
+
 async def _show(call: AppCall) -> Reply:
     engine, organization_id = call.edge.engine, call.principal.organization_id
     [organization] = await sessions.organizations_of(engine, [organization_id])
@@ -94,4 +109,5 @@ OPERATIONS: Final[tuple[AppOperation, ...]] = (
     resume_organization,
     set_waits,
     set_limit,
+    set_time_zone,
 )

@@ -74,7 +74,7 @@ async def run_backtest(call: AppCall) -> Reply:
 async def run_forecast(call: AppCall) -> Reply:
     """Play the enabled rules forward, with the income and the bills that came regularly so far."""
     days, detects = wire.read_forecast(call.body)
-    command = Forecast(organization_id=call.principal.organization_id, days=days, detects=detects)
+    command = Forecast(organization_id=call.principal.organization_id, days=days, detects=detects, in_own_zone=True)
     return call.reply(wire.show_forecast(await forecast(call.edge.engine, command)))
 
 

@@ -12,6 +12,7 @@ from sluiceway.services.account_pages import titles_of
 from sluiceway.services.approvals import CancelTransfer, cancel
 from sluiceway.services.idempotency import Answer
 from sluiceway.storage.accounts import find_accounts
+from sluiceway.storage.organizations import find_organizations
 from sluiceway.web.operations import AppCall, AppOperation, operation
 from sluiceway.web.wire import transfers as wire
 from sluiceway.web.wire.runs import read_named
@@ -64,7 +65,8 @@ async def get_transfer(call: AppCall) -> Reply:
     looks = await run_services.rules_that_looked(engine, organization_id, transfer)
     async with engine.database.read() as tx:
         accounts = await find_accounts(tx, organization_id, {leg.account_id for leg in transfer.legs})
-    return call.reply(wire.show_transfer(transfer, made, looks, accounts, call.person.role))
+        zone = (await find_organizations(tx, [organization_id]))[organization_id].zone
+    return call.reply(wire.show_transfer(transfer, made, looks, accounts, zone, call.person.role))
 
 
 @operation(

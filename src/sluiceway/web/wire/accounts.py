@@ -11,6 +11,7 @@ from sluiceway.api.http import Choice
 from sluiceway.domain.access import Role
 from sluiceway.domain.accounts import AccountRecord
 from sluiceway.domain.attention import FRESHNESS_WORDS, Freshness, freshness
+from sluiceway.domain.clocks import day_in_words
 from sluiceway.domain.errors import InvalidParameters, Problem
 from sluiceway.domain.ids import IdKind, format_id
 from sluiceway.domain.ledger import AccountKind, ExternalKind, ReportedBalance
@@ -25,7 +26,6 @@ from sluiceway.services.money_map import Layer, Node, name_of
 from sluiceway.web.wire.shapes import (
     Cents,
     Moment,
-    day_in_words,
     read_body,
     read_text,
     show_day,

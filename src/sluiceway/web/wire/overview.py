@@ -1,5 +1,6 @@
 """The overview in the app's words."""
 
+from datetime import tzinfo
 from typing import Final, Literal
 
 from msgspec import Struct
@@ -13,7 +14,7 @@ from sluiceway.domain.unassigned import Unassigned
 from sluiceway.services.overview import FallsDue, Fires, Overview, Settles
 from sluiceway.services.runs import RunSummary
 from sluiceway.web.wire.accounts import AccountsAct, accounts_acts
-from sluiceway.web.wire.shapes import Cents, Day, Moment, show_moment, show_moment_or_none
+from sluiceway.web.wire.shapes import Cents, Day, Moment, moved_in_words, show_moment, show_moment_or_none
 
 NeedName = Literal["PAUSED", "APPROVALS", "FAILED_RUN", "FEED", "DRAFT", "WEBHOOK"]
 _SUBJECTS: Final = {
@@ -78,12 +79,14 @@ class NeedShown(Struct, rename="camel"):
 class ComingShown(Struct, rename="camel"):
     """Something that will happen in the next days: a schedule fires, a payment settles, a debt falls due.
 
-    One of `ruleId`, `transferId` and `accountId` names it. Of what falls due only the day is known.
+    One of `ruleId`, `transferId` and `accountId` names it. Of what falls due only the day is known. `on`: a day of the
+    organization's time zone. `moved`: from which day banks have moved it, in words.
     """
 
     at: Moment | None
     on: Day
     said: str
+    moved: str | None
     amount_in_cents: Cents | None
     currency: str | None
     rule_id: str | None = None
@@ -130,7 +133,11 @@ def show_overview(found: Overview, role: Role) -> OverviewShown:
     totals: dict[str, int] = {}
     for each in found.unassigned:
         totals[each.currency] = totals.get(each.currency, 0) + each.amount
-    coming = [*map(_fires, found.fires), *map(_settles, found.settles), *map(_falls_due, found.falls_due)]
+    coming = [
+        *(_fires(each, found.zone) for each in found.fires),
+        *(_settles(each, found.zone) for each in found.settles),
+        *map(_falls_due, found.falls_due),
+    ]
     return OverviewShown(
         now=show_moment(found.now),
         totals=[Total(currency, amount) for currency, amount in sorted(totals.items())],
@@ -177,25 +184,27 @@ def _need(need: Need) -> NeedShown:
     )
 
 
-def _fires(fires: Fires) -> ComingShown:
+def _fires(fires: Fires, zone: tzinfo) -> ComingShown:
     return ComingShown(
         at=show_moment(fires.at),
-        on=fires.at.date().isoformat(),
+        on=fires.at.astimezone(zone).date().isoformat(),
         said=f"{title_of(fires.rule_name)} runs",
+        moved=None,
         amount_in_cents=None,
         currency=None,
         rule_id=format_id(IdKind.RULE, fires.rule_id),
     )
 
 
-def _settles(settles: Settles) -> ComingShown:
+def _settles(settles: Settles, zone: tzinfo) -> ComingShown:
     source, destination = (
         "outside" if name is None else visible(name) for name in (settles.source_name, settles.destination_name)
     )
     return ComingShown(
         at=show_moment(settles.at),
-        on=settles.at.date().isoformat(),
+        on=settles.at.astimezone(zone).date().isoformat(),
         said=f"{_PURPOSES[settles.purpose]}: {source} to {destination}",
+        moved=moved_in_words(settles.moved_from, zone),
         amount_in_cents=settles.amount,
         currency=settles.currency,
         transfer_id=format_id(IdKind.TRANSFER, settles.transfer_id),
@@ -207,6 +216,7 @@ def _falls_due(due: FallsDue) -> ComingShown:
         at=None,
         on=due.on.isoformat(),
         said=f"The minimum payment of {visible(due.account_name)} is due",
+        moved=None,
         amount_in_cents=due.minimum,
         currency=due.currency,
         account_id=format_id(IdKind.ACCOUNT, due.account_id),

@@ -7,7 +7,9 @@ from msgspec import Meta, Struct
 
 from sluiceway.domain.ids import IdKind, format_id
 from sluiceway.domain.rules import Fields
+from sluiceway.services.example_forms import Expected
 from sluiceway.services.rule_tests import RuleTestResult
+from sluiceway.web.wire.expectations import Expectation, read_expectation
 from sluiceway.web.wire.shapes import Moment, read_text, show_moment
 from sluiceway.web.wire.simulate import Supposed, TryScenario, read_scenario
 
@@ -15,10 +17,11 @@ MOST_LETTERS: Final = 100
 
 
 class KeepTest(Struct, rename="camel"):
-    """A scenario to keep as a test of the rule, and what to call it."""
+    """A scenario to keep as a test of the rule, and what to call it. Without `expect`, what comes of it is expected."""
 
     name: Annotated[str, Meta(min_length=1, max_length=MOST_LETTERS)]
     scenario: TryScenario
+    expect: Expectation | None = None
 
 
 class GivenShown(Struct, rename="camel"):
@@ -43,13 +46,17 @@ class RuleTestShown(Struct, rename="camel"):
     got: list[str]
 
 
-def read_test(body: object) -> tuple[str, Supposed]:
-    """Read a test to keep: what it is called, and its scenario. Raises InvalidParameters and NotFound."""
+def read_test(body: object) -> tuple[str, Supposed, Expected | None]:
+    """Read a test to keep: what it is called, its scenario, and what somebody expects of it.
+
+    Raises InvalidParameters and NotFound.
+    """
     fields = Fields.of(body, "")
     name = read_text(fields.text("name", MOST_LETTERS), "name", MOST_LETTERS)
     supposed = read_scenario(fields.raw("scenario"))
+    written = fields.raw("expect", None)
     fields.end()
-    return name, supposed
+    return name, supposed, None if written is None else read_expectation(written)
 
 
 def show_test(result: RuleTestResult) -> RuleTestShown:

@@ -32,8 +32,8 @@ class SignedInPerson(Struct, rename="camel"):
 class OrganizationShown(Struct, rename="camel"):
     """The organization that is looked at. `now`: by its clock. `pausedAt`: since when nothing runs by itself.
 
-    `heldSince`: since when nothing moves at all, because it was restored from a backup. `stoppedFor`: which broken
-    promise, found by the audit, its money stands still for.
+    `timeZone`: the IANA zone in which its people read times. `heldSince`: since when nothing moves at all, because it
+    was restored from a backup. `stoppedFor`: which broken promise, found by the audit, its money stands still for.
     """
 
     id: str
@@ -43,6 +43,7 @@ class OrganizationShown(Struct, rename="camel"):
     held_since: Moment | None
     stopped_for: str | None
     currency: str
+    time_zone: str
     now: Moment
 
 
@@ -126,6 +127,7 @@ def show_signed_in(session: Session, organizations: Sequence[Organization], fact
                 held_since=show_moment_or_none(organization.held_since),
                 stopped_for=organization.stopped_for,
                 currency=CURRENCY,
+                time_zone=organization.time_zone,
                 now=show_moment(organization.clock.read(now)),
             ),
             reauthenticated_at=show_moment(session.reauthenticated_at),

@@ -11,11 +11,11 @@ from sluiceway.domain.money import MAX_CENTS, Cents
 from sluiceway.domain.rules import PaymentSide, refuse
 from sluiceway.storage.ach import Limit, Period
 from sluiceway.storage.organizations import Organization
-from sluiceway.web.wire.shapes import Moment, show, show_moment_or_none
+from sluiceway.web.wire.shapes import ZONES, Moment, show, show_moment_or_none
 
 Side = Literal["CREDIT", "DEBIT"]
 PeriodName = Literal["DAY", "MONTH"]
-Change = Literal["pause", "resume", "setWaits", "setLimits"]
+Change = Literal["pause", "resume", "setWaits", "setLimits", "setTimeZone"]
 LONGEST_S: Final = int(timedelta(days=30).total_seconds())
 MOST_TRANSFERS: Final = 1_000_000
 SIDES: Final = {PaymentSide.CREDIT: "Sent to other banks", PaymentSide.DEBIT: "Taken from other banks"}
@@ -37,11 +37,16 @@ class LimitShown(Struct, rename="camel"):
 
 
 class SettingsShown(Struct, rename="camel"):
-    """How the organization is set up. `can`: what whoever asks may change."""
+    """How the organization is set up. `can`: what whoever asks may change.
+
+    `timeZone`: the IANA zone in which its people read times; `timeZones`: those to choose from.
+    """
 
     name: str
     is_sandbox: bool
     currency: str
+    time_zone: str
+    time_zones: list[str]
     paused_at: Moment | None
     minimum_transfer_in_cents: int
     approval_lasts_in_seconds: int
@@ -55,6 +60,12 @@ class NewWaits(Struct, rename="camel", forbid_unknown_fields=True):
 
     approval_lasts_in_seconds: Annotated[int, Meta(ge=60, le=LONGEST_S)]
     handover_delay_in_seconds: Seconds
+
+
+class NewTimeZone(Struct, rename="camel", forbid_unknown_fields=True):
+    """The IANA zone in which the organization's people read times."""
+
+    time_zone: str
 
 
 class NewLimit(Struct, rename="camel", forbid_unknown_fields=True):
@@ -86,6 +97,8 @@ def show_settings(organization: Organization, limits: Sequence[Limit], role: Rol
             name=organization.name,
             is_sandbox=organization.is_sandbox,
             currency=currency,
+            time_zone=organization.time_zone,
+            time_zones=ZONES if organization.time_zone in ZONES else [organization.time_zone, *ZONES],
             paused_at=show_moment_or_none(organization.paused_at),
             minimum_transfer_in_cents=organization.minimum_transfer,
             approval_lasts_in_seconds=int(organization.approval_lasts.total_seconds()),
@@ -99,7 +112,7 @@ def show_settings(organization: Organization, limits: Sequence[Limit], role: Rol
 def _changes(organization: Organization, role: Role) -> list[Change]:
     if not role.covers(Role.ADMIN):
         return []
-    others: list[Change] = ["setWaits", "setLimits"]
+    others: list[Change] = ["setWaits", "setLimits", "setTimeZone"]
     if organization.stopped_for is not None:
         return others  # Whoever runs the server lets its money move again.
     return ["pause" if organization.paused_at is None else "resume", *others]

@@ -2,9 +2,10 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, tzinfo
 from decimal import Decimal
 from typing import Annotated, Any, Final, Generic, TypeVar
+from zoneinfo import available_timezones
 
 import msgspec
 from msgspec import Meta, Struct
@@ -26,6 +27,12 @@ Cents = Annotated[int, Meta(description="Whole cents.")]
 Number = Decimal
 JsonObject = Annotated[dict[str, Any], Meta(extra_json_schema={"additionalProperties": True})]
 """An object whose shape somebody else decides, such as a browser."""
+
+ZONES: Final = [
+    "UTC",
+    *sorted(zone for zone in available_timezones() if "/" in zone and not zone.startswith(("Etc/", "SystemV/", "US/"))),
+]
+"""The time zones that people choose from: places, and no second names."""
 
 LIMIT: Final = Whole("limit", 25, 100, "How many entries to give at most.")
 
@@ -100,9 +107,12 @@ def show_day(day: date | None) -> str | None:
     return None if day is None else day.isoformat()
 
 
-def day_in_words(day: date) -> str:
-    """Write a day for people: 5 Dec 2026."""
-    return f"{day.day} {day:%b %Y}"
+def moved_in_words(since: datetime | None, zone: tzinfo) -> str | None:
+    """Say from which day banks have moved a payment, because they do not work every day; None: they have not."""
+    if since is None:
+        return None
+    day = since.astimezone(zone)
+    return f"moved from {day:%a} {day.day} {day:%b}: banks rest in between"
 
 
 def read_body(body: object, kind: type[S]) -> S:

@@ -8,12 +8,14 @@ from msgspec import Meta, Struct
 
 from sluiceway.api.http import read_instant
 from sluiceway.domain.access import Role
+from sluiceway.domain.clocks import day_in_words
 from sluiceway.domain.errors import NotFound
 from sluiceway.domain.ids import AccountId, IdKind, OrganizationId, RuleId, format_id, parse_id
 from sluiceway.domain.ledger import Account
 from sluiceway.domain.money import MAX_CENTS
 from sluiceway.domain.money import Cents as Minor
-from sluiceway.domain.playing import Detected, Expectation, Run
+from sluiceway.domain.playing import Detected, Run
+from sluiceway.domain.playing import Expectation as Foreseen
 from sluiceway.domain.revisions import RuleRecord
 from sluiceway.domain.rules import Fields, Rule, format_money, read_rule, visible
 from sluiceway.domain.runs import Change
@@ -21,8 +23,9 @@ from sluiceway.services.backtest import BacktestResult
 from sluiceway.services.forecast import AccountForecast, ForecastResult
 from sluiceway.services.forecast import RuleForecast as RuleOutlook
 from sluiceway.services.scenarios import Scenario, ScenarioResult
+from sluiceway.web.wire.expectations import Expectation, show_expectation
 from sluiceway.web.wire.runs import AccountEnd, RuleEnd, RunShown, Sum, account_end, read_account_ids, run_shown
-from sluiceway.web.wire.shapes import Cents, Day, Moment, day_in_words, show, show_moment
+from sluiceway.web.wire.shapes import Cents, Day, Moment, show, show_moment
 
 MOST_ACCOUNTS: Final = 200
 MOST_DAYS: Final = 366
@@ -80,7 +83,10 @@ class RunBacktest(Tried, rename="camel"):
 
 
 class RunForecast(Struct, rename="camel"):
-    """Play the enabled rules forward. `detects`: what came and went regularly is taken to go on."""
+    """Play the enabled rules forward, by days of the organization's time zone.
+
+    `detects`: what came and went regularly is taken to go on.
+    """
 
     days: Days = 90
     detects: bool = True
@@ -99,11 +105,12 @@ class ChangeShown(Struct, rename="camel"):
 
 
 class ScenarioShown(Struct, rename="camel"):
-    """What would happen. `setsOff`: the rules that its moves would start."""
+    """What would happen. `setsOff`: the rules that its moves would start. `came`: what a test of it would expect."""
 
     run: RunShown
     changes: list[ChangeShown]
     sets_off: list[RuleEnd]
+    came: Expectation
 
 
 class PlayedRun(Struct, rename="camel"):
@@ -267,7 +274,8 @@ def read_forecast(body: object) -> tuple[int, bool]:
 def show_scenario(result: ScenarioResult, role: Role) -> bytes:
     """Write what would happen."""
     changes = [_change(each) for each in result.changes]
-    return show(ScenarioShown(run_shown(result.view, role), changes, [_rule_end(each) for each in result.sets_off]))
+    sets_off = [_rule_end(each) for each in result.sets_off]
+    return show(ScenarioShown(run_shown(result.view, role), changes, sets_off, show_expectation(result.planned)))
 
 
 def show_backtest(result: BacktestResult) -> bytes:
@@ -398,7 +406,7 @@ def _backtest_notes(result: BacktestResult) -> list[str]:
     if result.shortfalls:
         notes.append(
             f"{_times(len(result.shortfalls))} money would have been missing that was really paid out: "
-            f"the first time on {day_in_words(result.shortfalls[0].at.date())}."
+            f"the first time on {day_in_words(result.shortfalls[0].at.astimezone(result.zone).date())}."
         )
     if result.runs_set_off:
         notes.append(f"Its moves would have started other rules {_times(result.runs_set_off)}.")
@@ -451,7 +459,7 @@ def _blame(result: ForecastResult) -> str | None:
         return None
     names = {each.record.id: each.record.rule.name for each in result.rules}
     name = visible(names.get(lack.rule_id) or "A rule without a name")
-    return f"The first rule that lacks money is “{name}”, on {day_in_words(lack.at.date())}."
+    return f"The first rule that lacks money is “{name}”, on {day_in_words(result.day(lack.at))}."
 
 
 def _forecast_notes(result: ForecastResult) -> list[str]:
@@ -474,7 +482,7 @@ def _forecast_notes(result: ForecastResult) -> list[str]:
     return [note[:1].upper() + note[1:] for note in notes]
 
 
-def _expected(each: Expectation, accounts: Mapping[AccountId, Account]) -> Expected:
+def _expected(each: Foreseen, accounts: Mapping[AccountId, Account]) -> Expected:
     account = accounts.get(each.account_id)
     said = "as you told"
     if isinstance(each, Detected):

@@ -1,6 +1,7 @@
 """Transfers as the app writes them: in lists, one by one with their way and legs, and waiting for a person."""
 
 from collections.abc import Mapping, Sequence
+from datetime import tzinfo
 from types import MappingProxyType
 from typing import Annotated, Any, Final, Literal
 
@@ -8,6 +9,7 @@ from msgspec import Meta, Struct
 
 from sluiceway.api.http import Choice, Instant, Named
 from sluiceway.domain.access import Role
+from sluiceway.domain.ach import moved_from
 from sluiceway.domain.ids import AccountId, IdKind, RuleId, format_id, to_base32
 from sluiceway.domain.ledger import Account
 from sluiceway.domain.rules import visible
@@ -24,13 +26,22 @@ from sluiceway.domain.transfer_stories import (
     title_of,
     why_of,
 )
-from sluiceway.domain.transfers import Direction, Leg, Mode, Transfer, TransferStatus
+from sluiceway.domain.transfers import Direction, Leg, LegStatus, Mode, Transfer, TransferStatus
 from sluiceway.services.approvals import WaitingTransfer
 from sluiceway.services.runs import Look, Origin
 from sluiceway.services.transfers import TransferPage
 from sluiceway.web.wire.definitions import show_definition
 from sluiceway.web.wire.runs import AccountEnd, RunListed, ends_of, show_listed
-from sluiceway.web.wire.shapes import Cents, JsonObject, Moment, show, show_moment, show_moment_or_none, show_page
+from sluiceway.web.wire.shapes import (
+    Cents,
+    JsonObject,
+    Moment,
+    moved_in_words,
+    show,
+    show_moment,
+    show_moment_or_none,
+    show_page,
+)
 
 ACCOUNT: Final = Named("accountId", IdKind.ACCOUNT, "Only transfers from or to this account.")
 STATUS: Final = Choice("status", {each.value: each for each in TransferStatus}, "Only transfers that stand so.")
@@ -74,7 +85,10 @@ class StateShown(Struct, rename="camel"):
 
 
 class LegShown(Struct, rename="camel"):
-    """One payment that a bank carries. `reference`: the bank's idempotency key, by which it knows the payment."""
+    """One payment that a bank carries. `reference`: the bank's idempotency key, by which it knows the payment.
+
+    `moved`: from which day banks have moved it, in words.
+    """
 
     reference: str
     purpose: Literal["PULL", "PUSH", "REVERSAL"]
@@ -86,6 +100,7 @@ class LegShown(Struct, rename="camel"):
     return_code: str | None
     expected_at: Moment | None
     settled_at: Moment | None
+    moved: str | None
 
 
 class Possible(Struct, rename="camel"):
@@ -175,10 +190,15 @@ def show_transfers(page: TransferPage, titles: Mapping[RuleId, str]) -> bytes:
 
 
 def show_transfer(
-    transfer: Transfer, made: Origin, looks: Sequence[Look], accounts: Mapping[AccountId, Account], role: Role
+    transfer: Transfer,
+    made: Origin,
+    looks: Sequence[Look],
+    accounts: Mapping[AccountId, Account],
+    zone: tzinfo,
+    role: Role,
 ) -> bytes:
-    """Write one transfer."""
-    return show(_shown(story_of(transfer), made, looks, accounts, role))
+    """Write one transfer, its days as those of a zone."""
+    return show(_shown(story_of(transfer), made, looks, accounts, zone, role))
 
 
 def show_made(transfer: Transfer) -> TransferListed:
@@ -212,7 +232,12 @@ def _listed(transfer: Transfer, titles: Mapping[RuleId, str] = MappingProxyType(
 
 
 def _shown(
-    story: TransferStory, made: Origin, looks: Sequence[Look], accounts: Mapping[AccountId, Account], role: Role
+    story: TransferStory,
+    made: Origin,
+    looks: Sequence[Look],
+    accounts: Mapping[AccountId, Account],
+    zone: tzinfo,
+    role: Role,
 ) -> TransferShown:
     transfer = story.transfer
     source, destination = ends_of(transfer)
@@ -237,7 +262,7 @@ def _shown(
             StateShown(_word(state.status), state.words, _word(state.place), show_moment_or_none(state.at))
             for state in story.way
         ],
-        legs=[_leg(leg, accounts) for leg in transfer.legs],
+        legs=[_leg(leg, accounts, zone) for leg in transfer.legs],
         made_by=_made_by(transfer, made),
         looks=[_look(look) for look in looks],
         can=[Possible(_word(doing), effect_of(doing, transfer)) for doing in _allowed(story.can, role)],
@@ -256,9 +281,16 @@ def _made_by(transfer: Transfer, made: Origin) -> MadeBy | None:
     )
 
 
-def _leg(leg: Leg, accounts: Mapping[AccountId, Account]) -> LegShown:
+_DATED: Final = (LegStatus.PENDING, LegStatus.SETTLED)
+"""Of a payment that was sent back or called off nobody asks on which day it would have settled."""
+
+
+def _leg(leg: Leg, accounts: Mapping[AccountId, Account], zone: tzinfo) -> LegShown:
     account = accounts.get(leg.account_id)
     name = "a deleted account" if account is None else account.name
+    since = None
+    if leg.submitted_at is not None and leg.expected_at is not None and leg.status in _DATED:
+        since = moved_from(leg.submitted_at, leg.expected_at)
     return LegShown(
         reference=leg.id,
         purpose=_word(leg.purpose),
@@ -270,6 +302,7 @@ def _leg(leg: Leg, accounts: Mapping[AccountId, Account]) -> LegShown:
         return_code=leg.return_code,
         expected_at=show_moment_or_none(leg.expected_at) if leg.is_open else None,
         settled_at=show_moment_or_none(leg.settled_at),
+        moved=moved_in_words(since, zone),
     )
 
 

@@ -1,15 +1,15 @@
 """The vocabulary of rules and the recipes, for pages that draw themselves from it."""
 
 from collections.abc import Iterable, Mapping
-from zoneinfo import available_timezones
 
 from msgspec import Struct
 
 from sluiceway.domain.ids import AccountId, IdKind, format_id
 from sluiceway.domain.rules import RECIPES, VOCABULARY, Field, Form, Recipe, roles_of, visible
 from sluiceway.services.standpoints import Standpoint
+from sluiceway.web.wire.expectations import EXPECTATION
 from sluiceway.web.wire.rules import Answers, CheckedShown, Tried, Written
-from sluiceway.web.wire.shapes import Cents, show
+from sluiceway.web.wire.shapes import ZONES, Cents, show
 
 
 class ChoiceShown(Struct, rename="camel"):
@@ -94,6 +94,7 @@ class VocabularyShown(Struct, rename="camel"):
     settings: list[FieldShown]
     accounts: list[AccountChoice]
     zones: list[str]
+    expectation: list[FieldShown]
     max_steps: int
     max_actions: int
     max_children: int
@@ -154,7 +155,8 @@ def show_vocabulary(at: Standpoint) -> bytes:
             [_form(form) for form in words.actions],
             [_field(field) for field in words.settings],
             _accounts(at),
-            _zones(),
+            ZONES,
+            [_field(field) for field in EXPECTATION],
             words.max_steps,
             words.max_actions,
             words.max_children,
@@ -165,7 +167,7 @@ def show_vocabulary(at: Standpoint) -> bytes:
 
 def show_recipes(at: Standpoint) -> bytes:
     """Show what can be cooked, and with which accounts."""
-    return show(RecipesShown([_recipe(each) for each in RECIPES], _accounts(at), _zones()))
+    return show(RecipesShown([_recipe(each) for each in RECIPES], _accounts(at), ZONES))
 
 
 def _recipe(each: Recipe) -> RecipeShown:
@@ -223,10 +225,3 @@ def _count(names: Iterable[str]) -> Mapping[str, int]:
     for name in names:
         found[name] = found.get(name, 0) + 1
     return found
-
-
-def _zones() -> list[str]:
-    places = {
-        zone for zone in available_timezones() if "/" in zone and not zone.startswith(("Etc/", "SystemV/", "US/"))
-    }
-    return ["UTC", *sorted(places)]

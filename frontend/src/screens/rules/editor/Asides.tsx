@@ -1,7 +1,5 @@
 /** Parts that are set aside: in no revision, so they do nothing, and here to be put back. */
-import { Button } from "@/parts/Button";
-import { TextField } from "@/parts/Fields";
-import { Card } from "@/parts/Page";
+import { Button, Card, TextField } from "@/parts";
 import styles from "../rules.module.css";
 import { asidesOf, putBack } from "./draft";
 import { nodeId, useWorkbench } from "./workbench";

@@ -1,7 +1,5 @@
 /** The conditions of a step: comparisons, in groups within groups, each with how it stands right now. */
-import { Button } from "@/parts/Button";
-import { AmountField, SelectField } from "@/parts/Fields";
-import { State, type Tone } from "@/parts/State";
+import { AmountField, Button, SelectField, State, type Tone } from "@/parts";
 import type { Definition, Vocabulary } from "../api";
 import styles from "../rules.module.css";
 import { Says } from "../Told";

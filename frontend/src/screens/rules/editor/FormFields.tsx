@@ -224,7 +224,7 @@ function ListField({
             place={place}
             onValue={(changed) => onRows(rows.map((each, at) => (at === index ? changed : each)))}
           />
-          {rows.length > 1 && (
+          {(rows.length > 1 || !field.isRequired) && (
             <Button
               icon="cross"
               look="quiet"

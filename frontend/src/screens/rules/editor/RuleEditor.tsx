@@ -1,28 +1,13 @@
 /** Draws a rule up: when, if, then, otherwise; the sentence and what is wrong are the server's, and stand beside it. */
-import { keepPreviousData, useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
+import { keepPreviousData, useMutation, useQuery } from "@tanstack/react-query";
 import { useEffect, useReducer, useRef, useState } from "react";
 import { useBlocker, useNavigate, useSearchParams } from "react-router";
-import { api, ask, type Refused } from "@/api/client";
-import { KEPT, useOrganization } from "@/api/session";
-import { Button } from "@/parts/Button";
-import { Confirm } from "@/parts/Dialog";
-import { AmountField, ErrorSummary, Form, SelectField } from "@/parts/Fields";
-import { Icon } from "@/parts/icons";
-import { Loaded } from "@/parts/Loaded";
+import { answered, api, ask, at, type Refused } from "@/api/client";
+import { KEPT, queries, useOrganization } from "@/api/session";
+import { AmountField, Button, Card, Confirm, ErrorSummary, Form, Icon, Loaded, Page, SelectField, say } from "@/parts";
 import { Notice } from "@/parts/Notice";
-import { Card, Page } from "@/parts/Page";
-import { say } from "@/parts/Says";
 import { useTransfer } from "@/screens/transfers/Transfer";
-import {
-  at,
-  type Checked,
-  type Definition,
-  type Rule,
-  useRule,
-  useRuleId,
-  useVocabulary,
-  type Vocabulary,
-} from "../api";
+import { type Checked, type Definition, type Rule, useRule, useRuleId, useVocabulary, type Vocabulary } from "../api";
 import styles from "../rules.module.css";
 import { Changes, Oddities, Rehearsal, Says, Tests } from "../Told";
 import { Asides } from "./Asides";
@@ -80,8 +65,8 @@ function useChecked(definition: Definition, ruleId: string | undefined) {
   }, [definition]);
   const query = useQuery({
     queryKey: ["draft", ruleId, settled],
-    queryFn: async () =>
-      (await ask(api.POST("/app/rule-drafts/check", { body: { ...parted(settled), ruleId: ruleId ?? null } }))).data,
+    queryFn: () =>
+      answered(api.POST("/app/rule-drafts/check", { body: { ...parted(settled), ruleId: ruleId ?? null } })),
     placeholderData: keepPreviousData,
     gcTime: 10_000,
   });
@@ -93,7 +78,6 @@ type EditorProps = { words: Vocabulary; saved?: Rule; drawn?: Definition; of?: s
 
 function Editor({ words, saved, drawn, of }: EditorProps) {
   const { id: organizationId, currency } = useOrganization();
-  const queries = useQueryClient();
   const [key] = useState(() => [KEPT, saved?.id ?? of ?? organizationId]);
   // What the edit began with; a save by somebody else meanwhile does not change what is written here.
   const [original] = useState(() => ({
@@ -116,7 +100,7 @@ function Editor({ words, saved, drawn, of }: EditorProps) {
     if (isLeaving.current) return;
     if (isDirty) queries.setQueryData<Kept>(key, { definition: state.now, revision: revision.current });
     else queries.removeQueries({ queryKey: key });
-  }, [queries, key, isDirty, state.now]);
+  }, [key, isDirty, state.now]);
   // biome-ignore lint/correctness/useExhaustiveDependencies: each change of shape names anew what has the focus.
   useEffect(() => {
     if (state.focus) document.getElementById(nodeId(state.focus))?.focus();
@@ -140,14 +124,12 @@ function Editor({ words, saved, drawn, of }: EditorProps) {
     },
   });
   const look = useMutation({
-    mutationFn: async (amountInCents: number | null) =>
-      (
-        await ask(
-          api.POST("/app/rule-drafts/try", {
-            body: { definition: parted(state.now).definition, ruleId: saved?.id ?? null, amountInCents },
-          }),
-        )
-      ).data,
+    mutationFn: (amountInCents: number | null) =>
+      answered(
+        api.POST("/app/rule-drafts/try", {
+          body: { definition: parted(state.now).definition, ruleId: saved?.id ?? null, amountInCents },
+        }),
+      ),
   });
 
   function tryToSave() {

@@ -1,7 +1,5 @@
 /** Steps, each an if with its then; and the moves of a step. */
-import { Button } from "@/parts/Button";
-import { SelectField } from "@/parts/Fields";
-import { Card } from "@/parts/Page";
+import { Button, Card, SelectField } from "@/parts";
 import type { Definition, Form } from "../api";
 import styles from "../rules.module.css";
 import { Says } from "../Told";

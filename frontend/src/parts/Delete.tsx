@@ -1,7 +1,7 @@
-/** Delete something of rules, after asking. */
+/** Delete something, after asking. */
 import { type ReactNode, useState } from "react";
-import { Button } from "@/parts/Button";
-import { Confirm } from "@/parts/Dialog";
+import { Button } from "./Button";
+import { Confirm } from "./Dialog";
 
 type Props = { what: string; name: string; remove: () => Promise<unknown>; onGone: () => void; children: ReactNode };
 
