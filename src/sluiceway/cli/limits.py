@@ -171,7 +171,7 @@ class _Greeting(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         plain = cast("asyncio.Transport", transport)
         peer = plain.get_extra_info("peername")
-        self._address = str(peer[0]) if isinstance(peer, tuple) and peer else ""
+        self._address = str(cast("tuple[object, ...]", peer)[0]) if isinstance(peer, tuple) and peer else ""
         if self._others.greet(self, self._address):
             # Its socket goes on without this transport, which has read nothing yet and cannot be kept from it later.
             sock: socket.socket = plain.get_extra_info("socket").dup()
