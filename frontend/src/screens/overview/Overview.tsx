@@ -232,10 +232,11 @@ function Next({ coming, isPaused }: { coming: readonly Coming[]; isPaused: boole
                   .filter((each) => each.on === on)
                   .map((each) => (
                     <li key={`${each.at} ${each.said}`}>
-                      <Link to={pathOf(each)}>{each.said}</Link>
-                      <span className="soft small">
-                        {[each.at && time(each.at), each.moved].filter(Boolean).join(", ")}
-                      </span>
+                      <div>
+                        <Link to={pathOf(each)}>{each.said}</Link>
+                        {each.moved && <div className="soft small">{each.moved}</div>}
+                      </div>
+                      <span className="soft small">{each.at && time(each.at)}</span>
                       {each.currency && <Money cents={each.amountInCents} currency={each.currency} />}
                     </li>
                   ))}

@@ -112,7 +112,7 @@ def moved_in_words(since: datetime | None, zone: tzinfo) -> str | None:
     if since is None:
         return None
     day = since.astimezone(zone)
-    return f"moved from {day:%a} {day.day} {day:%b}: banks rest in between"
+    return f"Moved from {day:%a} {day.day} {day:%b}: banks rest in between"
 
 
 def read_body(body: object, kind: type[S]) -> S:
