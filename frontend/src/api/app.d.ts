@@ -1916,6 +1916,9 @@ export interface components {
         /**
          * SessionShown
          * @description How things stand. `reauthenticatedAt`: when a password or passkey was last shown, by the real time.
+         *
+         *         `draftsKey`: what the page encrypts drafts with that it keeps in the browser (AES-256-GCM, base64); null where the
+         *         server has no SECRET_KEY.
          */
         SessionShown: {
             /** @enum {unknown} */
@@ -1924,6 +1927,8 @@ export interface components {
             organization: components["schemas"]["OrganizationShown"] | null;
             reauthenticatedAt: string | null;
             organizations: components["schemas"]["OrganizationName"][];
+            /** @default null */
+            draftsKey?: string | null;
         };
         /**
          * SignedInPerson

@@ -11,9 +11,8 @@ export const queries = new QueryClient({
   },
 });
 
-/** What is kept while the page stays, and nowhere else: drafts, and what was copied. It is forgotten with all that was seen. */
-export const KEPT = "kept";
-queries.setQueryDefaults([KEPT], { gcTime: Number.POSITIVE_INFINITY });
+/** Where in this browser a page keeps, sealed, what somebody is writing, for as long as their session lasts. */
+export const KEPT_AT = "sluiceway-kept";
 
 const askSession = async () => (await ask(api.GET("/app/session"))).data;
 export type Session = Awaited<ReturnType<typeof askSession>>;
@@ -47,6 +46,7 @@ export function keepSession(session: Session): void {
 }
 
 function forgetRest(): void {
+  localStorage.removeItem(KEPT_AT);
   queries.removeQueries({ predicate: (query) => query.queryKey[0] !== SESSION[0] });
 }
 

@@ -288,6 +288,14 @@ async def forgive(tx: WriteTx, attempts: Attempts) -> None:
     await stored.uncount_attempts(tx, [attempts.of_what, attempts.of_address])
 
 
+def drafts_key(engine: Engine, person: Person) -> str | None:
+    """Give what a browser encrypts somebody's drafts with; None where there is no key to derive it from.
+
+    Nobody but they are told it, so that what stays in their browser is theirs to read alone, and only while signed in.
+    """
+    return None if engine.keyring.is_empty else engine.keyring.derive(f"drafts of {person.id}")
+
+
 async def count_attempts(engine: Engine, visitor: Visitor, what: str, most: int = MOST_OF_EMAIL) -> Attempts:
     """Count an attempt to show `what`, before anything is checked. Raises TooManyAttempts.
 

@@ -16,6 +16,8 @@ from typing import Final, NamedTuple
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from sluiceway.domain.ids import OrganizationId
 
@@ -159,6 +161,11 @@ class Keyring:
             return AESGCM(key.material).decrypt(raw[:_NONCE_BYTES], raw[_NONCE_BYTES:], place).decode()
         except (InvalidTag, ValueError) as failure:
             raise SecretsLocked(f"a secret in {column} was changed, or belongs elsewhere") from failure
+
+    def derive(self, purpose: str) -> str:
+        """Derive a key of 256 bits for one purpose from the first, in base64 (HKDF, RFC 5869). Raises SecretsLocked."""
+        info = f"sluiceway {purpose}".encode()
+        return base64.b64encode(HKDF(SHA256(), KEY_BYTES, None, info).derive(self._first().material)).decode()
 
     def _first(self) -> Key:
         self._renew()

@@ -1,13 +1,16 @@
 """Who is signed in: set-up, sign-in, its limits, showing a password again, signing out."""
 
+from base64 import b64decode
+
 import pytest
 
 from sluiceway.domain.access import Role
 from sluiceway.services import passwords
 from sluiceway.services.sessions import MOST_OF_BOTH, MOST_OF_EMAIL
 from sluiceway.storage.database import Database, fetch_all
+from sluiceway.storage.keyring import KEY_BYTES
 from tests.api.app.client import HOST, Browser, assert_refused, open_browser
-from tests.support import PASSWORD, World, new_world, plain_engine
+from tests.support import PASSWORD, SECRET_KEY, World, new_world, plain_engine
 
 
 async def state(browser: Browser) -> str:
@@ -229,6 +232,20 @@ async def test_everybody_is_told_their_role(visitor: Browser, role: Role) -> Non
     somebody = await visitor.person(role)
 
     assert (await somebody.get("/session")).json()["data"]["person"]["role"] == role
+
+
+async def test_each_person_has_a_key_for_their_drafts_that_stays_the_same(visitor: Browser) -> None:
+    somebody, another = await visitor.person(Role.VIEWER), await visitor.person(Role.WRITER)
+
+    async def key_of(browser: Browser) -> str | None:
+        key: str | None = (await browser.get("/session")).json()["data"]["draftsKey"]
+        return key
+
+    keys = [await key_of(somebody), await key_of(another)]
+    assert keys == [await key_of(somebody), await key_of(another)]
+    assert len({*keys, SECRET_KEY}) == len([*keys, SECRET_KEY])
+    assert [len(b64decode(key or "")) for key in keys] == [KEY_BYTES, KEY_BYTES]
+    assert await key_of(visitor) is None, "nobody is signed in here"
 
 
 async def test_a_body_that_makes_no_sense_says_where(visitor: Browser) -> None:

@@ -183,3 +183,13 @@ def expect_password_field(field: Locator, autocomplete: str) -> None:
     expect(field).to_have_attribute("type", "password")
     expect(field).to_have_attribute("autocomplete", autocomplete)
     field.fill("")
+
+
+def kept(page: Page, but: str | None = None) -> str:
+    """Wait until what is being written is kept in the browser, and is not what it was; give it as it stands there."""
+    for _ in range(100):
+        found = page.evaluate("localStorage.getItem('sluiceway-kept')")
+        if found not in (None, but):
+            return str(found)
+        page.wait_for_timeout(50)
+    raise AssertionError("nothing is kept")

@@ -11,7 +11,7 @@ import pytest
 from playwright.sync_api import BrowserContext, Page, Route, expect
 
 from sluiceway.domain.rules import outline, sentence, write_rule
-from tests.e2e.app.browsing import Watch, faults, settled
+from tests.e2e.app.browsing import Watch, faults, kept, settled
 from tests.e2e.processes import Serving
 from tests.unit.strategies import KINDS, make_rule
 from tests.unit.test_outline import signed
@@ -502,6 +502,16 @@ def test_a_draft_outlives_a_visit_elsewhere(page: Page, pair: tuple[str, str]):
 
     expect(page.get_by_text("This is the draft that you left here")).to_be_visible()
     expect(page.get_by_text("move 17 % of the incoming amount")).to_be_visible()
+    page.get_by_label("Percent", exact=True).fill("18")
+    page.get_by_label("Percent", exact=True).blur()
+    before = kept(page)
+    expect(page.get_by_text("move 18 % of the incoming amount")).to_be_visible()
+    kept(page, but=before)
+    page.on("dialog", lambda dialog: dialog.accept())
+    page.reload()
+
+    expect(page.get_by_text("This is the draft that you left here")).to_be_visible()
+    expect(page.get_by_text("move 18 % of the incoming amount")).to_be_visible()
     page.get_by_role("button", name="Begin anew").click()
     expect(page.get_by_label("Percent", exact=True)).to_have_value("")
 

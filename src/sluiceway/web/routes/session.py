@@ -162,7 +162,8 @@ async def _tell(ask: Ask | AppCall, session: Session, organization_ids: Sequence
     engine = ask.edge.engine
     organizations = await services.organizations_of(engine, organization_ids)
     factors = await second_factors.find_factors(engine, session.person)
-    return wire.show_signed_in(session, organizations, factors, engine.now())
+    drafts_key = services.drafts_key(engine, session.person)
+    return wire.show_signed_in(session, organizations, factors, engine.now(), drafts_key)
 
 
 OPERATIONS: Final[tuple[AppOperation, ...]] = (

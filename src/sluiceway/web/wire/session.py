@@ -55,13 +55,18 @@ class OrganizationName(Struct):
 
 
 class SessionShown(Struct, rename="camel"):
-    """How things stand. `reauthenticatedAt`: when a password or passkey was last shown, by the real time."""
+    """How things stand. `reauthenticatedAt`: when a password or passkey was last shown, by the real time.
+
+    `draftsKey`: what the page encrypts drafts with that it keeps in the browser (AES-256-GCM, base64); null where the
+    server has no SECRET_KEY.
+    """
 
     state: State
     person: SignedInPerson | None
     organization: OrganizationShown | None
     reauthenticated_at: Moment | None
     organizations: list[OrganizationName]
+    drafts_key: str | None = None
 
 
 class SetUp(Struct, rename="camel", forbid_unknown_fields=True):
@@ -106,7 +111,9 @@ class Options(Struct):
     options: JsonObject
 
 
-def show_signed_in(session: Session, organizations: Sequence[Organization], factors: Factors, now: datetime) -> bytes:
+def show_signed_in(
+    session: Session, organizations: Sequence[Organization], factors: Factors, now: datetime, drafts_key: str | None
+) -> bytes:
     """Show who is signed in; the organization that is looked at comes first."""
     person, organization = session.person, organizations[0]
     return show(
@@ -132,6 +139,7 @@ def show_signed_in(session: Session, organizations: Sequence[Organization], fact
             ),
             reauthenticated_at=show_moment(session.reauthenticated_at),
             organizations=[OrganizationName(_organization_id(each), each.name) for each in organizations],
+            drafts_key=drafts_key,
         )
     )
 

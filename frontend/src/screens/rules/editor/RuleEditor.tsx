@@ -3,7 +3,7 @@ import { keepPreviousData, useMutation, useQuery } from "@tanstack/react-query";
 import { useEffect, useReducer, useRef, useState } from "react";
 import { useBlocker, useNavigate, useSearchParams } from "react-router";
 import { answered, api, ask, at, type Refused } from "@/api/client";
-import { KEPT, queries, useOrganization } from "@/api/session";
+import { queries, useOrganization } from "@/api/session";
 import { AmountField, Button, Card, Confirm, ErrorSummary, Form, Icon, Loaded, Page, SelectField, say } from "@/parts";
 import { Notice } from "@/parts/Notice";
 import { useTransfer } from "@/screens/transfers/Transfer";
@@ -13,6 +13,7 @@ import { Changes, Oddities, Rehearsal, Says, Tests } from "../Told";
 import { Asides } from "./Asides";
 import { begin, blank, get, parted, put, step } from "./draft";
 import { FormFields, type Place } from "./FormFields";
+import { KEPT, useKept } from "./kept";
 import { newAction, Steps } from "./Steps";
 import { nodeId, problemAt, takeText, useWorkbench, type Workbench, WorkbenchProvider } from "./workbench";
 
@@ -21,8 +22,10 @@ export default function RuleEditor() {
   const like = useSearchParams()[0].get("like") ?? "";
   const rule = useRule(id);
   const transfer = useTransfer(like);
+  const kept = useKept();
+  const vocabulary = useVocabulary();
   return (
-    <Loaded query={useVocabulary()}>
+    <Loaded query={kept.data ? vocabulary : kept}>
       {(words) =>
         id ? (
           <Loaded query={rule}>{(saved) => <Editor key={saved.id} words={words} saved={saved} />}</Loaded>
@@ -51,7 +54,7 @@ function withAsides({ definition, setAside }: Rule): Definition {
   return { ...definition, set_aside: setAside.map(({ words: _, ...aside }) => aside) };
 }
 
-/** A draft stays while this page does, until it is saved or thrown away, or whoever writes it signs out. */
+/** A draft stays until it is saved or thrown away, or whoever writes it signs out. */
 type Kept = { definition: Definition; revision: number };
 
 const CHECK_MS = 250;

@@ -1,8 +1,9 @@
 /** What every part of the editor has at hand. */
 import { createContext, useContext } from "react";
-import { KEPT, queries } from "@/api/session";
+import { queries } from "@/api/session";
 import type { Checked, Definition, Finding, Standing, Vocabulary } from "../api";
 import { asidesOf, type Path } from "./draft";
+import { KEPT } from "./kept";
 
 export type Workbench = {
   words: Vocabulary;
