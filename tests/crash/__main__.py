@@ -40,7 +40,7 @@ def main() -> int:
         if seconds <= 0:
             print(f"out of time; not done: {left}", flush=True)
             break
-        plan = Plan(**{**left, "stops": stops}, points=is_for_points, seconds=seconds)
+        plan = Plan(**{**left, "stops": stops}, points=is_for_points, calm_s=asked.calm, seconds=seconds)
         began = datetime.now(UTC)
         print(f"seed {seed}: {plan}", flush=True)
         outcome = uvloop.run(run_piece(seed, plan))
@@ -62,6 +62,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--everything", type=int, default=0, help="kills of all three at once")
     parser.add_argument("--stops", type=int, default=0, help="times that something stands still beyond its lease")
     parser.add_argument("--points", action="store_true", help="crash at every crash point once")
+    parser.add_argument("--calm", type=float, default=0.0, help="seconds more between kills, under full load")
     parser.add_argument("--seconds", type=float, default=24 * 3600.0, help="begin nothing new after so long")
     parser.add_argument("--seed", type=int, help="for all dice")
     return parser

@@ -31,6 +31,8 @@ class Plan:
     everything: int = 0
     stops: int = 0
     points: bool = False
+    calm_s: float = 0.0
+    """How much longer it goes well between kills: what has come in by then is more."""
     clients: int = CLIENTS
     seconds: float = 150.0
 
@@ -50,7 +52,7 @@ async def run_piece(seed: int, plan: Plan) -> Outcome:
     # At a point that is named dies the only one of its kind, or the other would do the work and never come by.
     of_each, lease_s = 1 if plan.points else 2, STOPPED_LEASE_S if plan.stops else LEASE_S
     async with set_stage(seed, of_each=of_each, lease_s=lease_s) as stage:
-        kills = Kills()
+        kills = Kills(plan.calm_s)
         if plan.servers or plan.workers or plan.postgres or plan.everything:
             await _kill(stage, plan, kills)
         if plan.stops:

@@ -22,8 +22,9 @@ PATIENCE_S: Final = 30.0
 
 @dataclass
 class Kills:
-    """How often what was killed, and how long it took to get up again."""
+    """How often what was killed, and how long it took to get up again; how much longer it goes well between kills."""
 
+    calm_s: float = 0.0
     count: Counter[str] = field(default_factory=Counter[str])
     under_load: Counter[str] = field(default_factory=Counter[str])
     """Of those, kills since whose predecessor at least one request had been acknowledged."""
@@ -42,7 +43,7 @@ async def kill_again_and_again(
     """Kill one of them at a time, so often or until it is time to stop; the others go on, at the end all run."""
     clock = asyncio.get_running_loop().time
     while kills.count[what] < times and clock() < until:
-        await asyncio.sleep(dice.uniform(*MOMENT_S))
+        await asyncio.sleep(dice.uniform(*MOMENT_S) + kills.calm_s)
         victim = dice.choice(victims)
         await victim.kill()
         kills.add(stage, what)
@@ -58,7 +59,7 @@ async def kill_postgres(stage: Stage, times: int, kills: Kills, until: float, di
     """Kill the first process of PostgreSQL and all its children; start it and wait for the next acknowledgement."""
     clock = asyncio.get_running_loop().time
     while kills.count["postgres"] < times and clock() < until:
-        await asyncio.sleep(dice.uniform(*MOMENT_S))
+        await asyncio.sleep(dice.uniform(*MOMENT_S) + kills.calm_s)
         stage.cluster.kill()
         began = clock()
         kills.add(stage, "postgres")
@@ -71,7 +72,7 @@ async def kill_everything(stage: Stage, times: int, kills: Kills, until: float, 
     """Kill servers, workers and PostgreSQL at once. Whoever is started first starts PostgreSQL."""
     clock = asyncio.get_running_loop().time
     while kills.count["everything"] < times and clock() < until:
-        await asyncio.sleep(dice.uniform(*MOMENT_S))
+        await asyncio.sleep(dice.uniform(*MOMENT_S) + kills.calm_s)
         stage.cluster.kill()
         await asyncio.gather(*(victim.kill() for victim in stage.victims))
         began = clock()
