@@ -50,7 +50,8 @@ def create(
 
     organization_id = ask(settings_of(data_dir, database_url), work)
     if as_json:
-        show_json({"id": organization_id, "name": name, "mode": "sandbox" if sandbox else "live", "paused_at": None})
+        mode = "sandbox" if sandbox else "live"
+        show_json({"id": organization_id, "name": name, "mode": mode, "time_zone": "UTC", "paused_at": None})
         return
     say(f"Created the organization {organization_id}.")
     say("Next: sluiceway people create EMAIL, and sluiceway keys create --name NAME --all")

@@ -170,7 +170,7 @@ async def _settles(
         found.append(
             Settles(
                 leg.expected_at,
-                moved_from(leg.submitted_at, leg.expected_at),
+                None if leg.submitted_at is None else moved_from(leg.submitted_at, leg.expected_at),
                 leg.transfer_id,
                 leg.purpose,
                 leg.amount,

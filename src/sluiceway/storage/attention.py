@@ -39,7 +39,7 @@ class ExpectedLeg(NamedTuple):
     transfer_id: TransferId
     purpose: LegPurpose
     amount: Cents
-    submitted_at: datetime
+    submitted_at: datetime | None
     expected_at: datetime
     source_id: AccountId | None
     destination_id: AccountId | None

@@ -56,9 +56,9 @@ def stranger(context: BrowserContext) -> Page:
     return context.new_page()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def cookies(demo_server: Serving, demo: dict[str, Any]) -> list[SetCookieParam]:
-    """Sign the demo's person in once, as the form does it."""
+    """Sign the demo's person in, as the form does it: for each module, since nobody has twenty sessions at once."""
     person = demo["person"]
     answer = httpx.post(
         f"{demo_server.url}/app/sign-in",
