@@ -7,7 +7,7 @@ only.
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 
 import structlog
 
@@ -235,10 +235,16 @@ class Movements:
         return self.arrive(transfer.organization_id, arrival, transfer.amount, transfer.id, origin)
 
     def count_moved(
-        self, organization_id: OrganizationId, rule_id: RuleId, ends: tuple[AccountId, AccountId], moved: Moved
+        self,
+        organization_id: OrganizationId,
+        rule_id: RuleId,
+        ends: tuple[AccountId, AccountId],
+        moved: Moved,
+        at: datetime | None = None,
     ) -> None:
-        """Count what a rule has moved, or what has come back of it, on the organization's present day."""
-        way = Way(organization_id, self.clocks[organization_id].date(), rule_id, *ends)
+        """Count what a rule has moved, or what has come back of it, on the day of an instant, else the present day."""
+        day = (at or self.clocks[organization_id]).astimezone(UTC).date()
+        way = Way(organization_id, day, rule_id, *ends)
         self._moved[way] = self._moved.get(way, NOTHING_MOVED).plus(moved)
 
     def arrive(

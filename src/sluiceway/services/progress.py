@@ -107,7 +107,9 @@ class Progress:
             is_back = transfer.status is TransferStatus.COMPLETE
             counted = Moved(0, 0, transfer.amount) if is_back else Moved(transfer.amount, 1, 0)
             ends = (transfer.source, transfer.named_destination)
-            self.movements.count_moved(self.organization_id, transfer.rule_id, ends, counted)
+            # What comes back counts on the bank's day, which may be over by the time that we hear of it.
+            at = moved.returned_at if is_back else None
+            self.movements.count_moved(self.organization_id, transfer.rule_id, ends, counted, at)
         tally = None if transfer.execution_id is None else self.tallies.get(transfer.execution_id)
         origin = Origin(transfer.id, -1, None)
         if tally is not None:
