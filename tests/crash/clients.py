@@ -137,7 +137,7 @@ class Client:
         return self._dice.choice([line for line in up if line is not than] or up)
 
     async def _until_answered(self, request: Request) -> tuple[int, bool, str, int]:
-        cuts, line = 0, None
+        cuts, line, last = 0, None, "nothing"
         for attempt in range(ATTEMPTS):
             line = self._another(line)
             try:
@@ -152,11 +152,11 @@ class Client:
                 await asyncio.sleep(0.005 * min(attempt + 1, 20))
                 continue
             if status in _TRY_AGAIN:
-                cuts += 1
+                cuts, last = cuts + 1, f"{status} {body}"
                 await asyncio.sleep(0.02 * min(attempt + 1, 10))
                 continue
             if status >= 500:
                 self._seen.wrong.append(f"request {request.number} ({request.kind}) was answered {status}: {body}")
             self._journal.write({"n": request.number, "status": status, "replay": is_replay, "body": body})
             return status, is_replay, body, cuts
-        raise AssertionError(f"request {request.number} was never answered")
+        raise AssertionError(f"request {request.number} ({request.kind}) was never answered; the last was {last}")
