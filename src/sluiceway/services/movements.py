@@ -243,7 +243,7 @@ class Movements:
         at: datetime | None = None,
     ) -> None:
         """Count what a rule has moved, or what has come back of it, on the day of an instant, else the present day."""
-        day = (at or self.clocks[organization_id]).astimezone(UTC).date()
+        day = (self.clocks[organization_id] if at is None else at.astimezone(UTC)).date()
         way = Way(organization_id, day, rule_id, *ends)
         self._moved[way] = self._moved.get(way, NOTHING_MOVED).plus(moved)
 
