@@ -14,7 +14,7 @@ from sluiceway.rails import Accepted, BankTransaction, Deposited, RailUnavailabl
 from sluiceway.rails.sandbox import PAGE, SandboxBank
 from sluiceway.storage.bank import lock_book
 from sluiceway.storage.bank_rows import BankAccountState, BankCall, EventKind, Fault
-from sluiceway.storage.database import Database, DatabaseOptions, WriteTx
+from sluiceway.storage.database import Database, DatabaseOptions, DatabaseUnavailable, Locked, WriteTx
 from tests.rails.customer import TUESDAY, Customer, eastern, new_customer, wall
 
 DEPOSIT, TRANSACTION = EventKind.DEPOSIT, EventKind.TRANSACTION
@@ -359,14 +359,14 @@ async def attention_of(customer: Customer) -> AsyncGenerator[None]:
     await task
 
 
-async def test_a_bank_without_its_database_is_unavailable(customer: Customer, database_url: str):
+async def test_a_bank_without_its_database_is_no_bank_that_does_not_answer(customer: Customer, database_url: str):
     options = DatabaseOptions(min_connections=1, max_connections=1, lock_timeout_s=0.1)
     async with Database(database_url, options) as other:
         slow = Customer(other, SandboxBank(other), customer.organization_id)
         await slow.ask(TUESDAY)
         async with attention_of(customer):
-            with pytest.raises(RailUnavailable):
+            with pytest.raises(Locked):
                 await slow.ask(TUESDAY)
         await slow.ask(TUESDAY)
-    with pytest.raises(RailUnavailable):
+    with pytest.raises(DatabaseUnavailable):
         await slow.ask(TUESDAY)

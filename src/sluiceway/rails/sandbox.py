@@ -62,7 +62,7 @@ from sluiceway.storage.bank_rows import (
     ReportKind,
     ReportRow,
 )
-from sluiceway.storage.database import Database, DatabaseUnavailable, WriteTx
+from sluiceway.storage.database import Database, WriteTx
 
 PAGE: Final = 200
 """So many new reports or transactions are told at a time."""
@@ -327,7 +327,11 @@ class SandboxBank(Rail):
         return await self._database.write(transact)
 
     async def _call(self, call: BankCall, organization_id: OrganizationId, at: datetime, work: Work[T]) -> T:
-        """Answer a call of the protocol, if no fault waits for it."""
+        """Answer a call of the protocol, if no fault waits for it.
+
+        A database that is away passes through: it is ours as well, and says nothing of a bank. Counted as a bank that
+        does not answer, the call would be made again by the organization's clock, which may stand.
+        """
 
         async def transact(tx: WriteTx) -> list[T]:
             turn = await lock_turn(tx, organization_id, at)
@@ -337,11 +341,8 @@ class SandboxBank(Rail):
             answer = await _serve(turn, work)
             return [] if await turn.meets(Fault.LOST_REPLY) else [answer]
 
-        try:
-            # Faults are used up by the commit, so whoever raises here raises after it.
-            answers = await self._database.write(transact)
-        except DatabaseUnavailable as failure:
-            raise RailUnavailable(failure.reason) from failure
+        # Faults are used up by the commit, so whoever raises here raises after it.
+        answers = await self._database.write(transact)
         if not answers:
             raise RailUnavailable("the sandbox bank was told not to answer")
         return answers[0]
