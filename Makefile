@@ -91,7 +91,7 @@ bench-quick: setup ## The benchmarks, a minute's worth: fails on errors and a di
 prove: setup ## Every part of the proof at length, hours of it; writes evidence/ (ARGS="crash cut-commits" for some)
 	@$(BIN)/python -m tests.prove $(ARGS)
 
-# Hours, if asked for: what it finds is added to what evidence/ has of the day.
+# Hours, if asked for: what it finds is added to what evidence/ has.
 CRASHES = --servers 2000 --workers 2000 --postgres 500 --everything 50 --stops 50 --points
 crash: setup ## Kill servers, workers and PostgreSQL under load, for an hour or as ARGS say (ARGS="--servers 100 --points")
 	@$(BIN)/python -m tests.crash $(or $(ARGS),$(CRASHES))

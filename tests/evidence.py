@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 ROOT: Final = Path(__file__).parents[1]
 FOLDER: Final = ROOT / "evidence"
@@ -32,6 +32,8 @@ class Evidence:
     violations: list[str] = field(default_factory=list[str])
     figures: dict[str, Figure] = field(default_factory=dict[str, Figure])
     began_at: datetime = field(default_factory=lambda: datetime.now(UTC))
+    goes_on_with: Path | None = None
+    """Earlier evidence that is part of this one."""
     _clock: float = field(default_factory=time.monotonic)
 
     def write(self, folder: Path = FOLDER) -> Path:
@@ -49,7 +51,17 @@ class Evidence:
         folder.mkdir(exist_ok=True)
         file = folder / f"{self.part}-{self.began_at:%Y-%m-%d}.json"
         file.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
+        if self.goes_on_with is not None and self.goes_on_with != file:
+            self.goes_on_with.unlink()
         return file
+
+    def earlier(self, folder: Path = FOLDER) -> dict[str, Any] | None:
+        """Read the newest evidence of this part, of whichever day, to go on with: what is written then replaces it."""
+        files = sorted(folder.glob(f"{self.part}-20*.json"))
+        if not files:
+            return None
+        self.goes_on_with = files[-1]
+        return json.loads(files[-1].read_text(encoding="utf-8"))
 
 
 def without_record(words: Sequence[str]) -> list[str]:

@@ -41,3 +41,18 @@ def test_evidence_says_what_it_found_and_how_to_find_it_again(tmp_path: Path):
     assert written["command"] == "python -m tests.example --of 'two words'"
     assert written["what_was_violated"] == ["a cent was lost"]
     assert "| example | kills 1,200 | 1 |" in table(tmp_path)
+
+
+def test_evidence_that_is_gone_on_with_on_another_day_is_replaced(tmp_path: Path):
+    old = tmp_path / "example-2026-01-31.json"
+    old.write_text('{"kills": 3}')
+    (tmp_path / "example-of-others-2026-02-28.json").write_text("{}")
+    evidence = Evidence("example", ["python"])
+
+    before = evidence.earlier(tmp_path)
+    evidence.figures["kills"] = 1200 + (before or {})["kills"]
+    written = evidence.write(tmp_path)
+
+    assert json.loads(written.read_text(encoding="utf-8"))["kills"] == 1203
+    assert not old.exists()
+    assert Evidence("another", ["python"]).earlier(tmp_path) is None

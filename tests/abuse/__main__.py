@@ -28,7 +28,7 @@ from tests.abuse.replies import ask_all
 from tests.abuse.stage import open_stage
 from tests.abuse.wires import in_a_network_of_its_own
 from tests.e2e.processes import data_folder
-from tests.evidence import FOLDER, Evidence, where
+from tests.evidence import Evidence, where
 from tests.invariants import violations
 from tests.support import new_world, plain_engine
 from tests.taxes import make_taxed
@@ -178,7 +178,7 @@ def main() -> int:
     parser.add_argument("--rebindings", type=int, default=10_000)
     parser.add_argument("--reads", type=int, default=1000, help="how many reads are timed beside each flood")
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--add", action="store_true", help="to what a run of today has found about other parts")
+    parser.add_argument("--add", action="store_true", help="to what earlier runs have found about other parts")
     wanted = parser.parse_args()
     evidence = Evidence("abuse", ["python", "-m", "tests.abuse", *[word for word in sys.argv[1:] if word != "--add"]])
     if wanted.add:
@@ -197,11 +197,10 @@ def main() -> int:
 
 
 def _add_to(evidence: Evidence) -> None:
-    """Go on from what was written down today."""
-    file = FOLDER / f"abuse-{evidence.began_at:%Y-%m-%d}.json"
-    if not file.exists():
+    """Go on from what was written down before."""
+    known = evidence.earlier()
+    if known is None:
         return
-    known = json.loads(file.read_text(encoding="utf-8"))
     evidence.violations += known.pop("what_was_violated")
     evidence.command = shlex.split(known["command"]) + [word for word in evidence.command[3:] if word in PARTS]
     of_the_run = {"part", "violations", "began_at", "seconds", "command", *where()}

@@ -6,7 +6,6 @@
 import argparse
 import asyncio
 import fcntl
-import json
 import logging
 import os
 import random
@@ -171,10 +170,9 @@ class Proof:
             return await compare(plain_engine(database), self.options.previews, self.dice, self.is_over)
 
     def write(self) -> int:
-        """Write it all down, with what pieces of the same day have found."""
-        file = FOLDER / f"concurrency-{self.evidence.began_at:%Y-%m-%d}.json"
-        if self.options.only and file.exists():
-            before = json.loads(file.read_text(encoding="utf-8"))
+        """Write it all down, with what earlier pieces have found."""
+        before = self.evidence.earlier() if self.options.only else None
+        if before is not None:
             for name in SUMMED:
                 if name in before:
                     self.add(name, before[name])
@@ -194,7 +192,7 @@ class Proof:
 def main() -> int:
     """Run what was asked for, and write down what it found."""
     parser = argparse.ArgumentParser(prog="python -m tests.concurrency", description=__doc__)
-    parser.add_argument("--only", nargs="+", choices=PIECES, help="some of it, added to the day's file")
+    parser.add_argument("--only", nargs="+", choices=PIECES, help="some of it, added to what there is")
     parser.add_argument("--pairs", nargs="+", choices=list(PAIRS), help="of the interleavings only these")
     parser.add_argument("--schedules", type=int, default=2_000, help="orders of each pair, at most")
     parser.add_argument("--attempts", type=int, default=20_000, help="on the hot account")

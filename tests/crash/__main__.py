@@ -1,6 +1,6 @@
 """`make crash`: kill servers, workers and PostgreSQL for as long as is wanted, and write down what came of it.
 
-Runs add up: what evidence/ has of this day and this commit's crashes is gone on with, each run listed with its seed.
+Runs add up: what evidence/ has of crashes is gone on with, each run listed with its commit and seed.
 """
 
 import argparse
@@ -69,13 +69,12 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _write_down(evidence: Evidence, piece: dict[str, Any]) -> Path:
-    """Add a piece to those that the day has already, also when somebody else is about to do the same."""
-    file = FOLDER / f"{evidence.part}-{evidence.began_at:%Y-%m-%d}.json"
+    """Add a piece to those that there are already, also when somebody else is about to do the same."""
     folder = os.open(FOLDER, os.O_RDONLY)
     try:
         fcntl.flock(folder, fcntl.LOCK_EX)
-        pieces = json.loads(file.read_text(encoding="utf-8"))["pieces"] if file.exists() else []
-        pieces.append(piece)
+        before = evidence.earlier()
+        pieces = [*([] if before is None else before["pieces"]), piece]
         evidence.violations = [sentence for each in pieces for sentence in each["what_was_violated"]]
         evidence.figures = _summed(pieces)
         return evidence.write()

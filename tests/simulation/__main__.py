@@ -4,7 +4,6 @@ With `--more`, runs add up: what the newest evidence has is gone on with, each p
 """
 
 import argparse
-import json
 import os
 import sys
 import time
@@ -13,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from tests.evidence import FOLDER, Evidence, where
+from tests.evidence import Evidence, where
 from tests.simulation.campaign import SOMETIMES, Found, explore_in_pieces, live, never
 from tests.simulation.world import DAYS
 
@@ -23,12 +22,6 @@ COUNTED: Final = (
 )
 MOST: Final = ("detected", "most_seeds_to_detect")
 """What is planted is planted anew in each piece that plants: these do not add up."""
-
-
-def earlier() -> list[dict[str, Any]]:
-    """Read the pieces of the newest evidence; none: there is no evidence."""
-    files = sorted(FOLDER.glob("simulation-*.json"))
-    return json.loads(files[-1].read_text(encoding="utf-8"))["pieces"] if files else []
 
 
 def summed(pieces: Sequence[dict[str, Any]]) -> dict[str, Any]:
@@ -70,7 +63,8 @@ def main() -> int:
         print(f"seed {outcome.seed}: trace {outcome.trace}, {outcome.commits} commits", *outcome.violations, sep="\n")
         return 1 if outcome.violations else 0
     evidence = Evidence("simulation", ["python", "-m", "tests.simulation", *sys.argv[1:]])
-    pieces = earlier() if asked.more else []
+    before = evidence.earlier() if asked.more else None
+    pieces = [] if before is None else before["pieces"]
     pieces.append(_piece(asked, max((each["first_seed"] + each["seeds"] for each in pieces), default=asked.first)))
     figures = summed(pieces)
     evidence.violations += [sentence for each in pieces for sentence in each["what_was_violated"]]
