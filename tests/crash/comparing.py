@@ -37,9 +37,11 @@ _UNFINISHED: Final[LiteralString] = """
 _EXECUTIONS: Final[LiteralString] = """
     SELECT e.id::text, e.rule_id::text, e.transfer_amount, e.status, e.finished_at IS NOT NULL,
            e.cause_transfer_id::text,
-           (SELECT array_agg(t.amount ORDER BY t.step, t.action, t.part) FROM transfer t
-            WHERE t.organization_id = e.organization_id AND t.execution_id = e.id AND t.status = 'COMPLETE')
+           array_agg(t.amount ORDER BY t.step, t.action, t.part) FILTER (WHERE t.id IS NOT NULL)
     FROM execution e
+    LEFT JOIN transfer t
+        ON t.organization_id = e.organization_id AND t.execution_id = e.id AND t.status = 'COMPLETE'
+    GROUP BY e.organization_id, e.id
 """
 _TRANSFERS: Final[LiteralString] = """
     SELECT id::text, source_account_id::text, destination_account_id::text, amount, status FROM transfer
