@@ -1,5 +1,5 @@
 /** Which page is where. Each group of screens is loaded when it is first gone to. */
-import { type ComponentType, lazy, type ReactNode, Suspense } from "react";
+import { type ComponentType, lazy, Suspense } from "react";
 import { createBrowserRouter, Navigate, Outlet, type RouteObject, useLocation } from "react-router";
 import { BASE } from "@/api/client";
 import { useSession } from "@/api/session";
@@ -64,11 +64,10 @@ function Broken() {
   return <Failed error={BROKEN} onRetry={() => location.reload()} />;
 }
 
-const DOORS = { setup_required: "/setup", signed_out: "/sign-in", second_factor_required: "/sign-in" } as const;
-
 /** Let through who is signed in, and everybody else to the door; back to where they wanted to go. */
 function SignedIn() {
   const { pathname, search } = useLocation();
+  const next = pathname + search;
   return (
     <Loaded query={useSession()}>
       {({ state }) =>
@@ -78,21 +77,9 @@ function SignedIn() {
             <Reauthenticate />
           </>
         ) : (
-          <Navigate to={DOORS[state]} replace state={{ next: pathname + search }} />
+          <Navigate to={state === "setup_required" ? "/setup" : "/sign-in"} replace state={{ next }} />
         )
       }
-    </Loaded>
-  );
-}
-
-function AtTheDoor({ at, children }: { at: string; children: ReactNode }) {
-  const next = (useLocation().state as { next?: string } | null)?.next ?? "/";
-  return (
-    <Loaded query={useSession()}>
-      {({ state }) => {
-        if (state === "signed_in") return <Navigate to={next} replace />;
-        return DOORS[state] === at ? children : <Navigate to={DOORS[state]} replace state={{ next }} />;
-      }}
     </Loaded>
   );
 }
@@ -108,22 +95,8 @@ export const router = createBrowserRouter(
         </Suspense>
       ),
       children: [
-        {
-          path: "/sign-in",
-          element: (
-            <AtTheDoor at="/sign-in">
-              <SignIn />
-            </AtTheDoor>
-          ),
-        },
-        {
-          path: "/setup",
-          element: (
-            <AtTheDoor at="/setup">
-              <Setup />
-            </AtTheDoor>
-          ),
-        },
+        { path: "/sign-in", element: <SignIn /> },
+        { path: "/setup", element: <Setup /> },
         { path: "/invitation", element: <Invitation /> },
         { element: <SignedIn />, children: [...SCREENS, { path: "*", element: <NotFound /> }] },
       ],

@@ -63,6 +63,8 @@ class Settings:
     allow_unsafe_postgres: bool = False
     allow_plain_postgres: bool = False
     """Whether the line to the database may leave this machine without being encrypted."""
+    require_second_factor: bool = False
+    """Whether a password alone lets nobody into the app (docs/reference/signing-in.md)."""
     lease_s: int = 30
     """After how long without a word a worker that calls a bank or a remote service counts as dead, in seconds."""
     remote_allow: str = ""
@@ -119,6 +121,8 @@ def read_settings(environment: Mapping[str, str] | None = None) -> Settings:
         organizations_per_transaction=_whole(given, "ORGANIZATIONS_PER_TRANSACTION", None),
         allow_unsafe_postgres=given.get("ALLOW_UNSAFE_POSTGRES") == "1",
         allow_plain_postgres=given.get("ALLOW_PLAIN_POSTGRES") == "1",
+        # What is misspelt here would leave a door open: it is refused and not taken for off.
+        require_second_factor=_one_of(given, "REQUIRE_SECOND_FACTOR", ("1", "off"), None) == "1",
         lease_s=_whole(given, "LEASE_S", defaults.lease_s) or defaults.lease_s,
         remote_allow=given.get("REMOTE_ALLOW") or defaults.remote_allow,
         **_metrics(given),
@@ -151,6 +155,7 @@ def shown(settings: Settings) -> dict[str, str]:
         "ORGANIZATIONS_PER_TRANSACTION": _or_no_bound(settings.organizations_per_transaction),
         "ALLOW_UNSAFE_POSTGRES": "1" if settings.allow_unsafe_postgres else "off",
         "ALLOW_PLAIN_POSTGRES": "1" if settings.allow_plain_postgres else "off",
+        "REQUIRE_SECOND_FACTOR": "1" if settings.require_second_factor else "off",
         "LEASE_S": str(settings.lease_s),
         "REMOTE_ALLOW": settings.remote_allow or "public https addresses",
         "METRICS": "off" if settings.metrics is None else f"{settings.metrics.host}:{settings.metrics.port}",

@@ -345,6 +345,7 @@ async def working_engine(
         yield replace(
             engine_of(database, wake, outbound),
             lease=lease,
+            is_second_factor_required=settings.require_second_factor,
             retention=settings.retention,
             audit_share=SHARES[settings.audit],
             tracing=tracing,

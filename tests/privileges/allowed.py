@@ -86,7 +86,9 @@ APPLICATION: Final[dict[str, Rights]] = {
     "rule_secret": Rights(changes="revoked_at"),
     "rule_test": Rights(deletes=True),
     "schema_migration": Rights(adds=False),
-    "session": Rights(changes="challenge challenge_at ended_at is_complete reauthenticated_at seen_at token_hash"),
+    "session": Rights(
+        changes="challenge challenge_at ended_at has_shown_factor is_complete reauthenticated_at seen_at token_hash"
+    ),
     "sign_in_attempt": Rights(deletes=True, changes="count until"),
     "sign_in_challenge": Rights(deletes=True),
     "totp": Rights(deletes=True, changes="confirmed_at created_at last_step secret"),

@@ -64,6 +64,13 @@ def test_everything_that_may_be_chosen_is_shown_and_no_secret():
     assert CANARY not in str(told)
 
 
+def test_a_second_factor_is_required_where_that_is_said_and_what_is_misspelt_does_not_mean_off():
+    assert read_settings({"REQUIRE_SECOND_FACTOR": "1"}).require_second_factor
+    assert not any(read_settings(given).require_second_factor for given in ({}, {"REQUIRE_SECOND_FACTOR": "off"}))
+    with pytest.raises(ValueError, match="REQUIRE_SECOND_FACTOR must be one of 1, off, not 'yes'"):
+        read_settings({"REQUIRE_SECOND_FACTOR": "yes"})
+
+
 @pytest.mark.parametrize(
     ("given", "traces"),
     [

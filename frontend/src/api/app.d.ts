@@ -1344,7 +1344,7 @@ export interface paths {
         post: operations["begin_totp"];
         /**
          * Turn one-time codes off
-         * @description Let the password be enough again. Role: `VIEWER`. Only within five minutes of showing a password or passkey.
+         * @description Let the password be enough again, or a passkey. Where everybody needs a second factor, the last one stays. Role: `VIEWER`. Only within five minutes of showing a password or passkey.
          */
         delete: operations["turn_totp_off"];
         options?: never;
@@ -1444,7 +1444,7 @@ export interface paths {
         post?: never;
         /**
          * Remove a passkey
-         * @description Remove one of your passkeys: nobody signs in with it any more. Role: `VIEWER`. Only within five minutes of showing a password or passkey.
+         * @description Remove one of your passkeys: nobody signs in with it any more. Where everybody needs a second factor, the last one stays. Role: `VIEWER`. Only within five minutes of showing a password or passkey.
          */
         delete: operations["remove_passkey"];
         options?: never;
@@ -1922,7 +1922,7 @@ export interface components {
          */
         SessionShown: {
             /** @enum {unknown} */
-            state: "second_factor_required" | "setup_required" | "signed_in" | "signed_out";
+            state: "second_factor_missing" | "second_factor_required" | "setup_required" | "signed_in" | "signed_out";
             person: components["schemas"]["SignedInPerson"] | null;
             organization: components["schemas"]["OrganizationShown"] | null;
             reauthenticatedAt: string | null;
@@ -13025,6 +13025,17 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorEnvelope"];
                 };
             };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
             /** @description Too Many Requests */
             429: {
                 headers: {
@@ -13570,6 +13581,17 @@ export interface operations {
             };
             /** @description Not Found */
             404: {
+                headers: {
+                    /** @description The request's id. */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description Conflict */
+            409: {
                 headers: {
                     /** @description The request's id. */
                     "X-Request-ID"?: string;

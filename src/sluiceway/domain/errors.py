@@ -192,6 +192,11 @@ class SecondFactorRequired(AppRefusal):
 
 
 @dataclass(eq=False)
+class SecondFactorMissing(AppRefusal):
+    """The server asks everybody for a second factor, and the person has none yet."""
+
+
+@dataclass(eq=False)
 class ReauthenticationRequired(AppRefusal):
     """It takes a password or passkey that has been shown within the last minutes."""
 

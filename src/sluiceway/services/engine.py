@@ -108,6 +108,8 @@ class Engine:
     hash_password: Callable[[str], str]
     verify_password: Callable[[str, str], bool]
     """Check a hash against a password."""
+    is_second_factor_required: bool = False
+    """Whether a password alone lets nobody into the app."""
     keyring: Keyring = NO_KEYS
     """Seals the secrets that have to be shown again."""
     wake: Callable[[], None] = lambda: None

@@ -16,6 +16,7 @@ from sluiceway.domain.errors import NotFound, PersonRefused, SignInRefused
 from sluiceway.domain.ids import IdKind, OrganizationId, PasskeyId, canonical_uuid
 from sluiceway.services.audit_log import attempt, record_refusal
 from sluiceway.services.engine import Engine
+from sluiceway.services.second_factors import add_factor, remove_factor
 from sluiceway.services.sessions import SignedIn, Visitor, begin, count_attempts, forgive, insert, renew
 from sluiceway.storage import factors as stored
 from sluiceway.storage import sessions as stored_sessions
@@ -75,8 +76,11 @@ async def ask_for_new(engine: Engine, place: Place, session: Session) -> Json:
     return cast("Json", json.loads(webauthn.options_to_json(options)))
 
 
-async def add(engine: Engine, place: Place, session: Session, name: str, credential: Json) -> Passkey:
-    """Keep a passkey that a browser has made. Raises SignInRefused where it is not what was asked for."""
+async def add(engine: Engine, place: Place, session: Session, name: str, credential: Json) -> tuple[SignedIn, Passkey]:
+    """Keep a passkey that a browser has made.
+
+    Raises SignInRefused where it is not what was asked for, and what `add_factor` raises.
+    """
     import webauthn  # noqa: PLC0415 -- as above
 
     person = session.person
@@ -108,20 +112,20 @@ async def add(engine: Engine, place: Place, session: Session, name: str, credent
         await stored.insert_passkey(tx, person, passkey)
 
     try:
-        await attempt(engine, act, work)
+        return await add_factor(engine, session, act, work), passkey
     except ConstraintViolated as taken:
         raise PersonRefused("This passkey is known already.") from taken
-    return passkey
 
 
 async def remove(engine: Engine, person: Person, passkey_id: PasskeyId | None, spelling: str) -> None:
-    """Remove one of a person's passkeys. Raises NotFound."""
+    """Remove one of a person's passkeys. Raises NotFound, and PersonRefused where that would leave too little."""
 
     async def work(tx: WriteTx) -> None:
         if passkey_id is None or not await stored.delete_passkey(tx, person, passkey_id):
             raise NotFound(IdKind.PASSKEY, spelling)
 
-    await attempt(engine, persons_act(person.organization_id, person.id, "REMOVE_PASSKEY", passkey_id), work)
+    act = persons_act(person.organization_id, person.id, "REMOVE_PASSKEY", passkey_id)
+    await remove_factor(engine, person, act, work)
 
 
 async def ask_anybody(engine: Engine, place: Place) -> Json:
@@ -153,7 +157,7 @@ async def sign_in(engine: Engine, place: Place, visitor: Visitor, credential: Js
     if organization_id is None:
         raise SignInRefused
     passkey, person, sign_count = await _check(engine, place, organization_id, credential, challenge, "SIGN_IN")
-    signed_in = begin(engine, person, visitor, is_complete=True)
+    signed_in = begin(engine, person, visitor, is_complete=True, has_factor=True, has_shown_factor=True)
 
     async def work(tx: WriteTx) -> None:
         await _use(engine, tx, person, passkey, sign_count)
@@ -185,7 +189,7 @@ async def reauthenticate(engine: Engine, place: Place, session: Session, credent
         await _use(engine, tx, person, passkey, sign_count)
 
     await engine.database.write(work)
-    return await renew(engine, session, act)
+    return await renew(engine, session, act, shows_factor=True)
 
 
 async def _check(

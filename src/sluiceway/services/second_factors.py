@@ -1,20 +1,35 @@
-"""One-time codes, and recovery codes for whoever has lost what makes them."""
+"""Second factors: one-time codes, recovery codes for whoever has lost what makes them, and the first and the last one.
 
+Who adds a factor, and who removes one, passes the organization's gate and looks again inside: no two of them are first,
+and no two of them leave nothing.
+"""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from hashlib import sha256
 from typing import Final, NamedTuple
 
-from sluiceway.domain.audit import persons_act
-from sluiceway.domain.errors import PersonRefused, SignInRefused, Unauthenticated
+from sluiceway.domain.audit import Act, persons_act
+from sluiceway.domain.errors import PersonRefused, SecondFactorRequired, SignInRefused, Unauthenticated
 from sluiceway.domain.ids import to_base32
 from sluiceway.services.audit_log import attempt, record_refusal
 from sluiceway.services.engine import Engine
-from sluiceway.services.sessions import MOST_OF_BOTH, SignedIn, Visitor, count_attempts, renew
+from sluiceway.services.sessions import (
+    MOST_OF_BOTH,
+    SignedIn,
+    Visitor,
+    count_attempts,
+    hash_token,
+    new_token,
+    renew,
+)
 from sluiceway.storage import factors as stored
 from sluiceway.storage.credentials import Person
 from sluiceway.storage.database import WriteTx
 from sluiceway.storage.factors import Factors
 from sluiceway.storage.keyring import TOTP_SECRET
-from sluiceway.storage.sessions import Session
+from sluiceway.storage.organizations import lock_organization
+from sluiceway.storage.sessions import Session, show_factor
 
 __all__ = ["Factors"]
 
@@ -25,6 +40,7 @@ STEP_S: Final = 30
 STEPS_AROUND: Final = 1
 """How many steps of time a clock may be wrong."""
 _CODE_LENGTH: Final = 24
+LAST_FACTOR: Final = "This server asks everybody for a second factor, and this is your last one. Add another one first."
 
 
 class NewTotp(NamedTuple):
@@ -40,6 +56,40 @@ async def find_factors(engine: Engine, person: Person) -> Factors:
     """Tell what a person can show besides a password."""
     async with engine.database.read() as tx:
         return await stored.find_factors(tx, person)
+
+
+async def add_factor(engine: Engine, session: Session, act: Act, add: Callable[[WriteTx], Awaitable[None]]) -> SignedIn:
+    """Add a factor; the session has shown it by that, and goes on with another token.
+
+    Raises SecondFactorRequired where a password is not enough and there is one by now that the session has not shown:
+    whoever knows a password alone adds nothing to what somebody else has set up. Raises Unauthenticated where the
+    session has ended meanwhile.
+    """
+    token = new_token(engine, session.organization_id)
+
+    async def work(tx: WriteTx) -> None:
+        await lock_organization(tx, session.organization_id)
+        is_more_asked = engine.is_second_factor_required and not session.has_shown_factor
+        if is_more_asked and (await stored.find_factors(tx, session.person)).is_any:
+            raise SecondFactorRequired
+        await add(tx)
+        if not await show_factor(tx, session, hash_token(token)):
+            raise Unauthenticated
+
+    await attempt(engine, act, work)
+    return SignedIn(replace(session, has_factor=True, has_shown_factor=True), token)
+
+
+async def remove_factor(engine: Engine, person: Person, act: Act, remove: Callable[[WriteTx], Awaitable[None]]) -> None:
+    """Remove a factor. Raises PersonRefused where everybody needs one and it is the last."""
+
+    async def work(tx: WriteTx) -> None:
+        await lock_organization(tx, person.organization_id)
+        await remove(tx)
+        if engine.is_second_factor_required and not (await stored.find_factors(tx, person)).is_any:
+            raise PersonRefused(LAST_FACTOR)
+
+    await attempt(engine, act, work)
 
 
 async def begin_totp(engine: Engine, person: Person) -> NewTotp:
@@ -60,20 +110,20 @@ async def begin_totp(engine: Engine, person: Person) -> NewTotp:
     return NewTotp(secret, uri, picture)
 
 
-async def confirm_totp(engine: Engine, person: Person, code: str) -> list[str]:
+async def confirm_totp(engine: Engine, session: Session, code: str) -> tuple[SignedIn, list[str]]:
     """Turn one-time codes on with a first code; give the recovery codes, which are shown this once.
 
-    Raises SignInRefused where the code is wrong.
+    Raises SignInRefused where the code is wrong, and what `add_factor` raises.
     """
-    codes = _recovery_codes(engine)
+    person, codes = session.person, _recovery_codes(engine)
 
-    async def work(tx: WriteTx) -> None:
+    async def add(tx: WriteTx) -> None:
         if not await _take_code(engine, tx, person, code, must_be_confirmed=False):
             raise SignInRefused
         await stored.replace_recovery_codes(tx, person, [_hash(person, each) for each in codes])
 
-    await attempt(engine, persons_act(person.organization_id, person.id, "TURN_TOTP_ON", person.id), work)
-    return codes
+    act = persons_act(person.organization_id, person.id, "TURN_TOTP_ON", person.id)
+    return await add_factor(engine, session, act, add), codes
 
 
 async def renew_recovery_codes(engine: Engine, person: Person) -> list[str]:
@@ -93,12 +143,13 @@ async def renew_recovery_codes(engine: Engine, person: Person) -> list[str]:
 
 
 async def turn_totp_off(engine: Engine, person: Person) -> None:
-    """Let the password be enough again."""
+    """Let the password be enough again, or a passkey. Raises PersonRefused where that would leave too little."""
 
-    async def work(tx: WriteTx) -> None:
+    async def remove(tx: WriteTx) -> None:
         await stored.delete_totp(tx, person)
 
-    await attempt(engine, persons_act(person.organization_id, person.id, "TURN_TOTP_OFF", person.id), work)
+    act = persons_act(person.organization_id, person.id, "TURN_TOTP_OFF", person.id)
+    await remove_factor(engine, person, act, remove)
 
 
 async def show_code(engine: Engine, visitor: Visitor, session: Session, code: str) -> SignedIn:
@@ -118,7 +169,7 @@ async def show_code(engine: Engine, visitor: Visitor, session: Session, code: st
     if not await engine.database.write(work):
         await record_refusal(engine, act, SignInRefused())
         raise SignInRefused
-    return await renew(engine, session, act, attempts)
+    return await renew(engine, session, act, attempts, shows_factor=True)
 
 
 async def _take_code(engine: Engine, tx: WriteTx, person: Person, code: str, *, must_be_confirmed: bool) -> bool:

@@ -123,6 +123,9 @@ async def find_session(engine: Engine, token: str, *, is_use: bool = True) -> Se
     now = engine.now()
     if session is None or now - session.created_at >= LASTS_FOR or now - session.seen_at >= IDLE_FOR:
         return None
+    if engine.is_second_factor_required and session.has_factor and not session.has_shown_factor:
+        # It began with the password alone, before that was not enough any more or before there was more to show.
+        session = replace(session, is_complete=False)
     if not session.is_complete and now - session.created_at >= INCOMPLETE_FOR:
         return None
     if is_use and now - session.seen_at >= SEEN_EVERY:
@@ -133,6 +136,11 @@ async def find_session(engine: Engine, token: str, *, is_use: bool = True) -> Se
 
         await engine.database.write(work)
     return session
+
+
+def lacks_factor(engine: Engine, session: Session) -> bool:
+    """Tell whether somebody has still to set up a second factor, because the server asks everybody for one."""
+    return engine.is_second_factor_required and not session.has_factor
 
 
 def prove_fresh(engine: Engine, session: Session) -> Fresh:
@@ -190,8 +198,9 @@ async def sign_in(
 ) -> SignedIn:
     """Sign somebody in with a password. Raises SignInRefused and TooManyAttempts.
 
-    It takes as long where nobody has the e-mail address: refusals are recorded later, as `note` does. Who has a second
-    factor has still to show it: the session is not complete.
+    It takes as long where nobody has the e-mail address: refusals are recorded later, as `note` does. Who has one-time
+    codes has still to show one, and who has a passkey too where the password alone lets nobody in: the session is not
+    complete.
     """
     email = email.strip()[:MAX_EMAIL].lower()
     attempts = await count_attempts(engine, visitor, email)
@@ -210,7 +219,8 @@ async def sign_in(
     person, *others = right
     async with engine.database.read() as tx:
         factors = await find_factors(tx, person)
-    signed_in = begin(engine, person, visitor, is_complete=not factors.has_totp)
+    is_more_asked = factors.has_totp or (engine.is_second_factor_required and factors.is_any)
+    signed_in = begin(engine, person, visitor, is_complete=not is_more_asked, has_factor=factors.is_any)
 
     async def work(tx: WriteTx) -> None:
         await insert(tx, signed_in)
@@ -240,22 +250,35 @@ async def reauthenticate(
     if not await passwords.is_right(session.person.password_hash, password):
         await record_refusal(engine, act, SignInRefused())
         raise SignInRefused
-    return await renew(engine, session, act, attempts)
+    return await renew(engine, session, act, attempts, shows_factor=False)
 
 
-async def renew(engine: Engine, session: Session, act: Act, attempts: Attempts | None = None) -> SignedIn:
-    """Make a session complete and fresh, with another token. Raises Unauthenticated where it has ended meanwhile."""
+async def renew(
+    engine: Engine, session: Session, act: Act, attempts: Attempts | None = None, *, shows_factor: bool
+) -> SignedIn:
+    """Make a session complete and fresh, with another token. Raises Unauthenticated where it has ended meanwhile.
+
+    `shows_factor`: it was done with more than a password.
+    """
     token, now = new_token(engine, session.organization_id), engine.now()
 
     async def work(tx: WriteTx) -> None:
-        if not await stored.replace_token(tx, session, hash_token(token), now):
+        if not await stored.replace_token(tx, session, hash_token(token), now, shows_factor=shows_factor):
             raise Unauthenticated
         await _end_oldest(tx, session.person, now)
         if attempts is not None:
             await forgive(tx, attempts)
 
     await attempt(engine, act, work)
-    return SignedIn(replace(session, reauthenticated_at=now, seen_at=now, is_complete=True, challenge=None), token)
+    renewed = replace(
+        session,
+        reauthenticated_at=now,
+        seen_at=now,
+        is_complete=True,
+        challenge=None,
+        has_shown_factor=session.has_shown_factor or shows_factor,
+    )
+    return SignedIn(renewed, token)
 
 
 async def list_sessions(engine: Engine, person: Person) -> list[ListedSession]:
@@ -335,6 +358,7 @@ async def insert(tx: WriteTx, signed_in: SignedIn) -> None:
         is_complete=session.is_complete,
         user_agent=session.user_agent,
         address=session.address,
+        has_shown_factor=session.has_shown_factor,
     )
     if session.is_complete:
         await _end_oldest(tx, session.person, session.created_at)
@@ -346,7 +370,15 @@ async def _end_oldest(tx: WriteTx, person: Person, now: datetime) -> None:
     await stored.end_oldest_sessions(tx, person, now, MOST_AT_ONCE, seen_after=seen_after, created_after=created_after)
 
 
-def begin(engine: Engine, person: Person, visitor: Visitor, *, is_complete: bool) -> SignedIn:
+def begin(
+    engine: Engine,
+    person: Person,
+    visitor: Visitor,
+    *,
+    is_complete: bool,
+    has_factor: bool = False,
+    has_shown_factor: bool = False,
+) -> SignedIn:
     """Make a session that begins now, for `insert`."""
     now = engine.now()
     session = Session(
@@ -359,6 +391,8 @@ def begin(engine: Engine, person: Person, visitor: Visitor, *, is_complete: bool
         address=visitor.address,
         challenge=None,
         challenge_at=None,
+        has_shown_factor=has_shown_factor,
+        has_factor=has_factor,
         person=person,
     )
     return SignedIn(session, new_token(engine, person.organization_id))

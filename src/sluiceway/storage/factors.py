@@ -29,6 +29,11 @@ class Factors(NamedTuple):
     passkey_count: int
     recovery_codes_left: int
 
+    @property
+    def is_any(self) -> bool:
+        """Tell whether there is one at all."""
+        return self.has_totp or self.passkey_count > 0
+
 
 @dataclass(frozen=True, slots=True)
 class Passkey:

@@ -30,6 +30,10 @@ class Session:
     address: str
     challenge: bytes | None
     challenge_at: datetime | None
+    has_shown_factor: bool
+    """Whether it has shown more than a password: a one-time code, a recovery code or a passkey."""
+    has_factor: bool
+    """Whether its person has more than a password to show."""
 
     @property
     def organization_id(self) -> OrganizationId:
@@ -58,6 +62,7 @@ async def insert_session(
     is_complete: bool,
     user_agent: str,
     address: str,
+    has_shown_factor: bool,
 ) -> None:
     """Begin a session."""
     row = {
@@ -69,6 +74,7 @@ async def insert_session(
         "is_complete": is_complete,
         "user_agent": user_agent,
         "address": address,
+        "has_shown_factor": has_shown_factor,
     }
     await execute(tx, QUERIES["insert_session"], row)
 
@@ -87,10 +93,15 @@ async def see_session(tx: WriteTx, session: Session, at: datetime) -> None:
     await execute(tx, QUERIES["see_session"], _key(session) | {"at": at})
 
 
-async def replace_token(tx: WriteTx, session: Session, token_hash: bytes, at: datetime) -> bool:
+async def replace_token(tx: WriteTx, session: Session, token_hash: bytes, at: datetime, *, shows_factor: bool) -> bool:
     """Give a session, complete from now on, another token; tell whether it is still there."""
-    row = _key(session) | {"token_hash": token_hash, "at": at}
+    row = _key(session) | {"token_hash": token_hash, "at": at, "shows_factor": shows_factor}
     return bool(await count(tx, QUERIES["replace_token"], row))
+
+
+async def show_factor(tx: WriteTx, session: Session, token_hash: bytes) -> bool:
+    """Note that a session has shown a factor, and give it another token; tell whether it is still there."""
+    return bool(await count(tx, QUERIES["show_factor"], _key(session) | {"token_hash": token_hash}))
 
 
 async def ask_session(tx: WriteTx, session: Session, challenge: bytes, at: datetime) -> None:

@@ -1,14 +1,19 @@
 -- name: insert_session
 -- Its token is kept as a hash.
 INSERT INTO session (organization_id, id, person_id, token_hash, created_at, seen_at, reauthenticated_at, is_complete,
-                     user_agent, address)
+                     user_agent, address, has_shown_factor)
 VALUES (%(organization_id)s::uuid, %(id)s::uuid, %(person_id)s::uuid, %(token_hash)s, %(at)s, %(at)s, %(at)s,
-        %(is_complete)s, %(user_agent)s, %(address)s);
+        %(is_complete)s, %(user_agent)s, %(address)s, %(has_shown_factor)s);
 
 -- name: find_session
--- Asked with every request of the app: who it is, what they may do, and how the organization stands.
+-- Asked with every request of the app: who it is, what they may do, and what they have to show besides a password.
 SELECT s.id, s.created_at, s.seen_at, s.reauthenticated_at, s.is_complete, s.user_agent, s.address, s.challenge,
-       s.challenge_at, p.id, p.email, p.password_hash, p.role
+       s.challenge_at, s.has_shown_factor,
+       EXISTS (SELECT FROM totp t WHERE t.organization_id = %(organization_id)s::uuid AND t.person_id = s.person_id
+                   AND t.confirmed_at IS NOT NULL)
+       OR EXISTS (SELECT FROM passkey k
+                  WHERE k.organization_id = %(organization_id)s::uuid AND k.person_id = s.person_id),
+       p.id, p.email, p.password_hash, p.role
 FROM session s
 JOIN person p ON p.organization_id = s.organization_id AND p.id = s.person_id
 WHERE s.organization_id = %(organization_id)s::uuid AND s.token_hash = %(token_hash)s AND s.ended_at IS NULL
@@ -22,7 +27,12 @@ WHERE organization_id = %(organization_id)s::uuid AND id = %(id)s::uuid AND seen
 -- name: replace_token
 -- Whoever has shown more gets another token: one that was known before is good for nothing now.
 UPDATE session SET token_hash = %(token_hash)s, is_complete = true, reauthenticated_at = %(at)s, seen_at = %(at)s,
-                   challenge = NULL, challenge_at = NULL
+                   challenge = NULL, challenge_at = NULL, has_shown_factor = has_shown_factor OR %(shows_factor)s
+WHERE organization_id = %(organization_id)s::uuid AND id = %(id)s::uuid AND ended_at IS NULL;
+
+-- name: show_factor
+-- Whoever has just set up a factor has shown it. When the password was shown is as before.
+UPDATE session SET token_hash = %(token_hash)s, has_shown_factor = true
 WHERE organization_id = %(organization_id)s::uuid AND id = %(id)s::uuid AND ended_at IS NULL;
 
 -- name: ask_session

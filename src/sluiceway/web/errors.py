@@ -166,6 +166,9 @@ REFUSALS: Final[Table] = {
     e.SignInRefused: lambda _: Failure(403, "SIGN_IN_REFUSED", "That does not match what we know."),
     e.TooManyAttempts: _too_many_attempts,
     e.SecondFactorRequired: lambda _: Failure(401, "SECOND_FACTOR_REQUIRED", "Show your second factor to go on."),
+    e.SecondFactorMissing: lambda _: Failure(
+        401, "SECOND_FACTOR_MISSING", "Set up a second factor first: this server asks everybody for one."
+    ),
     e.ReauthenticationRequired: lambda _: Failure(
         403, "REAUTHENTICATION_REQUIRED", "Show your password or a passkey again to go on."
     ),

@@ -1,7 +1,8 @@
 """Operations of the app: who may, and the one way by which a request of a page becomes a call of a handler.
 
-The order is always the same: method, is it our page, who is signed in, may they, have they shown a password lately, and
-then the body. Declare one with `operation` (for who is signed in, from a role on) or `open_operation` (for anybody).
+The order is always the same: method, is it our page, who is signed in, have they more than a password, may they, have
+they shown a password lately, and then the body. Declare one with `operation` (for who is signed in, from a role on) or
+`open_operation` (for anybody).
 """
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -30,13 +31,13 @@ from sluiceway.api.http import (
 from sluiceway.api.http.queries import Parameter
 from sluiceway.domain.access import Caller, Principal, Role, principal_of
 from sluiceway.domain.audit import MAX_PATH, Act
-from sluiceway.domain.errors import RoleRequired, Unauthenticated
+from sluiceway.domain.errors import RoleRequired, SecondFactorMissing, Unauthenticated
 from sluiceway.domain.ids import IdKind, parse_id
 from sluiceway.domain.rules import refuse
 from sluiceway.services.edge import Edge
 from sluiceway.services.idempotency import Idempotency
 from sluiceway.services.proofs import Fresh
-from sluiceway.services.sessions import Session, prove_fresh
+from sluiceway.services.sessions import Session, lacks_factor, prove_fresh
 from sluiceway.storage.credentials import Person
 from sluiceway.web.identify import COOKIE, Visit, identify, read_visit, require_own_page
 
@@ -68,6 +69,8 @@ class AppOperation(Offer):
     """From which role on it may be done; None: anybody may, signed in or not."""
     is_proof_needed: bool = False
     """Whether a password or passkey must have been shown within the last minutes."""
+    is_before_factor: bool = False
+    """Whether it is for who has still to set up the second factor that the server asks everybody for."""
     takes_key: bool = False
     is_long: bool = False
     """Of what changes nothing: whether it may take seconds, and has its turn among what does."""
@@ -127,6 +130,7 @@ def operation(
     answer: type,
     summary: str,
     needs_proof: bool = False,
+    before_factor: bool = False,
     takes_key: bool = False,
     status: int = 200,
     id_kind: IdKind | None = None,
@@ -142,6 +146,7 @@ def operation(
     """Declare a handler's operation for whoever is signed in with this role or a higher one.
 
     The handler's docstring is its description. `needs_proof`: only minutes after a password or passkey was shown.
+    `before_factor`: also for who has still to set up the second factor that the server asks everybody for.
     `takes_key`: a page that repeats it with its Idempotency-Key has the first answer again. `is_reading`: it changes
     nothing, although it is sent by POST. `is_long`: it may take seconds. `action`: what the audit log calls it, if not
     by the handler's name.
@@ -169,6 +174,7 @@ def operation(
             handler=handler,
             role=role,
             is_proof_needed=needs_proof,
+            is_before_factor=before_factor,
             takes_key=takes_key,
             is_long=is_long,
         )
@@ -232,6 +238,8 @@ async def run(operations: Mapping[str, Any], edge: Edge, reading: Reading, scope
         # be full of pages that keep themselves up to date.
         scope[ACT] = act
         await edge.recorder.room()
+    if lacks_factor(edge.engine, session) and not operation.is_before_factor:
+        raise SecondFactorMissing
     if not session.person.role.covers(operation.role):
         raise RoleRequired(operation.role)
     if operation.is_proof_needed:

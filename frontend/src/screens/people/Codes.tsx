@@ -1,6 +1,6 @@
 /** One-time codes: turned on with a picture to scan and a first code, off again, and the codes for bad days. */
 import { useMutation } from "@tanstack/react-query";
-import { useState } from "react";
+import { useEffect, useState } from "react";
 import { answered, api, ask, type Refused } from "@/api/client";
 import { Button, Card, Confirm, Dialog, ErrorSummary, Form, State, say, TextField } from "@/parts";
 import { CopyText } from "@/parts/CopyText";
@@ -9,7 +9,8 @@ import { refresh, type SecurityFacts } from "./Security";
 
 type Begun = { secret: string; uri: string; qr: string };
 
-export function Codes({ security }: { security: SecurityFacts }) {
+/** `hold`: told whether there is something to be kept that would go with the page. */
+export function Codes({ security, hold }: { security: SecurityFacts; hold?: (isHeld: boolean) => void }) {
   const [begun, setBegun] = useState<Begun | null>(null);
   const [shown, setShown] = useState<readonly string[] | null>(null);
   const [isTurningOff, setTurningOff] = useState(false);
@@ -22,6 +23,7 @@ export function Codes({ security }: { security: SecurityFacts }) {
     onSuccess: setShown,
     onSettled: refresh,
   });
+  useEffect(() => hold?.(begun !== null || shown !== null), [hold, begun, shown]);
   const left = security.recoveryCodesLeft;
   return (
     <Card title="One-time codes">
@@ -122,7 +124,7 @@ function TurningOff({ onClose }: { onClose: () => void }) {
       onDone={done}
       onClose={onClose}
     >
-      <p>Your password alone will be enough to sign in. The recovery codes are good for nothing any more.</p>
+      <p>No code will be asked for after your password. The recovery codes are good for nothing any more.</p>
     </Confirm>
   );
 }

@@ -3,7 +3,7 @@ import { useState } from "react";
 import { api, ask, type Refused } from "@/api/client";
 import { keepSession } from "@/api/session";
 import { CheckField, TextField } from "@/parts/Fields";
-import { Door } from "./Door";
+import { AtTheDoor, Door } from "./Door";
 
 export default function Setup() {
   const [organizationName, setName] = useState("");
@@ -16,41 +16,43 @@ export default function Setup() {
   });
   const error = begin.error as Refused | null;
   return (
-    <Door title="Welcome" error={error} act="Begin" isBusy={begin.isPending} onAct={() => begin.mutate()}>
-      <p className="soft">Nobody uses this server yet. You become its first administrator.</p>
-      <TextField
-        label="Organization"
-        hint="Your household, your firm: whose money it is."
-        required
-        value={organizationName}
-        onValue={setName}
-        error={error?.of("organizationName")}
-      />
-      <CheckField
-        label="Sandbox"
-        hint="Play money, a simulated bank and a clock that you can turn."
-        checked={isSandbox}
-        onChecked={setSandbox}
-      />
-      <TextField
-        label="E-mail"
-        type="email"
-        autoComplete="username"
-        required
-        value={email}
-        onValue={setEmail}
-        error={error?.of("email")}
-      />
-      <TextField
-        label="Password"
-        hint="At least 10 characters."
-        type="password"
-        autoComplete="new-password"
-        required
-        value={password}
-        onValue={setPassword}
-        error={error?.of("password")}
-      />
-    </Door>
+    <AtTheDoor of={["setup_required"]}>
+      <Door title="Welcome" error={error} act="Begin" isBusy={begin.isPending} onAct={() => begin.mutate()}>
+        <p className="soft">Nobody uses this server yet. You become its first administrator.</p>
+        <TextField
+          label="Organization"
+          hint="Your household, your firm: whose money it is."
+          required
+          value={organizationName}
+          onValue={setName}
+          error={error?.of("organizationName")}
+        />
+        <CheckField
+          label="Sandbox"
+          hint="Play money, a simulated bank and a clock that you can turn."
+          checked={isSandbox}
+          onChecked={setSandbox}
+        />
+        <TextField
+          label="E-mail"
+          type="email"
+          autoComplete="username"
+          required
+          value={email}
+          onValue={setEmail}
+          error={error?.of("email")}
+        />
+        <TextField
+          label="Password"
+          hint="At least 10 characters."
+          type="password"
+          autoComplete="new-password"
+          required
+          value={password}
+          onValue={setPassword}
+          error={error?.of("password")}
+        />
+      </Door>
+    </AtTheDoor>
   );
 }

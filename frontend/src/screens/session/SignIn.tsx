@@ -1,15 +1,25 @@
-/** Sign in: with a password and, where that is wanted, a code; or with a passkey, which is both. */
+/** Sign in: with a password and, where that is wanted, a code, which may have to be set up; or with a passkey, which is both. */
 import { useMutation } from "@tanstack/react-query";
-import { useState } from "react";
+import { lazy, useState } from "react";
 import { api, ask, type Refused } from "@/api/client";
 import { choosePasskey, HAS_PASSKEYS } from "@/api/passkeys";
-import { keepSession, queries, SESSION, type Session, useSession } from "@/api/session";
+import { keepSession, type Session, useSession } from "@/api/session";
 import { Button } from "@/parts/Button";
 import { TextField } from "@/parts/Fields";
-import { Door } from "./Door";
+import { AtTheDoor, Door, TurnBack } from "./Door";
+
+const SetUpFactor = lazy(() => import("./SetUpFactor"));
 
 export default function SignIn() {
-  return useSession().data?.state === "second_factor_required" ? <SecondFactor /> : <Password />;
+  // While there are recovery codes to keep, nobody is led away from them.
+  const [isHeld, hold] = useState(false);
+  const state = useSession().data?.state;
+  if (isHeld || state === "second_factor_missing") return <SetUpFactor hold={hold} />;
+  return (
+    <AtTheDoor of={["signed_out", "second_factor_required"]}>
+      {state === "second_factor_required" ? <SecondFactor /> : <Password />}
+    </AtTheDoor>
+  );
 }
 
 function Password() {
@@ -70,10 +80,6 @@ function SecondFactor() {
     mutationFn: () => ask(api.POST("/app/sign-in/totp", { body: { code } })),
     onSuccess: ({ data }) => keepSession(data),
   });
-  const back = useMutation({
-    mutationFn: () => ask(api.POST("/app/sign-out")),
-    onSettled: () => queries.invalidateQueries({ queryKey: SESSION }),
-  });
   const passkey = usePasskey();
   return (
     <Door
@@ -88,13 +94,13 @@ function SecondFactor() {
       after={
         <>
           <PasskeyButton passkey={passkey} onUse={check.reset} />
-          <Button act="Sign in as somebody else" look="quiet" onClick={() => back.mutate()} />
+          <TurnBack />
         </>
       }
     >
       <TextField
         label="Code"
-        hint="Six digits, from the app that makes your codes. Without it: one of your recovery codes."
+        hint="Six digits, from the app that makes your codes. Without it: one of your recovery codes, or a passkey."
         autoComplete="one-time-code"
         required
         value={code}

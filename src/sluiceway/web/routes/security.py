@@ -7,13 +7,21 @@ from sluiceway.domain.access import Role
 from sluiceway.domain.errors import PersonRefused
 from sluiceway.domain.ids import IdKind, PasskeyId, SessionId
 from sluiceway.services import passkeys, people, second_factors, sessions
+from sluiceway.web.identify import set_cookie
 from sluiceway.web.operations import AppCall, AppOperation, operation
 from sluiceway.web.wire import people as wire
 from sluiceway.web.wire.session import Code, Options
 from sluiceway.web.wire.shapes import Envelope, read_body, read_text, show
 
 
-@operation("GET", "/security", role=Role.VIEWER, summary="Read how you sign in", answer=Envelope[wire.Security])
+@operation(
+    "GET",
+    "/security",
+    role=Role.VIEWER,
+    before_factor=True,
+    summary="Read how you sign in",
+    answer=Envelope[wire.Security],
+)
 async def get_security(call: AppCall) -> Reply:
     """Read how you sign in, and in which browsers you are signed in."""
     return await _security(call)
@@ -40,6 +48,7 @@ async def change_password(call: AppCall) -> Reply:
     "/security/totp",
     role=Role.VIEWER,
     needs_proof=True,
+    before_factor=True,
     summary="Begin to use one-time codes",
     answer=Envelope[wire.TotpBegun],
     refusals=(409,),
@@ -54,6 +63,7 @@ async def begin_totp(call: AppCall) -> Reply:
     "/security/totp/confirm",
     role=Role.VIEWER,
     needs_proof=True,
+    before_factor=True,
     summary="Turn one-time codes on",
     body=Code,
     answer=Envelope[wire.RecoveryCodes],
@@ -61,8 +71,8 @@ async def begin_totp(call: AppCall) -> Reply:
 async def confirm_totp(call: AppCall) -> Reply:
     """Turn one-time codes on by a first code. The recovery codes are shown this once."""
     body = read_body(call.body, Code)
-    codes = await second_factors.confirm_totp(call.edge.engine, call.person, body.code)
-    return call.reply(show(wire.RecoveryCodes(codes)))
+    signed_in, codes = await second_factors.confirm_totp(call.edge.engine, call.session, body.code)
+    return call.reply(show(wire.RecoveryCodes(codes)), set_cookie(call.visit, signed_in.token))
 
 
 @operation(
@@ -87,9 +97,10 @@ async def renew_recovery_codes(call: AppCall) -> Reply:
     needs_proof=True,
     summary="Turn one-time codes off",
     answer=Envelope[wire.Security],
+    refusals=(409,),
 )
 async def turn_totp_off(call: AppCall) -> Reply:
-    """Let the password be enough again."""
+    """Let the password be enough again, or a passkey. Where everybody needs a second factor, the last one stays."""
     await second_factors.turn_totp_off(call.edge.engine, call.person)
     return await _security(call)
 
@@ -99,6 +110,7 @@ async def turn_totp_off(call: AppCall) -> Reply:
     "/security/passkeys/options",
     role=Role.VIEWER,
     needs_proof=True,
+    before_factor=True,
     summary="Begin to make a passkey",
     answer=Envelope[Options],
     refusals=(409,),
@@ -117,6 +129,7 @@ async def ask_for_new_passkey(call: AppCall) -> Reply:
     "/security/passkeys",
     role=Role.VIEWER,
     needs_proof=True,
+    before_factor=True,
     summary="Add a passkey",
     status=201,
     body=wire.NewPasskey,
@@ -127,8 +140,8 @@ async def add_passkey(call: AppCall) -> Reply:
     """Keep a passkey that this browser has just made."""
     body = read_body(call.body, wire.NewPasskey)
     name = read_text(body.name, "name", passkeys.MAX_NAME)
-    made = await passkeys.add(call.edge.engine, call.visit.place, call.session, name, body.credential)
-    return call.reply(show(wire.show_passkey(made)), status=201)
+    signed_in, made = await passkeys.add(call.edge.engine, call.visit.place, call.session, name, body.credential)
+    return call.reply(show(wire.show_passkey(made)), set_cookie(call.visit, signed_in.token), status=201)
 
 
 @operation(
@@ -139,10 +152,13 @@ async def add_passkey(call: AppCall) -> Reply:
     summary="Remove a passkey",
     id_kind=IdKind.PASSKEY,
     answer=Envelope[wire.Security],
-    refusals=(404,),
+    refusals=(404, 409),
 )
 async def remove_passkey(call: AppCall) -> Reply:
-    """Remove one of your passkeys: nobody signs in with it any more."""
+    """Remove one of your passkeys: nobody signs in with it any more.
+
+    Where everybody needs a second factor, the last one stays.
+    """
     passkey_id = None if call.id is None else PasskeyId(call.id)
     await passkeys.remove(call.edge.engine, call.person, passkey_id, call.spelling)
     return await _security(call)
@@ -175,11 +191,15 @@ async def end_other_sessions(call: AppCall) -> Reply:
 
 async def _security(call: AppCall) -> Reply:
     engine, person = call.edge.engine, call.person
+    listed = await sessions.list_sessions(engine, person)
+    if sessions.lacks_factor(engine, call.session):
+        # Where else its owner is signed in is nothing for who knows a password and no more.
+        listed = [each for each in listed if each.id == call.session.id]
     shown = wire.show_security(
         call.session,
         await second_factors.find_factors(engine, person),
         await passkeys.list_passkeys(engine, person),
-        await sessions.list_sessions(engine, person),
+        listed,
         call.visit.place.domain,
     )
     return call.reply(show(shown))

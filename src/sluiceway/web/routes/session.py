@@ -30,6 +30,8 @@ async def get_session(ask: Ask) -> Reply:
     except Unauthenticated:
         is_set_up = await services.is_set_up(ask.edge.engine)
         return ask.reply(wire.show_nobody("signed_out" if is_set_up else "setup_required"))
+    if services.lacks_factor(ask.edge.engine, session):
+        return ask.reply(wire.show_nobody("second_factor_missing"))
     return ask.reply(await _tell(ask, session, [session.organization_id]))
 
 
@@ -78,6 +80,7 @@ async def sign_in(ask: Ask) -> Reply:
     "POST",
     "/reauthenticate",
     role=Role.VIEWER,
+    before_factor=True,
     summary="Show the password again",
     body=wire.Reauthenticate,
     answer=Envelope[wire.SessionShown],
@@ -155,6 +158,8 @@ async def answer_signed_in(ask: Ask | AppCall, signed_in: SignedIn) -> Reply:
     cookie = set_cookie(ask.visit, signed_in.token)
     if not session.is_complete:
         return ask.reply(wire.show_nobody("second_factor_required"), cookie)
+    if services.lacks_factor(ask.edge.engine, session):
+        return ask.reply(wire.show_nobody("second_factor_missing"), cookie)
     return ask.reply(await _tell(ask, session, [session.organization_id, *signed_in.others]), cookie)
 
 

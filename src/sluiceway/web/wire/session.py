@@ -14,7 +14,7 @@ from sluiceway.services.sessions import Session
 from sluiceway.storage.organizations import Organization
 from sluiceway.web.wire.shapes import JsonObject, Moment, show, show_moment, show_moment_or_none
 
-State = Literal["setup_required", "signed_out", "second_factor_required", "signed_in"]
+State = Literal["setup_required", "signed_out", "second_factor_required", "second_factor_missing", "signed_in"]
 RoleName = Literal["VIEWER", "WRITER", "ADMIN"]
 CURRENCY = "USD"
 
