@@ -303,6 +303,20 @@ async def test_who_showed_a_factor_before_goes_on(database: Database) -> None:
             assert await state(now) == "signed_in"
 
 
+async def test_organizations_are_chosen_from_before_the_factor_which_each_has_of_its_own(admin: Browser) -> None:
+    await turn_on(admin)
+    await new_world(admin.world.engine)
+    browser = admin.other()
+    body = {"email": admin.email, "password": PASSWORD}
+    first = await data(await browser.post("/sign-in", body))
+    ids = [each["id"] for each in first["organizations"]]
+    states = [(await data(await browser.post("/sign-in", body | {"organizationId": each})))["state"] for each in ids]
+
+    assert first["state"] in states
+    assert first["person"] is first["organization"] is first["draftsKey"] is None
+    assert sorted(states) == ["second_factor_missing", "second_factor_required"]
+
+
 async def test_what_is_refused_for_want_of_a_factor_is_on_record(admin: Browser) -> None:
     await admin.post("/settings/pause")
     await admin.edge.recorder.close()

@@ -156,10 +156,13 @@ async def answer_signed_in(ask: Ask | AppCall, signed_in: SignedIn) -> Reply:
     """Answer who is signed in now, or what has still to be shown, and have the browser keep the token."""
     session = signed_in.session
     cookie = set_cookie(ask.visit, signed_in.token)
-    if not session.is_complete:
-        return ask.reply(wire.show_nobody("second_factor_required"), cookie)
-    if services.lacks_factor(ask.edge.engine, session):
-        return ask.reply(wire.show_nobody("second_factor_missing"), cookie)
+    is_lacking = services.lacks_factor(ask.edge.engine, session)
+    if is_lacking or not session.is_complete:
+        # Each organization has factors of its own: where a password opens several, they are chosen from before.
+        several = [session.organization_id, *signed_in.others] if signed_in.others else []
+        organizations = await services.organizations_of(ask.edge.engine, several)
+        state: wire.State = "second_factor_missing" if is_lacking else "second_factor_required"
+        return ask.reply(wire.show_nobody(state, organizations), cookie)
     return ask.reply(await _tell(ask, session, [session.organization_id, *signed_in.others]), cookie)
 
 

@@ -138,15 +138,15 @@ def show_signed_in(
                 now=show_moment(organization.clock.read(now)),
             ),
             reauthenticated_at=show_moment(session.reauthenticated_at),
-            organizations=[OrganizationName(_organization_id(each), each.name) for each in organizations],
+            organizations=_names(organizations),
             drafts_key=drafts_key,
         )
     )
 
 
-def show_nobody(state: State) -> bytes:
-    """Show that nobody is signed in, and what has to come first."""
-    return show(SessionShown(state, None, None, None, []))
+def show_nobody(state: State, organizations: Sequence[Organization] = ()) -> bytes:
+    """Show that nobody is signed in, and what has to come first; which organizations there are to choose from."""
+    return show(SessionShown(state, None, None, None, _names(organizations)))
 
 
 def show_role(role: Role) -> RoleName:
@@ -162,6 +162,10 @@ def read_organization_id(text: str | UnsetType) -> OrganizationId | None:
     if found is None:
         refuse("organizationId", "names no organization")
     return OrganizationId(found)
+
+
+def _names(organizations: Sequence[Organization]) -> list[OrganizationName]:
+    return [OrganizationName(_organization_id(each), each.name) for each in organizations]
 
 
 def _organization_id(organization: Organization) -> str:
