@@ -247,7 +247,13 @@ async def examine(settings: Settings) -> list[Finding]:
             keyring = keyring_of(settings, may_make=False)
             options = DatabaseOptions(min_connections=1, max_connections=1, keyring=keyring)
             async with Database(address_for_work(settings, url), options) as database:
-                findings += await doctor.examine(database, now, unsafe, settings.max_connections)
+                findings += await doctor.examine(
+                    database,
+                    now,
+                    unsafe,
+                    settings.max_connections,
+                    is_second_factor_required=settings.require_second_factor,
+                )
         except (DatabaseUnavailable, UnsafeSettings, SecretsLocked) as failure:
             findings.append(Finding("database", Verdict.WRONG, " ".join(str(failure).split())))
     return findings

@@ -111,6 +111,17 @@ def test_what_is_weak_is_found_among_what_is_strong(weak: dict[str, int], check:
     assert all(other is OK for name, other in found.items() if name != check)
 
 
+def test_where_a_second_factor_is_required_it_is_said_who_may_still_set_one_up():
+    weak = STRONG._replace(admins_without_second_factor=1)
+
+    [found] = [each for each in doctor.judge_strength(weak, is_second_factor_required=True) if each.check == "people"]
+
+    assert found.verdict is WARNING
+    assert found.says.endswith(
+        "no second factor yet: until they sign in and set one up, whoever knows their password can"
+    )
+
+
 @pytest.fixture
 async def world(database: Database) -> World:
     return await first_story(plain_engine(database))
@@ -127,7 +138,9 @@ async def test_a_real_database_is_looked_at_in_every_respect(world: World):
     wrong = {name: each.says for name, each in found.items() if each.verdict is WRONG}
     # This world's passwords are kept plainly, because hashing them takes time.
     assert wrong.keys() == {"passwords"}
-    assert found["people"].says == "1 of 1 who may enable rules have no second factor"
+    assert found["people"].says == (
+        "1 of 1 who may enable rules have no second factor: REQUIRE_SECOND_FACTOR=1 asks everybody for one"
+    )
     assert found["workers"].verdict is WARNING
     assert {"database", "durability", "clock", "role", "migrations", "rights", "keys"} <= found.keys()
 

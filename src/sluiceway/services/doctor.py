@@ -44,7 +44,12 @@ class Finding:
 
 
 async def examine(
-    database: Database, now: Callable[[], datetime], unsafe: Sequence[str], connections: int
+    database: Database,
+    now: Callable[[], datetime],
+    unsafe: Sequence[str],
+    connections: int,
+    *,
+    is_second_factor_required: bool = False,
 ) -> list[Finding]:
     """Look at a database that can be reached. `unsafe`: what speaks against its settings; `connections`: our own."""
     async with database.lend() as tx:
@@ -66,16 +71,18 @@ async def examine(
         migrated = judge_migrations(migrations(), applied)
         findings.append(migrated)
         if migrated.verdict is Verdict.OK:
-            findings += await _of_the_schema(tx, database.options.keyring)
+            findings += await _of_the_schema(
+                tx, database.options.keyring, is_second_factor_required=is_second_factor_required
+            )
         return findings
 
 
-async def _of_the_schema(tx: ReadTx, keyring: Keyring) -> list[Finding]:
+async def _of_the_schema(tx: ReadTx, keyring: Keyring, *, is_second_factor_required: bool) -> list[Finding]:
     return [
         judge_rights(await survey.excessive_rights(tx)),
         judge_secrets(sum((await count_by_key(tx, keyring.marks())).values(), Counter[str | None]()), keyring.ids()),
         judge_beats(await survey.beat_ages_s(tx)),
-        *judge_strength(await survey.strength(tx)),
+        *judge_strength(await survey.strength(tx), is_second_factor_required=is_second_factor_required),
     ]
 
 
@@ -213,7 +220,7 @@ def judge_beats(ages_s: Sequence[float]) -> Finding:
     return Finding("workers", Verdict.WARNING, f"nobody settles what is due{last}: sluiceway serve, or worker")
 
 
-def judge_strength(found: Strength) -> list[Finding]:
+def judge_strength(found: Strength, *, is_second_factor_required: bool = False) -> list[Finding]:
     """Judge what opens doors: it is hard to guess, and there is more than a password before money."""
     findings = [
         Finding("keys", Verdict.OK, f"{found.keys} live, each of 190 random bits and kept as a hash"),
@@ -228,6 +235,11 @@ def judge_strength(found: Strength) -> list[Finding]:
         findings[1] = Finding("webhook secrets", Verdict.WRONG, says)
     if found.admins_without_second_factor:
         says = f"{found.admins_without_second_factor} of {found.admins} who may enable rules have no second factor"
+        says += (
+            " yet: until they sign in and set one up, whoever knows their password can"
+            if is_second_factor_required
+            else ": REQUIRE_SECOND_FACTOR=1 asks everybody for one"
+        )
         findings[2] = Finding("people", Verdict.WARNING, says)
     if found.outdated_hashes:
         findings.append(Finding("passwords", Verdict.WRONG, f"{found.outdated_hashes} are not kept as argon2id"))
