@@ -104,6 +104,11 @@ def test_every_variable_of_ours_is_one_that_is_read():
         assert {word.partition("=")[0].removesuffix(FILE) for word in words} <= known
 
 
+def test_nobody_gets_in_with_a_password_alone():
+    assert SERVICES["server"]["environment"]["REQUIRE_SECOND_FACTOR"] == "1"
+    assert "REQUIRE_SECOND_FACTOR=1" in read_unit(UNITS[0])["Service"]["Environment"]
+
+
 def test_the_image_is_run_by_nobody_and_knows_whether_it_lives():
     said = (DEPLOY / "Containerfile").read_text()
     last = said[said.rindex("\nFROM ") :]
