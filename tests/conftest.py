@@ -27,7 +27,7 @@ from psycopg import sql
 from sluiceway.storage.database import Database, DatabaseOptions
 from sluiceway.storage.embedded import EmbeddedPostgres
 from sluiceway.storage.migrate import migrate
-from tests.support import KEYRING, SECRET_KEY
+from tests.support import KEYRING
 
 _FOLDER = "SLUICEWAY_TEST_FOLDER"
 _GIVEN = "TEST_DATABASE_URL"
@@ -48,7 +48,6 @@ _ENOUGH_MEMORY = 2 << 30
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    os.environ.setdefault("SECRET_KEY", SECRET_KEY)
     # A run that is told to end cleans up as after Ctrl-C.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     if not hasattr(config, "workerinput"):

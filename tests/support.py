@@ -1,6 +1,7 @@
 """A small world to tell stories in: an organization with a person, accounts and rules."""
 
 import asyncio
+import os
 import secrets
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -41,7 +42,8 @@ from sluiceway.wiring import engine_of
 PASSWORD = "correct horse battery staple"
 SECRET_KEY = "dGVzdHMgc2VhbCB0aGVpciBzZWNyZXRzIHdpdGggaXQ="
 KEYRING = Keyring(SECRET_KEY, random_bytes=secrets.token_bytes)
-"""What seals secrets in all databases of tests; processes that tests start have it in their environment."""
+"""What seals secrets in all databases of tests; processes that tests and proofs start have it in their environment."""
+os.environ.setdefault("SECRET_KEY", SECRET_KEY)
 AS_OWNER: LiteralString = "SET LOCAL ROLE NONE"
 """For the rest of a transaction, be whoever has connected: for what the application may not do."""
 
