@@ -77,6 +77,18 @@ STRANGER = make("Somebody")
             make("m", BETWEEN, host="money.example").pem + BETWEEN.pem, Verdict.OK, "in 90 days", id="vouched for"
         ),
         pytest.param(
+            make("m", BETWEEN, host="*.money.example").pem + BETWEEN.pem,
+            Verdict.OK,
+            "for *.money.example, which runs out in 90 days",
+            id="vouched for, of every host of a domain",
+        ),
+        pytest.param(
+            make("m", BETWEEN, host="my_money.example").pem + BETWEEN.pem,
+            Verdict.WARNING,
+            "no public authority",
+            id="of what can be no host",
+        ),
+        pytest.param(
             make("m", BETWEEN, host="money.example", days=13).pem + BETWEEN.pem,
             Verdict.WARNING,
             "in 13 days",
