@@ -2,8 +2,28 @@
 
 import csv
 import json
+from datetime import UTC, datetime
 
+from sluiceway.api.platform.routes import OPERATIONS as PLATFORM
+from sluiceway.api.remote.routes import OPERATIONS as REMOTE
+from sluiceway.api.sandbox.routes import OPERATIONS as SANDBOX
+from sluiceway.api.v1.routes import OPERATIONS as V1
+from sluiceway.domain.audit import AuditEntry, Outcome, operators_act
+from sluiceway.domain.ids import IdKind, OrganizationId, format_id
+from sluiceway.storage.audit_log import ListedEntry
+from sluiceway.web.routes import OPERATIONS as APP
+from sluiceway.web.wire.audit_log import write_lines
 from tests.api.app.client import Browser, assert_refused
+
+SUBJECT = "01900000-0000-7000-8000-00000000000a"
+PAGES = {IdKind.RULE: "rules", IdKind.ACCOUNT: "accounts", IdKind.TRANSFER: "transfers", IdKind.EXECUTION: "runs"}
+
+
+def screen_of(action: str) -> str | None:
+    """Tell where the log leads that says that something was done to SUBJECT."""
+    act = operators_act(OrganizationId(SUBJECT), action, SUBJECT)
+    entry = AuditEntry(SUBJECT, datetime(2026, 3, 1, tzinfo=UTC), act, Outcome.SUCCESS)
+    return json.loads(write_lines([ListedEntry(entry, None)]))["screen"]
 
 
 async def test_it_says_who_did_what(admin: Browser) -> None:
@@ -24,6 +44,20 @@ async def test_it_leads_to_what_it_was_done_to(admin: Browser) -> None:
 
     assert (rule["actionLabel"], rule["screen"]) == ("Disable rule", f"/rules/{admin.rule()}")
     assert (key["actionLabel"], key["screen"]) == ("Create key", None)
+
+
+def test_it_never_leads_to_the_page_of_something_else() -> None:
+    kinds = {
+        (each.action, each.id_kind)
+        for each in (*APP, *V1, *PLATFORM, *REMOTE, *SANDBOX)
+        if each.id_kind is not None and screen_of(each.action) is not None
+    }
+    wrong = [action for action, kind in kinds if screen_of(action) != f"/{PAGES.get(kind)}/{format_id(kind, SUBJECT)}"]
+
+    assert wrong == []
+    assert len(kinds) > len(PAGES)
+    assert [screen_of(of_a_rule) for of_a_rule in ("DELETE_RULE_TEST", "REVOKE_RULE_SECRET")] == [None, None]
+    assert screen_of("GET_RULE_EXECUTION_TRACE") == f"/runs/{format_id(IdKind.EXECUTION, SUBJECT)}"
 
 
 async def test_it_has_what_was_refused(admin: Browser, viewer: Browser) -> None:

@@ -33,8 +33,16 @@ _ACTORS: Final = {
     ActorKind.PERSON: ("Person", IdKind.PERSON),
     ActorKind.OPERATOR: ("Whoever runs the server", IdKind.PERSON),
 }
-_PAGES: Final = {"RULE": IdKind.RULE, "ACCOUNT": IdKind.ACCOUNT, "TRANSFER": IdKind.TRANSFER}
-"""What has a page of its own, by the word that names it in an action."""
+_PAGES: Final = {
+    "RULE": ("rules", IdKind.RULE),
+    "ACCOUNT": ("accounts", IdKind.ACCOUNT),
+    "TRANSFER": ("transfers", IdKind.TRANSFER),
+    "EXECUTION": ("runs", IdKind.EXECUTION),
+    "RUN": ("runs", IdKind.EXECUTION),
+}
+"""Where there is a page of something, and what its id is, by the word that names it in an action."""
+_OF_A_RULE: Final = ("DELETE_RULE_TEST", "REVOKE_RULE_SECRET")
+"""These are done to something of a rule that has an id, and no page, of its own."""
 _BEGINNINGS: Final = "=+-@\t\r"
 """With these a cell would be a formula in a spreadsheet."""
 
@@ -123,7 +131,8 @@ def _entry(listed: ListedEntry) -> EntryShown:
 
 
 def _screen(act: Act) -> str | None:
-    if act.subject_id is None or canonical_uuid(act.subject_id) is None:
+    if act.subject_id is None or canonical_uuid(act.subject_id) is None or act.action in _OF_A_RULE:
         return None
-    kinds = [kind for word, kind in _PAGES.items() if word in act.action.split("_")]
-    return f"/{kinds[0].name.lower()}s/{format_id(kinds[0], act.subject_id)}" if kinds else None
+    # What is named last is what it was done to: in GET_RULE_EXECUTION the execution.
+    page = next((_PAGES[word] for word in reversed(act.action.split("_")) if word in _PAGES), None)
+    return None if page is None else f"/{page[0]}/{format_id(page[1], act.subject_id)}"
