@@ -16,9 +16,19 @@ from sluiceway.services.passwords import Passwords
 from sluiceway.services.people import accept, invite, list_people, reset, set_role
 from sluiceway.services.queues import Overloaded
 from sluiceway.services.rules import find_person
-from sluiceway.services.sessions import MOST_OF_BOTH, SignedIn, Visitor, find_session, set_up
+from sluiceway.services.sessions import (
+    MOST_AT_ONCE,
+    MOST_OF_BOTH,
+    SignedIn,
+    Visitor,
+    begin,
+    find_session,
+    insert,
+    list_sessions,
+    set_up,
+)
 from sluiceway.services.sessions import sign_in as services_sign_in
-from sluiceway.storage.database import Database
+from sluiceway.storage.database import Database, WriteTx, fetch_all
 from tests.support import PASSWORD, World, new_world, plain_engine
 
 VISITOR = Visitor("192.0.2.1", "a browser")
@@ -73,6 +83,35 @@ async def test_an_invitation_is_accepted_once_whoever_asks_at_once(world: World)
     done = await at_once(*(accept(world.engine, passwords, VISITOR, token, PASSWORD) for _ in range(4)))
 
     assert sorted(isinstance(one, InvitationRefused) for one in done) == [False, True, True, True]
+
+
+async def test_of_two_sessions_that_begin_at_once_the_second_counts_the_first(world: World):
+    engine, begun = world.engine, asyncio.Event()
+
+    def one_more() -> SignedIn:
+        return begin(engine, world.person, VISITOR, is_complete=True)
+
+    for _ in range(MOST_AT_ONCE - 1):
+        await engine.database.write(lambda tx: insert(tx, one_more()))
+    first, second = one_more(), one_more()
+
+    async def begin_slowly(tx: WriteTx) -> None:
+        await insert(tx, first)
+        await fetch_all(tx, "SELECT 1")  # Statements go when somebody waits for one.
+        begun.set()
+        await asyncio.wait([meanwhile], timeout=0.5)
+
+    async def begin_meanwhile() -> None:
+        await begun.wait()
+        await engine.database.write(lambda tx: insert(tx, second))
+
+    meanwhile = asyncio.create_task(begin_meanwhile())
+    await engine.database.write(begin_slowly)
+    await meanwhile
+    ids = [each.id for each in await list_sessions(engine, world.person)]
+
+    assert len(ids) == MOST_AT_ONCE
+    assert ids[:2] == [second.session.id, first.session.id]
 
 
 async def test_many_at_once_have_no_more_attempts_than_one(world: World, monkeypatch: pytest.MonkeyPatch):

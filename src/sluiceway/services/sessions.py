@@ -263,6 +263,7 @@ async def renew(
     token, now = new_token(engine, session.organization_id), engine.now()
 
     async def work(tx: WriteTx) -> None:
+        await stored.lock_person(tx, session.person)
         if not await stored.replace_token(tx, session, hash_token(token), now, shows_factor=shows_factor):
             raise Unauthenticated
         await _end_oldest(tx, session.person, now)
@@ -349,6 +350,8 @@ async def count_attempts(engine: Engine, visitor: Visitor, what: str, most: int 
 async def insert(tx: WriteTx, signed_in: SignedIn) -> None:
     """Add a session that begins; somebody's oldest one ends where they have too many."""
     session = signed_in.session
+    if session.is_complete:
+        await stored.lock_person(tx, session.person)
     await stored.insert_session(
         tx,
         session.person,

@@ -128,6 +128,11 @@ async def end_sessions(
     await execute(tx, QUERIES["end_sessions"], row)
 
 
+async def lock_person(tx: WriteTx, person: Person) -> None:
+    """Have whoever begins or completes another session of a person wait until this transaction has ended."""
+    await execute(tx, QUERIES["lock_person"], {"organization_id": person.organization_id, "id": person.id})
+
+
 async def end_oldest_sessions(
     tx: WriteTx, person: Person, at: datetime, most: int, *, seen_after: datetime, created_after: datetime
 ) -> None:

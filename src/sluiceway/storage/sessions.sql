@@ -58,6 +58,11 @@ UPDATE session SET ended_at = %(at)s
 WHERE organization_id = %(organization_id)s::uuid AND person_id = %(person_id)s::uuid AND ended_at IS NULL
     AND (%(but)s::uuid IS NULL OR id <> %(but)s::uuid);
 
+-- name: lock_person
+-- Before their sessions are counted: of two that begin at one instant, the second counts the first. It comes before any of
+-- their sessions is changed, as it does where a password is set, so that the two cannot lock each other out.
+SELECT id FROM person WHERE organization_id = %(organization_id)s::uuid AND id = %(id)s::uuid FOR NO KEY UPDATE;
+
 -- name: end_oldest_sessions
 -- Of those that can still be used, as many stay as somebody may have. One that waits for a second factor is none: who
 -- knows a password and no more could sign its owner out with it.
