@@ -1,10 +1,11 @@
 """Rules through the app: drawn up, looked at, reviewed, enabled, run, and what keeps anybody from enabling blindly."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from sluiceway.domain.rules import RECIPES, VOCABULARY
+from sluiceway.domain.rules import RECIPES, VOCABULARY, FieldKind
 from sluiceway.web.wire.definitions import ACCOUNT_KEYS
 from tests.api.app.client import Browser, assert_refused
 
@@ -293,6 +294,28 @@ async def test_the_vocabulary_is_the_domains_with_the_accounts_to_choose_from(vi
     assert {account["name"] for account in told["accounts"]} >= {"income", "savings"}
     assert told["zones"][0] == "UTC"
     assert {"account_id", "source", "destination", "account", "current_balance_account"} <= ACCOUNT_KEYS
+
+
+async def test_a_schedule_begins_in_the_zone_in_which_people_read_times(admin: Browser):
+    async def zones() -> set[str]:
+        triggers = (await admin.get("/rule-vocabulary")).json()["data"]["triggers"]
+        recipes = (await admin.get("/recipes")).json()["data"]["recipes"]
+        found = [field for form in (*triggers, *recipes) for field in fields_of(form)]
+        return {field["default"] for field in found if field["kind"] == FieldKind.ZONE}
+
+    before = await zones()
+    await admin.put("/settings/time-zone", {"timeZone": "America/New_York"})
+
+    assert (before, await zones()) == ({"UTC"}, {"America/New_York"})
+
+
+def fields_of(form: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """Find the fields of a form, however deep."""
+    for field in form["fields"]:
+        yield field
+        yield from fields_of(field)
+        for option in field["options"]:
+            yield from fields_of(option)
 
 
 async def test_a_recipe_is_prepared_and_taken(writer: Browser):

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from msgspec import Struct
 
 from sluiceway.domain.ids import AccountId, IdKind, format_id
-from sluiceway.domain.rules import RECIPES, VOCABULARY, Field, Form, Recipe, roles_of, visible
+from sluiceway.domain.rules import RECIPES, VOCABULARY, Field, FieldKind, Form, Recipe, roles_of, visible
 from sluiceway.services.standpoints import Standpoint
 from sluiceway.web.wire.expectations import EXPECTATION
 from sluiceway.web.wire.rules import Answers, CheckedShown, Tried, Written
@@ -135,10 +135,10 @@ class PreparedShown(Struct, rename="camel"):
 
 def show_vocabulary(at: Standpoint) -> bytes:
     """Show the vocabulary, with the accounts of an organization."""
-    words = VOCABULARY
+    words, zone = VOCABULARY, at.organization.time_zone
     return show(
         VocabularyShown(
-            [_form(form) for form in words.triggers],
+            [_form(form, zone) for form in words.triggers],
             [
                 FactShown(
                     word.fact,
@@ -152,11 +152,11 @@ def show_vocabulary(at: Standpoint) -> bytes:
             ],
             [ChoiceShown(operator.value, operator.label) for operator in words.operators],
             [GroupShown(group.key, group.label, group.help) for group in words.groups],
-            [_form(form) for form in words.actions],
-            [_field(field) for field in words.settings],
+            [_form(form, zone) for form in words.actions],
+            [_field(field, zone) for field in words.settings],
             _accounts(at),
             ZONES,
-            [_field(field) for field in EXPECTATION],
+            [_field(field, zone) for field in EXPECTATION],
             words.max_steps,
             words.max_actions,
             words.max_children,
@@ -167,18 +167,20 @@ def show_vocabulary(at: Standpoint) -> bytes:
 
 def show_recipes(at: Standpoint) -> bytes:
     """Show what can be cooked, and with which accounts."""
-    return show(RecipesShown([_recipe(each) for each in RECIPES], _accounts(at), ZONES))
+    recipes = [_recipe(each, at.organization.time_zone) for each in RECIPES]
+    return show(RecipesShown(recipes, _accounts(at), ZONES))
 
 
-def _recipe(each: Recipe) -> RecipeShown:
-    return RecipeShown(each.key, each.title, each.summary, [_field(field) for field in each.fields])
+def _recipe(each: Recipe, zone: str) -> RecipeShown:
+    return RecipeShown(each.key, each.title, each.summary, [_field(field, zone) for field in each.fields])
 
 
-def _form(form: Form) -> FormShown:
-    return FormShown(form.type, form.label, form.help, [_field(field) for field in form.fields])
+def _form(form: Form, zone: str) -> FormShown:
+    return FormShown(form.type, form.label, form.help, [_field(field, zone) for field in form.fields])
 
 
-def _field(field: Field) -> FieldShown:
+def _field(field: Field, zone: str) -> FieldShown:
+    """Show a field. `zone`: in which those begin that ask for one, since people write the times that they read."""
     return FieldShown(
         field.key,
         field.label,
@@ -189,9 +191,9 @@ def _field(field: Field) -> FieldShown:
         [ChoiceShown(choice.value, choice.label) for choice in field.choices],
         field.low,
         field.high,
-        field.default,
-        [_field(inner) for inner in field.fields],
-        [_form(option) for option in field.options],
+        zone if field.kind is FieldKind.ZONE else field.default,
+        [_field(inner, zone) for inner in field.fields],
+        [_form(option, zone) for option in field.options],
     )
 
 
