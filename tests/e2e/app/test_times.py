@@ -45,6 +45,26 @@ def test_an_admin_sets_the_zone_and_times_are_shown_in_it_by_its_name(page: Page
     assert f"{later // 60:02}:{later % 60:02}" in shown
 
 
+def test_a_new_schedule_begins_in_the_zone_from_when_it_is_set(page: Page, demo_server: Serving):
+    page.goto("/settings")
+    found: list[str] = []
+    for zone in ("UTC", "Asia/Kathmandu"):
+        page.get_by_label("Time zone").select_option(zone)
+        times = page.locator("section", has=page.get_by_role("heading", name="Times"))
+        with page.expect_response("**/app/settings/time-zone"):
+            times.get_by_role("button", name="Save").click()
+        page.get_by_role("link", name="Rules", exact=True).click()
+        with page.expect_response("**/app/rule-vocabulary"):
+            page.get_by_role("link", name="New rule").click()
+        page.get_by_label("What starts it").select_option("SCHEDULED")
+        found.append(page.get_by_label("Time zone").input_value())
+        page.get_by_role("button", name="Undo").click()
+        page.get_by_role("link", name="Settings", exact=True).click()
+
+    run("organizations", "time-zone", "UTC", "--data-dir", str(demo_server.data_dir))
+    assert found == ["UTC", "Asia/Kathmandu"]
+
+
 @pytest.mark.usefixtures("new_york")
 @pytest.mark.parametrize("screen", ["/", "/accounts/{income}", "/simulate/forecast", "/simulate", "/map", "/settings"])
 def test_screens_are_for_everybody_in_a_zone_with_a_long_name(screen: str, page: Page, demo: dict[str, Any]):

@@ -2,7 +2,7 @@
 import { useMutation, useQuery } from "@tanstack/react-query";
 import { useState } from "react";
 import { answered, api, ask, type Refused } from "@/api/client";
-import { queries, SESSION, useOrganization } from "@/api/session";
+import { queries, useOrganization } from "@/api/session";
 import { Button, Card, Confirm, Facts, Form, Loaded, Money, Page, SelectField, State, say, When } from "@/parts";
 import { KeysOn } from "@/parts/KeyList";
 import { keep, usePreference } from "@/parts/preferences";
@@ -14,13 +14,13 @@ const readSettings = () => answered(api.GET("/app/settings"));
 export type Settings = Awaited<ReturnType<typeof readSettings>>;
 type Answer = { data: Settings };
 
-/** Change a setting: the answer is how everything stands now. */
+/** Change a setting: the answer is how everything stands now, and what is shown anywhere may go by it. */
 export function useChange(done: string, onDone: () => void = () => {}) {
   return useMutation<Answer, Refused, () => Promise<Answer>>({
     mutationFn: (change) => change(),
     onSuccess: ({ data }) => {
       queries.setQueryData(KEY, data);
-      void queries.invalidateQueries({ queryKey: SESSION });
+      void queries.invalidateQueries();
       say(done);
       onDone();
     },
@@ -71,7 +71,7 @@ function TimeZone({ settings }: { settings: Settings }) {
         <div className="fields">
           <SelectField
             label="Time zone"
-            hint="In which times are shown to everybody here. Rules run by the zone that they name."
+            hint="Times are shown in it to everybody here, and new schedules begin in it. A rule runs by the zone that it names."
             value={timeZone}
             onValue={setTimeZone}
             disabled={!mayChange}
