@@ -21,7 +21,6 @@ from sluiceway.cli.output import AsJson, say, show_json, show_table, show_time
 from sluiceway.domain.rules import is_storable, visible
 
 if TYPE_CHECKING:
-    from sluiceway.domain.ids import OrganizationId
     from sluiceway.services.engine import Engine
     from sluiceway.storage.organizations import Organization
 
@@ -43,17 +42,16 @@ def create(
     """Create an organization: whatever belongs to it is kept apart from every other one."""
     name = read_name(name)
 
-    async def work(engine: "Engine") -> "OrganizationId":
+    async def work(engine: "Engine") -> "Organization":
         from sluiceway.services.organizations import create_organization
 
-        return await create_organization(engine, name, is_sandbox=sandbox)
+        return await choose_organization(engine, await create_organization(engine, name, is_sandbox=sandbox))
 
-    organization_id = ask(settings_of(data_dir, database_url), work)
+    made = ask(settings_of(data_dir, database_url), work)
     if as_json:
-        mode = "sandbox" if sandbox else "live"
-        show_json({"id": organization_id, "name": name, "mode": mode, "time_zone": "UTC", "paused_at": None})
+        show_json(_as_json(made))
         return
-    say(f"Created the organization {organization_id}.")
+    say(f"Created the organization {made.id}.")
     say("Next: sluiceway people create EMAIL, and sluiceway keys create --name NAME --all")
 
 
