@@ -129,3 +129,19 @@ def test_whoever_signs_out_without_the_server_leaves_nothing_on_the_screen(
     expect(stranger.get_by_text(name)).to_have_count(0)
     expect(stranger.get_by_role("button", name="Sign out")).to_have_count(0)
     expect_nothing_stored(stranger)
+
+
+def test_what_another_tab_keeps_is_not_read_over_what_is_written_in_this_one(page: Page):
+    page.goto("/rules/new")
+    expect(page.get_by_label("What starts it")).to_be_visible()
+    page.get_by_role("link", name="Settings", exact=True).click()
+    waits = page.locator("section", has=page.get_by_role("heading", name="Waits"))
+    with page.expect_response("**/app/settings/waits"):
+        waits.get_by_role("button", name="Save").click()
+    page.evaluate("localStorage.setItem('sluiceway-kept', 'of another tab')")
+    page.get_by_role("link", name="Rules", exact=True).click()
+    with page.expect_response("**/app/rule-vocabulary"):
+        page.get_by_role("link", name="New rule").click()
+    page.get_by_role("button", name="Save and review").first.wait_for()
+
+    assert page.evaluate("localStorage.getItem('sluiceway-kept')") == "of another tab"

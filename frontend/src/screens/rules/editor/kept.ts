@@ -18,7 +18,7 @@ export function useKept() {
   return useQuery({
     queryKey: ["kept-since", draftsKey],
     queryFn: () => restore(draftsKey),
-    staleTime: Number.POSITIVE_INFINITY,
+    staleTime: "static",
     gcTime: Number.POSITIVE_INFINITY,
   });
 }
