@@ -29,6 +29,7 @@ CLASSES: Final = {
     "hold_feed": "feeds",
     "lock_book": "the bank's book",
     "use": "what limits count",
+    "lock_person": "people",
     "claim": "keys",
     "move_heads": "heads of audit logs",
 }
