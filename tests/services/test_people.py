@@ -154,6 +154,27 @@ async def test_a_hash_is_checked_also_for_nobody_and_beside_the_loop(world: Worl
     assert not any(in_main for _, in_main in checked)
 
 
+async def test_a_password_that_is_changed_while_it_is_being_checked_opens_nothing(world: World):
+    looking, may_go_on = threading.Event(), threading.Event()
+
+    def verify(hashed: str, password: str) -> bool:
+        looking.set()
+        may_go_on.wait(10)
+        return world.engine.verify_password(hashed, password)
+
+    engine = replace(world.engine, verify_password=verify)
+    opening = asyncio.create_task(
+        sign_in(engine, Passwords(engine), VISITOR, email=world.person.email, password=PASSWORD)
+    )
+    await asyncio.to_thread(looking.wait, 10)
+    await reset(world.engine, world.person, "another password")
+    may_go_on.set()
+
+    with pytest.raises(SignInRefused):
+        await opening
+    assert await list_sessions(world.engine, world.person) == []
+
+
 async def test_too_many_passwords_at_once_are_refused(world: World, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(hashing, "MOST_WAITING", 3)
     slow = replace(world.engine, verify_password=lambda *_: bool(time.sleep(0.2)))

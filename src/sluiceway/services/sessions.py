@@ -227,7 +227,7 @@ async def sign_in(
         await forgive(tx, attempts)
         await stored.forget_old(tx, engine.now())
 
-    await do(engine, _act(person, "SIGN_IN" if signed_in.session.is_complete else "SHOW_PASSWORD"), work)
+    await attempt(engine, _act(person, "SIGN_IN" if signed_in.session.is_complete else "SHOW_PASSWORD"), work)
     return replace(signed_in, others=tuple(other.organization_id for other in others))
 
 
@@ -263,8 +263,10 @@ async def renew(
     token, now = new_token(engine, session.organization_id), engine.now()
 
     async def work(tx: WriteTx) -> None:
-        await stored.lock_person(tx, session.person)
-        if not await stored.replace_token(tx, session, hash_token(token), now, shows_factor=shows_factor):
+        is_same = await stored.lock_person(tx, session.person)
+        if not is_same or not await stored.replace_token(
+            tx, session, hash_token(token), now, shows_factor=shows_factor
+        ):
             raise Unauthenticated
         await _end_oldest(tx, session.person, now)
         if attempts is not None:
@@ -348,10 +350,13 @@ async def count_attempts(engine: Engine, visitor: Visitor, what: str, most: int 
 
 
 async def insert(tx: WriteTx, signed_in: SignedIn) -> None:
-    """Add a session that begins; somebody's oldest one ends where they have too many."""
+    """Add a session that begins; somebody's oldest one ends where they have too many.
+
+    Raises SignInRefused where their password was changed, or they were removed, since they were looked at.
+    """
     session = signed_in.session
-    if session.is_complete:
-        await stored.lock_person(tx, session.person)
+    if not await stored.lock_person(tx, session.person):
+        raise SignInRefused
     await stored.insert_session(
         tx,
         session.person,

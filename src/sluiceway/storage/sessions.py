@@ -128,9 +128,13 @@ async def end_sessions(
     await execute(tx, QUERIES["end_sessions"], row)
 
 
-async def lock_person(tx: WriteTx, person: Person) -> None:
-    """Have whoever begins or completes another session of a person wait until this transaction has ended."""
-    await execute(tx, QUERIES["lock_person"], {"organization_id": person.organization_id, "id": person.id})
+async def lock_person(tx: WriteTx, person: Person) -> bool:
+    """Have whoever begins or completes another session of a person wait until this transaction has ended.
+
+    False: they are not who they were, with the password that they had.
+    """
+    row = {"organization_id": person.organization_id, "id": person.id, "password_hash": person.password_hash}
+    return bool(await fetch_all(tx, QUERIES["lock_person"], row))
 
 
 async def end_oldest_sessions(

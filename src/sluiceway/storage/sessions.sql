@@ -60,8 +60,12 @@ WHERE organization_id = %(organization_id)s::uuid AND person_id = %(person_id)s:
 
 -- name: lock_person
 -- Before their sessions are counted: of two that begin at one instant, the second counts the first. It comes before any of
--- their sessions is changed, as it does where a password is set, so that the two cannot lock each other out.
-SELECT id FROM person WHERE organization_id = %(organization_id)s::uuid AND id = %(id)s::uuid FOR NO KEY UPDATE;
+-- their sessions is changed, as it does where a password is set, so that the two cannot lock each other out. Nobody is
+-- found whose password has changed since it was looked at: a session that it opens would begin after all others have ended.
+SELECT id FROM person
+WHERE organization_id = %(organization_id)s::uuid AND id = %(id)s::uuid AND password_hash = %(password_hash)s
+    AND removed_at IS NULL
+FOR NO KEY UPDATE;
 
 -- name: end_oldest_sessions
 -- Of those that can still be used, as many stay as somebody may have. One that waits for a second factor is none: who
