@@ -31,6 +31,8 @@ class Plan:
     everything: int = 0
     stops: int = 0
     points: bool = False
+    tries: int = 3
+    """How often a process may come by none of the points that are left, before these are given up."""
     calm_s: float = 0.0
     """How much longer it goes well between kills: what has come in by then is more."""
     clients: int = CLIENTS
@@ -111,7 +113,7 @@ async def _stop(stage: Stage, times: int) -> None:
 
 
 async def _exhaust(stage: Stage, plan: Plan, outcome: Outcome) -> None:
-    of_server, of_worker = await exhaust(stage, plan.seconds)
+    of_server, of_worker = await exhaust(stage, plan.tries, plan.seconds)
     for points in (of_server, of_worker):
         outcome.wrong += [f"a process ended by itself at {each}" for each in points.died_otherwise]
     outcome.counts["crash_points"] = len(of_server.known) + len(of_worker.known)
