@@ -17,11 +17,13 @@ from typing import Any
 import uvloop
 
 from tests.crash.campaign import Outcome, Plan, run_piece
+from tests.crash.exhausting import Patience
 from tests.evidence import FOLDER, Evidence, where
 
 PIECE_S = 300.0
 POINTS_S = 1800.0
-TRIES = 100
+PATIENCE = Patience(seconds=25, times=20)
+"""Longer than the audit rests between two looks."""
 MAIN = ("kills", "server_kills", "worker_kills", "postgres_kills", "everything_kills", "acknowledged", "crash_points")
 
 
@@ -41,7 +43,9 @@ def main() -> int:
         if seconds <= 0:
             print(f"out of time; not done: {left}", flush=True)
             break
-        plan = Plan(**{**left, "stops": stops}, points=is_for_points, tries=TRIES, calm_s=asked.calm, seconds=seconds)
+        plan = Plan(
+            **{**left, "stops": stops}, points=is_for_points, patience=PATIENCE, calm_s=asked.calm, seconds=seconds
+        )
         began = datetime.now(UTC)
         print(f"seed {seed}: {plan}", flush=True)
         outcome = uvloop.run(run_piece(seed, plan))

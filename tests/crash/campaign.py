@@ -7,7 +7,7 @@ from random import Random
 from typing import Final
 
 from tests.crash.comparing import come_to_rest, compare
-from tests.crash.exhausting import exhaust
+from tests.crash.exhausting import LITTLE, Patience, exhaust
 from tests.crash.killing import (
     STOPPED_LEASE_S,
     Kills,
@@ -31,8 +31,7 @@ class Plan:
     everything: int = 0
     stops: int = 0
     points: bool = False
-    tries: int = 3
-    """How often a process may come by none of the points that are left, before these are given up."""
+    patience: Patience = LITTLE
     calm_s: float = 0.0
     """How much longer it goes well between kills: what has come in by then is more."""
     clients: int = CLIENTS
@@ -113,7 +112,7 @@ async def _stop(stage: Stage, times: int) -> None:
 
 
 async def _exhaust(stage: Stage, plan: Plan, outcome: Outcome) -> None:
-    of_server, of_worker = await exhaust(stage, plan.tries, plan.seconds)
+    of_server, of_worker = await exhaust(stage, plan.patience, plan.seconds)
     for points in (of_server, of_worker):
         outcome.wrong += [f"a process ended by itself at {each}" for each in points.died_otherwise]
     outcome.counts["crash_points"] = len(of_server.known) + len(of_worker.known)

@@ -18,11 +18,9 @@ from tests.crash.stage import Stage
 from tests.crash.victims import Victim
 
 RECORD_S: Final = 4.0
-PATIENCE_S: Final = 4.0
-"""How long any of those that are left is waited for. What takes longer needs circumstances that are not there."""
 CLIENTS: Final = 6
 PAUSE_S: Final = 0.02
-HURRY_S: Final = 0.1
+HURRY_S: Final = 0.02
 
 
 @dataclass
@@ -55,19 +53,30 @@ def _listed(file: Path) -> list[str]:
     return sorted(set(file.read_text().splitlines()))
 
 
-async def crash_at_each(victim: Victim, points: Points, tries: int, until: float) -> None:
+@dataclass(frozen=True)
+class Patience:
+    """How long any of those that are left is waited for, and how often in vain before they are given up."""
+
+    seconds: float
+    times: int
+
+
+LITTLE: Final = Patience(seconds=4, times=3)
+
+
+async def crash_at_each(victim: Victim, points: Points, patience: Patience, until: float) -> None:
     """Start the process again and again, each time to end at one of the points that are left; under load all the while.
 
-    Each start is also the recovery from the crash before it. `tries`: how often in all it may come by none of them.
+    Each start is also the recovery from the crash before it.
     """
-    clock, file = asyncio.get_running_loop().time, victim.output.with_suffix(".point")
+    clock, file, tries = asyncio.get_running_loop().time, victim.output.with_suffix(".point"), patience.times
     while points.missed and tries and clock() < until:
         if victim.is_alive:
             await victim.kill()
         file.write_text("")
         await victim.start(crash_at=points.missed, record=file)
         try:
-            async with asyncio.timeout(PATIENCE_S):
+            async with asyncio.timeout(patience.seconds):
                 status = await victim.ended()
         except TimeoutError:
             tries -= 1
@@ -82,7 +91,7 @@ async def crash_at_each(victim: Victim, points: Points, tries: int, until: float
     await victim.start()
 
 
-async def exhaust(stage: Stage, tries: int, seconds: float, only: Sequence[str] = ()) -> tuple[Points, Points]:
+async def exhaust(stage: Stage, patience: Patience, seconds: float, only: Sequence[str] = ()) -> tuple[Points, Points]:
     """Record the points, then crash at each of them: server and worker beside each other, under one load."""
     until = asyncio.get_running_loop().time() + seconds
     of_server, of_worker = await record(stage)
@@ -91,21 +100,20 @@ async def exhaust(stage: Stage, tries: int, seconds: float, only: Sequence[str] 
             points.known = [point for point in points.known if any(words in point for words in only)]
     async with stage.load(CLIENTS, PAUSE_S, is_even=True), hurrying(stage):
         await asyncio.gather(
-            crash_at_each(stage.server, of_server, tries, until),
-            crash_at_each(stage.worker, of_worker, tries, until),
+            crash_at_each(stage.server, of_server, patience, until),
+            crash_at_each(stage.worker, of_worker, patience, until),
         )
     return of_server, of_worker
 
 
 @contextlib.asynccontextmanager
 async def hurrying(stage: Stage) -> AsyncGenerator[None]:
-    """Let the worker look all the time: at the bank's reports and balances, and at what has been committed."""
+    """Let the worker look at the bank's reports and balances all the time, as it does when something is expected."""
 
     async def hurry() -> None:
         async with await psycopg.AsyncConnection.connect(stage.cluster.url, autocommit=True) as conn:
             while True:
                 await conn.execute("UPDATE feed SET due_at = '-infinity' WHERE leased_until IS NULL")
-                await conn.execute("UPDATE audit_look SET looked_at = looked_at - interval '1 hour'")
                 await asyncio.sleep(HURRY_S)
 
     task = asyncio.create_task(hurry())
