@@ -65,6 +65,7 @@ WHERE organization_id = %(organization_id)s::uuid AND person_id = %(person_id)s:
 SELECT id FROM person
 WHERE organization_id = %(organization_id)s::uuid AND id = %(id)s::uuid AND password_hash = %(password_hash)s
     AND removed_at IS NULL
+ORDER BY id
 FOR NO KEY UPDATE;
 
 -- name: end_oldest_sessions
