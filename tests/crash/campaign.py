@@ -50,10 +50,9 @@ class Outcome:
 async def run_piece(seed: int, plan: Plan) -> Outcome:
     """Do what the plan says. One seed for all dice: what is asked, and when something is killed."""
     outcome = Outcome()
-    # At a point that is named dies the only worker, or the other would do the work and never come by.
-    # Whoever dies in a look at the bank leaves a lease behind, for which the next one waits.
-    workers, lease_s = 1 if plan.points else 2, STOPPED_LEASE_S if plan.stops or plan.points else LEASE_S
-    async with set_stage(seed, workers=workers, lease_s=lease_s) as stage:
+    # At a point that is named dies the only one of its kind, or the other would do the work and never come by.
+    of_each, lease_s = 1 if plan.points else 2, STOPPED_LEASE_S if plan.stops else LEASE_S
+    async with set_stage(seed, of_each=of_each, lease_s=lease_s) as stage:
         kills = Kills(plan.calm_s)
         if plan.servers or plan.workers or plan.postgres or plan.everything:
             await _kill(stage, plan, kills)

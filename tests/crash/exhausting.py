@@ -15,13 +15,10 @@ from typing import Final
 import psycopg
 
 from tests.crash.stage import Stage
-from tests.crash.town import KINDS
 from tests.crash.victims import Victim
 
 RECORD_S: Final = 4.0
-CLIENTS: Final = 12
-EVEN: Final = 4
-"""How likely a request is of which no point is left, beside one more for each that is."""
+CLIENTS: Final = 6
 PAUSE_S: Final = 0.02
 HURRY_S: Final = 0.02
 
@@ -43,11 +40,11 @@ class Points:
 async def record(stage: Stage) -> tuple[Points, Points]:
     """Run server and worker under every kind of load, and list the points that each of them passes."""
     files = [stage.folder / f"points-of-{victim.name}" for victim in (stage.server, stage.worker)]
-    for victim in stage.victims:
+    for victim in (stage.server, stage.worker):
         await victim.kill()
     for victim, file in zip((stage.server, stage.worker), files, strict=True):
         await victim.start(record=file)
-    async with stage.load(CLIENTS, PAUSE_S, weigh=lambda _: 1), hurrying(stage):
+    async with stage.load(CLIENTS, PAUSE_S, is_even=True), hurrying(stage):
         await asyncio.sleep(RECORD_S)
     return Points(_listed(files[0])), Points(_listed(files[1]))
 
@@ -64,7 +61,7 @@ class Patience:
     times: int
 
 
-LITTLE: Final = Patience(seconds=4, times=5)
+LITTLE: Final = Patience(seconds=4, times=3)
 
 
 async def crash_at_each(victim: Victim, points: Points, patience: Patience, until: float) -> None:
@@ -95,23 +92,16 @@ async def crash_at_each(victim: Victim, points: Points, patience: Patience, unti
 
 
 async def exhaust(stage: Stage, patience: Patience, seconds: float, only: Sequence[str] = ()) -> tuple[Points, Points]:
-    """Record the points, then crash at each of them: servers and workers beside each other, under one load."""
+    """Record the points, then crash at each of them: server and worker beside each other, under one load."""
     until = asyncio.get_running_loop().time() + seconds
     of_server, of_worker = await record(stage)
     for points in (of_server, of_worker):
         if only:
             points.known = [point for point in points.known if any(words in point for words in only)]
-
-    def weigh(kind: str) -> float:
-        # What is followed is asked for as well: without it there is nothing to follow.
-        operations = {stage.town.operation(each) for each, other in KINDS.items() if kind in (each, other.follows)}
-        left = sum(point.partition(" | ")[0] in operations for point in of_server.missed)
-        return EVEN + left
-
-    async with stage.load(CLIENTS, PAUSE_S, weigh=weigh), hurrying(stage):
+    async with stage.load(CLIENTS, PAUSE_S, is_even=True), hurrying(stage):
         await asyncio.gather(
-            *(crash_at_each(server, of_server, patience, until) for server in stage.servers),
-            *(crash_at_each(worker, of_worker, patience, until) for worker in stage.workers),
+            crash_at_each(stage.server, of_server, patience, until),
+            crash_at_each(stage.worker, of_worker, patience, until),
         )
     return of_server, of_worker
 

@@ -7,7 +7,7 @@ import shutil
 import signal
 import tempfile
 import time
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
@@ -18,14 +18,13 @@ from sluiceway.storage.migrate import migrate
 from tests.crash.clients import Client, Line, Seen
 from tests.crash.journal import Journal
 from tests.crash.outside import Outside
-from tests.crash.town import KINDS, Asking, Numbers, Town, settle_down
+from tests.crash.town import Asking, Numbers, Town, settle_down
 from tests.crash.victims import Nursery, Victim
 from tests.e2e.processes import free_port
 from tests.support import SECRET_KEY
 
 LEASE_S: Final = 2
 """Longer than any call takes on a busy machine: of two that live, none takes what the other still has in hand."""
-SERVERS: Final = 2
 CLIENTS: Final = 192
 """So many that what they ask makes large batches, which cost a fraction for each request."""
 
@@ -116,17 +115,14 @@ class Stage:
         clients: int = CLIENTS,
         pause_s: float = 0.0,
         *,
-        weigh: Callable[[str], float] = lambda kind: KINDS[kind].weight,
+        is_even: bool = False,
         patience_s: float = 20.0,
     ) -> AsyncGenerator[None]:
-        """Let clients ask, until the block is left and everything that was asked has been answered.
-
-        `weigh`: how likely each kind of request is, beside the others.
-        """
+        """Let clients ask, until the block is left and everything that was asked has been answered."""
         stop = asyncio.Event()
         async with asyncio.TaskGroup() as group:
             for _ in range(clients):
-                asking = Asking(self.town, Random(self.dice.random()), self.numbers, weigh)
+                asking = Asking(self.town, Random(self.dice.random()), self.numbers, is_even)
                 lines = [Line(port, server.is_up.is_set) for port, server in zip(self.ports, self.servers, strict=True)]
                 client = Client(asking, self.journal, self.seen, lines, self.until_up, patience_s=patience_s)
                 group.create_task(client.run(stop, pause_s))
@@ -137,14 +133,14 @@ class Stage:
 
 
 @contextlib.asynccontextmanager
-async def set_stage(seed: int, *, workers: int = 2, lease_s: int = LEASE_S) -> AsyncGenerator[Stage]:
-    """Set everything up, with two servers and so many workers running; take everything down again."""
+async def set_stage(seed: int, *, of_each: int = 2, lease_s: int = LEASE_S) -> AsyncGenerator[Stage]:
+    """Set everything up, with so many servers and as many workers running; take everything down again."""
     folder = Path(tempfile.mkdtemp(prefix="sluiceway-crash-"))
     data_dir = folder / "data"
     data_dir.mkdir()
     cluster = Cluster(data_dir)
     journal = Journal(folder / "journal")
-    ports = [free_port() for _ in range(SERVERS)]
+    ports = [free_port() for _ in range(of_each)]
     try:
         await cluster.start()
         async with Nursery() as nursery, Outside() as outside:
@@ -160,7 +156,7 @@ async def set_stage(seed: int, *, workers: int = 2, lease_s: int = LEASE_S) -> A
                     Victim(nursery, "serve", f"serve-{n}", data_dir, environment, worker=False, port=port)
                     for n, port in enumerate(ports)
                 ],
-                [Victim(nursery, "worker", f"worker-{n}", data_dir, environment) for n in range(workers)],
+                [Victim(nursery, "worker", f"worker-{n}", data_dir, environment) for n in range(of_each)],
                 ports,
                 outside,
                 town,

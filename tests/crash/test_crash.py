@@ -91,7 +91,7 @@ TAMPERED = {
 
 async def _compare_after_tampering() -> list[str]:
     async with set_stage(SEED) as stage:
-        async with stage.load(clients=8, weigh=lambda _: 1):
+        async with stage.load(clients=8, is_even=True):
             await kill_again_and_again(stage, stage.servers, "server", 1, Kills(), float("inf"), Random(1))
             # One of each kind at least.
             for _ in range(600):

@@ -25,7 +25,6 @@ FUNDS: Final = 10**12
 LEAST: Final = 10_000
 """The amount of request number 0, in cents; each following one has a cent more."""
 AT_THE_BANK: Final = Cents(10**12)
-SUBJECT: Final = "subject"
 
 
 @dataclass(frozen=True)
@@ -55,11 +54,6 @@ class Town:
     uuids: dict[str, str]
     secrets: dict[str, str]
     webhook_secret: str
-
-    def operation(self, kind: str) -> str:
-        """Name the operation that a kind asks for, as the API's documents do."""
-        path, _ = KINDS[kind].make(self, LEAST, SUBJECT)
-        return "POST " + "/".join("{id}" if part in {SUBJECT, *self.ids.values()} else part for part in path.split("/"))
 
     def request(self, kind: str, number: int, subject: str | None = None) -> Request:
         """Write a request of a kind."""
@@ -236,13 +230,13 @@ class Asking:
     town: Town
     dice: random.Random
     numbers: "Numbers"
-    weigh: Callable[[str], float] = lambda kind: KINDS[kind].weight
-    """How likely each kind is to be chosen, beside the others."""
+    is_even: bool = False
+    """Every kind is as likely as any other."""
     made: defaultdict[str, list[str]] = field(default_factory=lambda: defaultdict(list[str]))
     """Transfers that have been made and that something can still be asked about, by the kind that made them."""
 
     def next_request(self) -> Request:
-        [kind] = self.dice.choices(list(KINDS), [self.weigh(each) for each in KINDS])
+        [kind] = self.dice.choices(list(KINDS), None if self.is_even else [each.weight for each in KINDS.values()])
         before = KINDS[kind].follows
         if before and not self.made[before]:
             kind = before
