@@ -92,11 +92,9 @@ function Editor({ words, saved, drawn, of }: EditorProps) {
   const revision = useRef(found?.revision ?? original.revision);
   const [isStrict, setStrict] = useState(Boolean(saved));
   const [isRestored, setRestored] = useState(Boolean(found));
-  const isDirty =
-    state.now !== original.definition && JSON.stringify(state.now) !== JSON.stringify(original.definition);
+  const isDirty = JSON.stringify(state.now) !== JSON.stringify(original.definition);
   const isLeaving = useRef(false);
-  const check = useChecked(state.now, saved?.id);
-  const checked = check.data;
+  const { data: checked, isCurrent } = useChecked(state.now, saved?.id);
   const navigate = useNavigate();
 
   useEffect(() => {
@@ -137,12 +135,14 @@ function Editor({ words, saved, drawn, of }: EditorProps) {
 
   function tryToSave() {
     setStrict(true);
-    if (checked && check.isCurrent && !checked.canBeSaved) document.getElementById("findings")?.focus();
+    if (checked && isCurrent && !checked.canBeSaved) document.getElementById("findings")?.focus();
     else if (!save.isPending) save.mutate();
   }
   useKeys({ undo: () => act({ do: "undo" }), redo: () => act({ do: "redo" }), save: tryToSave });
   usePaste();
-  const blocker = useBlocker(() => isDirty && !isLeaving.current);
+  const blocker = useBlocker(
+    ({ currentLocation }) => isDirty && !isLeaving.current && currentLocation.pathname.startsWith("/rules/"),
+  );
   useEffect(() => {
     if (!isDirty) return;
     const warn = (event: BeforeUnloadEvent) => event.preventDefault();
@@ -190,7 +190,7 @@ function Editor({ words, saved, drawn, of }: EditorProps) {
           </Notice>
         )}
         <Card>
-          <div className="stack" aria-busy={!check.isCurrent}>
+          <div className="stack" aria-busy={!isCurrent}>
             <p className={styles.sentence}>
               {checked?.sentence ?? (
                 <span className="soft">In words: as soon as every field is filled in, the sentence is here.</span>
