@@ -202,7 +202,8 @@ def _add_to(evidence: Evidence) -> None:
     if known is None:
         return
     evidence.violations += known.pop("what_was_violated")
-    evidence.command = shlex.split(known["command"]) + [word for word in evidence.command[3:] if word in PARTS]
+    earlier = shlex.split(known["command"])
+    evidence.command = earlier + [word for word in evidence.command[3:] if word in PARTS and word not in earlier]
     of_the_run = {"part", "violations", "began_at", "seconds", "command", *where()}
     evidence.figures |= {name: value for name, value in known.items() if name not in of_the_run}
 
