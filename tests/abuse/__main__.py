@@ -76,24 +76,27 @@ async def bytes_(place: Bench, evidence: Evidence, wanted: argparse.Namespace) -
     figures, faults = evidence.figures, evidence.violations
     refused, odd, hidden = Seen(), Seen(), Seen()
     sent: Counter[str] = Counter()
-    async with open_stage(place.new_database()) as stage:
-        stage.forget_peak()
-        before = stage.memory_kib()
-        for variant in range(VARIANTS):
+    growths_mib: list[float] = []
+    for variant in range(VARIANTS):
+        # Each in a world of its own: what is odd may be done, and what it deletes is not there to be asked wrongly.
+        async with open_stage(place.new_database()) as stage:
+            stage.forget_peak()
+            before = stage.memory_kib()
             asked = await stage.operations(variant)
             figures["operations"] = len(asked)
             takers = [operation for operation in asked if operation.takes_body]
+            choose = some_of(wanted.one_in, wanted.seed)
             async with leaving_no_trace(stage, refused, f"variant {variant}"):
-                sent["bodies"] += await ask_bodies(stage, takers, refused, some_of(wanted.one_in, wanted.seed))
+                sent["bodies"] += await ask_bodies(stage, takers, refused, choose)
                 if not variant:
-                    sent["heads"] += await ask_heads(stage, asked, refused, some_of(wanted.one_in, wanted.seed))
-            sent["odd_bodies"] += await ask_odd_bodies(
-                stage, (await stage.operations(variant)), odd, some_of(wanted.one_in, wanted.seed)
-            )
-        carriers = [operation for operation in await stage.operations() if operation.path != "/app/events"]
-        sent["smugglings"] = await smuggle(stage, carriers[:: 8 * wanted.one_in] + carriers[:1], hidden)
-        figures["memory_growth_mib"] = round((stage.memory_kib() - before) / 1024, 1)
-        faults += [f"{name}: {text}" for name, text in (await violations(stage.engine.database)).items()]
+                    sent["heads"] += await ask_heads(stage, asked, refused, choose)
+            sent["odd_bodies"] += await ask_odd_bodies(stage, await stage.operations(variant), odd, choose)
+            if not variant:
+                carriers = [operation for operation in await stage.operations() if operation.path != "/app/events"]
+                sent["smugglings"] = await smuggle(stage, carriers[:: 8 * wanted.one_in] + carriers[:1], hidden)
+            growths_mib.append(round((stage.memory_kib() - before) / 1024, 1))
+            faults += [f"{name}: {text}" for name, text in (await violations(stage.engine.database)).items()]
+    figures["memory_growth_mib"] = max(growths_mib)
     figures |= dict(sent)
     figures["statuses"] = {str(status): number for status, number in sorted(refused.statuses.items())}
     figures["p50_ms"], figures["p99_ms"] = (round(1000 * refused.within_s(part), 2) for part in (0.5, 0.99))
