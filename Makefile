@@ -3,7 +3,8 @@
 PYTHON   ?= python3
 PORT     ?= 8080
 DATA_DIR ?= .sluiceway
-JOBS     ?= auto
+# Many tests wait for processes of their own: half as many again as there are cores keep them all busy.
+JOBS     ?= $(shell echo $$(( ($$(getconf _NPROCESSORS_ONLN) * 3 + 1) / 2 )))
 ARGS     ?=
 EXAMPLES ?= 300
 SEED     ?= $(shell date +%s)

@@ -20,7 +20,7 @@ from tests.crash.victims import Victim
 RECORD_S: Final = 4.0
 CLIENTS: Final = 6
 PAUSE_S: Final = 0.02
-HURRY_S: Final = 0.1
+HURRY_S: Final = 0.02
 
 
 @dataclass
