@@ -1,20 +1,24 @@
 """`python -m tests.simulation --seeds 20000`: virtual months of the program, each with its own bad luck.
 
 With `--more`, runs add up: what the newest evidence has is gone on with, each piece listed with its commit and seeds.
+With `--again`, the seeds that it found wrong are lived through once more, and those in which nothing is wrong any more
+are listed as mended, with what was found and the commit in which it is not. A seed draws the same world only under the
+same version of Python.
 """
 
 import argparse
 import os
+import re
 import sys
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
 
 from tests.evidence import Evidence, where
 from tests.simulation.campaign import SOMETIMES, Found, explore_in_pieces, live, never
-from tests.simulation.world import DAYS
+from tests.simulation.world import DAYS, Outcome
 
 COUNTED: Final = (
     *("seeds", "virtual_days", "without_faults", "replayed_with_the_same_trace", "same_on_postgresql", "calls"),
@@ -41,6 +45,20 @@ def summed(pieces: Sequence[dict[str, Any]]) -> dict[str, Any]:
     }
 
 
+def live_again(pieces: Sequence[dict[str, Any]], commit: str, living: Callable[[int], Outcome] = live) -> None:
+    """Live once more through seeds that were found wrong, and list as mended in which nothing is wrong any more."""
+    for piece in pieces:
+        still: list[str] = []
+        for sentence in piece["what_was_violated"]:
+            seed = re.match(r"seed (\d+): ", sentence)
+            violations = [sentence] if seed is None else living(int(seed[1])).violations
+            if violations:
+                still += [sentence if seed is None else f"seed {seed[1]}: {each}" for each in violations]
+            else:
+                piece.setdefault("mended", []).append({"was": sentence, "not_in": commit})
+        piece["what_was_violated"] = still
+
+
 def main() -> int:
     """Live through the seeds, say what was found, and write it down. Ends with 1 if anything was false."""
     parser = argparse.ArgumentParser(prog="python -m tests.simulation", description=__doc__)
@@ -52,6 +70,7 @@ def main() -> int:
     parser.add_argument("--fidelity", type=int, default=0, metavar="N", help="so many also on PostgreSQL")
     parser.add_argument("--plants", action="store_true", help="plant known faults, too, and see that each is found")
     parser.add_argument("--more", action="store_true", help="go on after the newest evidence, and add to it")
+    parser.add_argument("--again", action="store_true", help="those first in which something was wrong, with --more")
     parser.add_argument("--minutes", type=float, default=0, help="end after so long, with the seeds that were done")
     asked = parser.parse_args()
     if os.environ.get("PYTHONHASHSEED") != "0":
@@ -65,6 +84,8 @@ def main() -> int:
     evidence = Evidence("simulation", ["python", "-m", "tests.simulation", *sys.argv[1:]])
     before = evidence.earlier() if asked.more else None
     pieces = [] if before is None else before["pieces"]
+    if asked.again:
+        live_again(pieces, str(where()["commit"]))
     pieces.append(_piece(asked, max((each["first_seed"] + each["seeds"] for each in pieces), default=asked.first)))
     figures = summed(pieces)
     evidence.violations += [sentence for each in pieces for sentence in each["what_was_violated"]]
@@ -100,7 +121,7 @@ def _piece(asked: argparse.Namespace, first: int) -> dict[str, Any]:
             found.violations += [f"nobody found that {plant.what}"] if seeds is None else []
             detected += [] if seeds is None else [seeds]
     run = {"began_at": began_at.isoformat(timespec="seconds"), "seconds": round(time.monotonic() - began, 1)}
-    return piece_of(first, found, detected, run | {name: place[name] for name in ("commit", "is_dirty")})
+    return piece_of(first, found, detected, run | {name: place[name] for name in ("commit", "is_dirty", "python")})
 
 
 def piece_of(first: int, found: Found, detected: Sequence[int], run: Mapping[str, Any]) -> dict[str, Any]:

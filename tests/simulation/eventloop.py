@@ -18,6 +18,10 @@ from typing import Any, Final
 PROCESS: Final[ContextVar["Process | None"]] = ContextVar("process", default=None)
 
 
+MOST_STEPS: Final = 5_000_000
+"""A world takes some 30,000. Chains of rules that run to their limits, many at one instant, have taken 570,000."""
+
+
 class Endless(Exception):
     """Many times more has run than a world needs: something goes round and round."""
 
@@ -43,7 +47,7 @@ class Loop(base_events.BaseEventLoop):
         self._now = 0.0
         self._draw = random.Random(seed)
         self.steps = 0
-        self.most_steps = 500_000
+        self.most_steps = MOST_STEPS
         self.jump: Callable[[], float | None] = lambda: None
         """Tells to which time nothing will happen but polls; None: something may."""
         self.passing: Callable[[float], None] = lambda _: None

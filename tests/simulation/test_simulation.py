@@ -2,15 +2,17 @@
 
 import os
 from collections import Counter
+from typing import Any
 
 import pytest
 
-from tests.simulation.__main__ import piece_of, summed
+from tests.simulation.__main__ import live_again, piece_of, summed
 from tests.simulation.campaign import PIECE, Found, explore
 from tests.simulation.fidelity import compare, difference
 from tests.simulation.plants import PLANTS, Plant, found_by, planted, without_claims
 from tests.simulation.schema import schema_of
 from tests.simulation.tables import read_schema
+from tests.simulation.world import Outcome
 
 # The loops of many worlds, and the server's of the comparison, are collected whenever Python likes: in any test.
 pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
@@ -85,4 +87,22 @@ def test_pieces_of_several_commits_add_up():
     assert [(each["commit"], each["first_seed"], each["seeds"]) for each in found["pieces"]] == [
         ("a", 0, 2),
         ("b", 2, 5),
+    ]
+
+
+def test_what_was_wrong_is_lived_through_again_and_listed_as_mended_where_it_is():
+    pieces: list[dict[str, Any]] = [
+        {"what_was_violated": ["seed 4: lost", "seed 5: doubled", "never in 20 seeds: pause"]},
+        {"what_was_violated": []},
+    ]
+    outcomes = {4: [], 5: ["doubled still"]}
+
+    live_again(pieces, "abc", lambda seed: Outcome(seed, outcomes[seed], 0, 0, 0, {}))
+
+    assert pieces == [
+        {
+            "what_was_violated": ["seed 5: doubled still", "never in 20 seeds: pause"],
+            "mended": [{"was": "seed 4: lost", "not_in": "abc"}],
+        },
+        {"what_was_violated": []},
     ]
