@@ -14,13 +14,20 @@ from typing import Final
 
 import psycopg
 
+from sluiceway.services.organizations import create_organization
+from sluiceway.storage.database import Database, DatabaseOptions, fetch_all
 from tests.crash.stage import Stage
 from tests.crash.victims import Victim
+from tests.support import plain_engine
 
 RECORD_S: Final = 4.0
 CLIENTS: Final = 6
 PAUSE_S: Final = 0.02
 HURRY_S: Final = 0.02
+FOUND_S: Final = 0.5
+_ARE_ALL_KNOWN: Final = """
+    SELECT NOT EXISTS (SELECT FROM organization WHERE id NOT IN (SELECT organization_id FROM audit_look))
+"""
 
 
 @dataclass
@@ -108,7 +115,10 @@ async def exhaust(stage: Stage, patience: Patience, seconds: float, only: Sequen
 
 @contextlib.asynccontextmanager
 async def hurrying(stage: Stage) -> AsyncGenerator[None]:
-    """Let the worker look at the bank's reports and balances all the time, as it does when something is expected."""
+    """Let the worker look at the bank's reports and balances all the time, as it does when something is expected.
+
+    And let there always be an organization that the audit has never looked at: some of what it does, it does once.
+    """
 
     async def hurry() -> None:
         async with await psycopg.AsyncConnection.connect(stage.cluster.url, autocommit=True) as conn:
@@ -116,9 +126,19 @@ async def hurrying(stage: Stage) -> AsyncGenerator[None]:
                 await conn.execute("UPDATE feed SET due_at = '-infinity' WHERE leased_until IS NULL")
                 await asyncio.sleep(HURRY_S)
 
-    task = asyncio.create_task(hurry())
+    async def found() -> None:
+        async with Database(stage.cluster.url, DatabaseOptions(min_connections=1)) as database:
+            while True:
+                async with database.read() as tx:
+                    [(are_all_known,)] = await fetch_all(tx, _ARE_ALL_KNOWN)
+                if are_all_known:
+                    await create_organization(plain_engine(database), "Newcomers", is_sandbox=True)
+                await asyncio.sleep(FOUND_S)
+
+    tasks = [asyncio.create_task(hurry()), asyncio.create_task(found())]
     try:
         yield
     finally:
-        task.cancel()
-        await asyncio.wait([task])
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait(tasks)

@@ -17,7 +17,7 @@ _KINDS: Final = {
     "settlement": {"finish_executions", "send_to_gather"},
     "rule": {"insert_rule"},
     "webhooks": {"end_attempt", "insert_deliveries", "claim_endpoints", "hold_endpoint", "keep_endpoint"},
-    "bank_hand_over": {"claim_legs", "hold_leg", "retry_leg", "let_go_of_leg", "end_step"},
+    "bank_hand_over": {"claim_legs", "hold_leg", "retry_leg", "let_go_of_leg", "end_steps"},
     "bank_itself": {"write_payments", "write_book", "use_fault"},
     "money": {"insert_transfers"},
     "trigger": {"insert_executions"},

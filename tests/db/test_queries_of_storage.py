@@ -129,7 +129,15 @@ def with_parameters(world: World, name: str, prefix: str = "01900000") -> dict[s
         "executions.retry_gathering": {"id": due[0], "retry_at": _NOW},
         "executions.recount_execution": each,
         "retention.forget_simulated_transfers": {"transfer_ids": executions},
-        "transfers.move_on": {"status": "COMPLETE", "is_decided": False},
+        "transfers.move_on": {
+            "statuses": ["COMPLETE"] * batch,
+            "ats": [_NOW] * batch,
+            "are_decided": [False] * batch,
+            **{
+                key: [None] * batch
+                for key in ("error_codes", "status_reasons", "returned_ats", "return_codes", "decided_bys")
+            },
+        },
     }
     return {**common, **wanted.get(name, {})}
 

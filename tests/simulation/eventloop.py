@@ -18,7 +18,7 @@ from typing import Any, Final
 PROCESS: Final[ContextVar["Process | None"]] = ContextVar("process", default=None)
 
 
-MOST_STEPS: Final = 5_000_000
+MOST_STEPS: Final = 1_000_000
 """A world takes some 30,000. Chains of rules that run to their limits, many at one instant, have taken 570,000."""
 
 

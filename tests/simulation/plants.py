@@ -46,7 +46,7 @@ PLANTS: Final = (
         "UPDATE SET balance = excluded.balance",
         "NOTHING",
     ),
-    Plant("a leg that ended is still due", legs.QUERIES, "end_step", "due_at = NULL, ", ""),
+    Plant("a leg that ended is still due", legs.QUERIES, "end_steps", "due_at = NULL, ", ""),
     Plant("the cursor of reports stays", feeds.QUERIES, "end_fetch", "cursor = %(cursor)s, ", ""),
     Plant(
         "revoked keys are let in",
@@ -88,7 +88,7 @@ PLANTS: Final = (
         "returns are not told apart",
         transfers.QUERIES,
         "move_on",
-        "returned_at = coalesce(%(returned_at)s::timestamptz, returned_at),",
+        "returned_at = coalesce(w.returned_at, t.returned_at),",
         "",
     ),
 )

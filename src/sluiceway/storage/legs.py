@@ -9,6 +9,7 @@ from sluiceway.domain.money import Cents
 from sluiceway.domain.transfers import Leg, LegPurpose, LegStatus
 from sluiceway.storage.database import ReadTx, WriteTx, execute, fetch_all, fetch_one
 from sluiceway.storage.queries import load
+from sluiceway.storage.rounds import in_rounds
 
 QUERIES = load(__file__)
 
@@ -161,5 +162,5 @@ async def let_go_of_leg(tx: WriteTx, organization_id: OrganizationId, claimed: C
 
 async def write_steps(tx: WriteTx, steps: Sequence[LegStep]) -> None:
     """Record how legs have moved on."""
-    for step in steps:
-        await execute(tx, QUERIES["end_step"], step._asdict() | {"status": step.status.value})
+    for row in in_rounds(("ids", "statuses", "ats", "error_codes", "return_codes", "expected_ats"), steps):
+        await execute(tx, QUERIES["end_steps"], row)

@@ -90,13 +90,16 @@ WHERE organization_id = %(organization_id)s::uuid AND id = %(id)s::uuid;
 UPDATE transfer_leg SET leased_until = NULL
 WHERE organization_id = %(organization_id)s::uuid AND id = %(id)s::uuid AND fence = %(fence)s;
 
--- name: end_step
--- A leg has moved on; a leg that is not to be handed over is no longer due.
-UPDATE transfer_leg SET
-    status = %(status)s, error_code = coalesce(%(error_code)s, error_code),
-    return_code = coalesce(%(return_code)s, return_code), due_at = NULL, leased_until = NULL,
-    submitted_at = CASE WHEN %(status)s = 'PENDING' THEN %(at)s::timestamptz ELSE submitted_at END,
-    expected_at = coalesce(%(expected_at)s::timestamptz, expected_at),
-    settled_at = CASE WHEN %(status)s = 'SETTLED' THEN %(at)s::timestamptz ELSE settled_at END,
-    ended_at = CASE WHEN %(status)s IN ('RETURNED', 'REFUSED', 'CANCELLED') THEN %(at)s::timestamptz ELSE ended_at END
-WHERE organization_id = %(organization_id)s::uuid AND id = %(id)s::uuid;
+-- name: end_steps
+-- Legs have moved on; one that is not to be handed over is no longer due.
+UPDATE transfer_leg l SET
+    status = w.status, error_code = coalesce(w.error_code, l.error_code),
+    return_code = coalesce(w.return_code, l.return_code), due_at = NULL, leased_until = NULL,
+    submitted_at = CASE WHEN w.status = 'PENDING' THEN w.at ELSE l.submitted_at END,
+    expected_at = coalesce(w.expected_at, l.expected_at),
+    settled_at = CASE WHEN w.status = 'SETTLED' THEN w.at ELSE l.settled_at END,
+    ended_at = CASE WHEN w.status IN ('RETURNED', 'REFUSED', 'CANCELLED') THEN w.at ELSE l.ended_at END
+FROM unnest(%(ids)s::uuid[], %(statuses)s::text[], %(ats)s::timestamptz[], %(error_codes)s::text[],
+            %(return_codes)s::text[], %(expected_ats)s::timestamptz[])
+    AS w (id, status, at, error_code, return_code, expected_at)
+WHERE l.organization_id = %(organization_id)s::uuid AND l.id = w.id;

@@ -254,6 +254,9 @@ async def put_look(tx: WriteTx, organization_id: OrganizationId, look: Look, bef
 
 
 async def looks_due(tx: ReadTx, before: datetime, quiet_before: datetime) -> list[OrganizationId]:
-    """List those that nobody has looked at since `before`, or, where nothing happens, since `quiet_before`."""
+    """List those that nobody has looked at since `before`, or, where nothing happens, since `quiet_before`.
+
+    Whoever has waited longest comes first: a worker that rests after each look remembers nobody's turn.
+    """
     row = {"before": before, "quiet_before": quiet_before, "since_id": least_id(before - timedelta(minutes=1))}
     return [OrganizationId(row[0]) for row in await fetch_all(tx, QUERIES["looks_due"], row)]

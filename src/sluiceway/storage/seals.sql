@@ -484,9 +484,11 @@ WHERE l.looked_at = %(before)s::timestamptz
 RETURNING 1;
 
 -- name: looks_due
--- Whose turn it is, in no order: where something has happened since the last look, soon; where nothing has, later.
+-- Whose turn it is, whoever has waited longest first: where something has happened since the last look, soon; where
+-- nothing has, later.
 SELECT o.id FROM organization o
 LEFT JOIN audit_look l ON l.organization_id = o.id
 LEFT JOIN audit_head h ON h.organization_id = o.id
 WHERE l.looked_at IS NULL OR l.looked_at < %(quiet_before)s OR (l.looked_at < %(before)s AND (
-    h.number <> l.batches OR EXISTS (SELECT FROM outbox e WHERE e.organization_id = o.id AND e.id > %(since_id)s::uuid)));
+    h.number <> l.batches OR EXISTS (SELECT FROM outbox e WHERE e.organization_id = o.id AND e.id > %(since_id)s::uuid)))
+ORDER BY l.looked_at NULLS FIRST, o.id;

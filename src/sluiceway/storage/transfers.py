@@ -20,6 +20,7 @@ from sluiceway.domain.money import Cents
 from sluiceway.domain.transfers import Direction, Mode, Origin, Party, Transfer, TransferStatus
 from sluiceway.storage.database import ReadTx, WriteTx, execute, fetch_all, fetch_one
 from sluiceway.storage.queries import load
+from sluiceway.storage.rounds import in_rounds
 
 QUERIES = load(__file__)
 
@@ -138,8 +139,12 @@ async def transfers_on_the_way(
 
 async def move_on(tx: WriteTx, moved: Sequence[MovedOn]) -> None:
     """Record how transfers have moved on."""
-    for each in moved:
-        await execute(tx, QUERIES["move_on"], each._asdict() | {"status": each.status.value})
+    names = (
+        "ids", "statuses", "error_codes", "ats", "status_reasons", "returned_ats", "return_codes", "decided_bys",
+        "are_decided",
+    )  # fmt: skip
+    for row in in_rounds(names, moved):
+        await execute(tx, QUERIES["move_on"], row)
 
 
 async def transfers_to_approve(tx: ReadTx, organization_id: OrganizationId) -> list[TransferId]:

@@ -48,13 +48,17 @@ FOR NO KEY UPDATE OF t;
 
 -- name: move_on
 -- Completed once; a return keeps that, and says when and why.
-UPDATE transfer SET status = %(status)s, error_code = %(error_code)s, status_reason = %(status_reason)s,
-                    completed_at = CASE WHEN %(status)s = 'COMPLETE' THEN %(at)s::timestamptz ELSE completed_at END,
-                    returned_at = coalesce(%(returned_at)s::timestamptz, returned_at),
-                    return_code = coalesce(%(return_code)s, return_code),
-                    decided_by = coalesce(%(decided_by)s::uuid, decided_by),
-                    decided_at = CASE WHEN %(is_decided)s::boolean THEN %(at)s::timestamptz ELSE decided_at END
-WHERE organization_id = %(organization_id)s::uuid AND id = %(id)s::uuid;
+UPDATE transfer t SET status = w.status, error_code = w.error_code, status_reason = w.status_reason,
+                      completed_at = CASE WHEN w.status = 'COMPLETE' THEN w.at ELSE t.completed_at END,
+                      returned_at = coalesce(w.returned_at, t.returned_at),
+                      return_code = coalesce(w.return_code, t.return_code),
+                      decided_by = coalesce(w.decided_by, t.decided_by),
+                      decided_at = CASE WHEN w.is_decided THEN w.at ELSE t.decided_at END
+FROM unnest(%(ids)s::uuid[], %(statuses)s::text[], %(error_codes)s::text[], %(ats)s::timestamptz[],
+            %(status_reasons)s::text[], %(returned_ats)s::timestamptz[], %(return_codes)s::text[],
+            %(decided_bys)s::uuid[], %(are_decided)s::boolean[])
+    AS w (id, status, error_code, at, status_reason, returned_at, return_code, decided_by, is_decided)
+WHERE t.organization_id = %(organization_id)s::uuid AND t.id = w.id;
 
 -- name: to_approve
 -- What waits for a person, the oldest first.
