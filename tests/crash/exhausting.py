@@ -25,6 +25,8 @@ CLIENTS: Final = 6
 PAUSE_S: Final = 0.02
 HURRY_S: Final = 0.02
 FOUND_S: Final = 0.5
+DYING_S: Final = 1.0
+LIVING_S: Final = 0.4
 _ARE_ALL_KNOWN: Final = """
     SELECT NOT EXISTS (SELECT FROM organization WHERE id NOT IN (SELECT organization_id FROM audit_look))
 """
@@ -68,7 +70,7 @@ class Patience:
     times: int
 
 
-LITTLE: Final = Patience(seconds=4, times=3)
+LITTLE: Final = Patience(seconds=4, times=8)
 
 
 async def crash_at_each(victim: Victim, points: Points, patience: Patience, until: float) -> None:
@@ -98,18 +100,49 @@ async def crash_at_each(victim: Victim, points: Points, patience: Patience, unti
     await victim.start()
 
 
+async def leave_looks(server: Victim, before_looks: Sequence[str], done: asyncio.Event) -> None:
+    """Until the worker is done, let the server end now and then before it looks at what it has let happen at the bank.
+
+    Nobody but the worker comes by what it does when it finds news, and the server is quicker as long as it lives.
+    """
+    file = server.output.with_suffix(".point")
+    ended = asyncio.create_task(done.wait())
+    while not done.is_set():
+        # In between, what was repeated and cut off again and again is answered, and something else is asked for.
+        for crash_at, seconds in ((before_looks, DYING_S), ([], LIVING_S)):
+            if server.is_alive:
+                await server.kill()
+            await server.start(crash_at=crash_at, record=file if crash_at else None)
+            ending = asyncio.create_task(server.ended())
+            await asyncio.wait({ending, ended}, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+            ending.cancel()
+    ended.cancel()
+
+
 async def exhaust(stage: Stage, patience: Patience, seconds: float, only: Sequence[str] = ()) -> tuple[Points, Points]:
     """Record the points, then crash at each of them: server and worker beside each other, under one load."""
     until = asyncio.get_running_loop().time() + seconds
     of_server, of_worker = await record(stage)
+    before_looks = [point for point in of_server.known if point.endswith("| claim_feeds | before")]
     for points in (of_server, of_worker):
         if only:
             points.known = [point for point in points.known if any(words in point for words in only)]
+    worker_is_done = asyncio.Event()
+
+    async def crash_the_server() -> None:
+        await crash_at_each(stage.server, of_server, patience, until)
+        await leave_looks(stage.server, before_looks, worker_is_done)
+        if not stage.server.is_alive:
+            await stage.server.start()
+
+    async def crash_the_worker() -> None:
+        try:
+            await crash_at_each(stage.worker, of_worker, patience, until)
+        finally:
+            worker_is_done.set()
+
     async with stage.load(CLIENTS, PAUSE_S, is_even=True), hurrying(stage):
-        await asyncio.gather(
-            crash_at_each(stage.server, of_server, patience, until),
-            crash_at_each(stage.worker, of_worker, patience, until),
-        )
+        await asyncio.gather(crash_the_server(), crash_the_worker())
     return of_server, of_worker
 
 

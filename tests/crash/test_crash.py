@@ -43,8 +43,8 @@ def test_at_every_crash_point_a_process_may_die():
     print(SEED, outcome.counts, outcome.notes)
     assert outcome.wrong == []
     assert outcome.counts["crash_points"] > 500, "every statement of every operation"
-    # The others are those that the first run came by and none after it, which starts where that one ended.
-    assert outcome.counts["crash_points_died_at"] >= 0.9 * outcome.counts["crash_points"]
+    # Some that the first run came by are rare on a busy machine; with more patience none is left (evidence/).
+    assert outcome.counts["crash_points_died_at"] >= 0.95 * outcome.counts["crash_points"]
 
 
 def test_whoever_stood_still_beyond_a_lease_changes_nothing_more():
