@@ -7,7 +7,7 @@ others, and what is left in the end is what nobody came by again.
 import asyncio
 import contextlib
 import signal
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -70,13 +70,15 @@ class Patience:
     times: int
 
 
-LITTLE: Final = Patience(seconds=4, times=8)
+LITTLE: Final = Patience(seconds=4, times=20)
 
 
-async def crash_at_each(victim: Victim, points: Points, patience: Patience, until: float) -> None:
+async def crash_at_each(
+    victim: Victim, points: Points, patience: Patience, until: float, counts: Callable[[], bool] = lambda: True
+) -> None:
     """Start the process again and again, each time to end at one of the points that are left; under load all the while.
 
-    Each start is also the recovery from the crash before it.
+    Each start is also the recovery from the crash before it. `counts`: whether what is waited for in vain now counts.
     """
     clock, file, tries = asyncio.get_running_loop().time, victim.output.with_suffix(".point"), patience.times
     while points.missed and tries and clock() < until:
@@ -88,7 +90,7 @@ async def crash_at_each(victim: Victim, points: Points, patience: Patience, unti
             async with asyncio.timeout(patience.seconds):
                 status = await victim.ended()
         except TimeoutError:
-            tries -= 1
+            tries -= counts()
             continue
         point = file.read_text().strip()
         if status == -signal.SIGKILL:
@@ -127,17 +129,21 @@ async def exhaust(stage: Stage, patience: Patience, seconds: float, only: Sequen
     for points in (of_server, of_worker):
         if only:
             points.known = [point for point in points.known if any(words in point for words in only)]
-    worker_is_done = asyncio.Event()
+    server_is_done, worker_is_done = asyncio.Event(), asyncio.Event()
 
     async def crash_the_server() -> None:
-        await crash_at_each(stage.server, of_server, patience, until)
+        try:
+            await crash_at_each(stage.server, of_server, patience, until)
+        finally:
+            server_is_done.set()
         await leave_looks(stage.server, before_looks, worker_is_done)
         if not stage.server.is_alive:
             await stage.server.start()
 
     async def crash_the_worker() -> None:
         try:
-            await crash_at_each(stage.worker, of_worker, patience, until)
+            # What the server leaves to the worker comes last.
+            await crash_at_each(stage.worker, of_worker, patience, until, server_is_done.is_set)
         finally:
             worker_is_done.set()
 

@@ -38,7 +38,7 @@ def test_killed_again_and_again_every_request_has_one_effect():
 
 
 def test_at_every_crash_point_a_process_may_die():
-    outcome = uvloop.run(run_piece(SEED, Plan(points=True, seconds=400)))
+    outcome = uvloop.run(run_piece(SEED, Plan(points=True, seconds=480)))
 
     print(SEED, outcome.counts, outcome.notes)
     assert outcome.wrong == []
