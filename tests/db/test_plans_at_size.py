@@ -31,6 +31,7 @@ from sluiceway.services.overview import overview
 from sluiceway.services.runs import get_run, list_runs
 from sluiceway.services.transfers import latest_transfers
 from sluiceway.storage.database import SESSION, Database
+from sluiceway.storage.line import Connection
 from tests.api.client import Api, open_api
 from tests.api.remote.client import open_remote
 from tests.cards import issue
@@ -281,7 +282,7 @@ def _values(stage: Stage, operation: Operation, parameter: Parameter) -> Iterato
 def overheard(monkeypatch: pytest.MonkeyPatch) -> Iterator[Said]:
     """Listen to what is read from the database."""
     said: Said = []
-    execute = psycopg.AsyncConnection.execute
+    execute = Connection.execute
 
     async def listen(self: Any, query: Any, params: Any = None, **more: Any) -> Any:
         if str(query).startswith("/*") and not any(word in query for word in ("INSERT", "UPDATE", "DELETE")):
@@ -289,7 +290,7 @@ def overheard(monkeypatch: pytest.MonkeyPatch) -> Iterator[Said]:
         return await execute(self, query, params, **more)
 
     with monkeypatch.context() as patch:
-        patch.setattr(psycopg.AsyncConnection, "execute", listen)
+        patch.setattr(Connection, "execute", listen)
         yield said
 
 

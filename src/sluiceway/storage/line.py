@@ -8,15 +8,17 @@ answers anybody; and while it does not, nobody waits for it.
 import asyncio
 import os
 import socket
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from time import monotonic
-from typing import Any, Final, Self, TypeVar
+from typing import Any, Final, LiteralString, Self, TypeVar
 
 import psycopg
-from psycopg import AsyncConnection
+from psycopg import AsyncConnection, AsyncCursor
 from psycopg.abc import PQGen
 from psycopg.rows import TupleRow
+
+from sluiceway.storage.arrays import typed
 
 LOOK_EVERY_S: Final = 0.5
 SUSPICIOUS_S: Final = 5.0
@@ -54,6 +56,15 @@ class Connection(AsyncConnection[TupleRow]):
             raise
         conn.line = line
         return conn
+
+    async def execute(  # type: ignore[override]
+        self,
+        query: LiteralString,
+        params: Mapping[str, object] | None = None,
+        **how: Any,  # noqa: ANN401 -- handed on
+    ) -> AsyncCursor[TupleRow]:
+        """Run one of our statements, whose casts say how its lists are sent."""
+        return await super().execute(query, typed(query, params), **how)
 
     async def wait(self, gen: PQGen[RV], *how: Any, **more: Any) -> RV:  # noqa: ANN401 -- handed on
         """Wait for the server, as whatever talks to it does, and let the line know since when."""

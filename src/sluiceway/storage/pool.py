@@ -12,7 +12,7 @@ from psycopg.types.numeric import Int8Dumper
 from psycopg.types.string import TextLoader
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
-from sluiceway.storage.arrays import ArrayDumper
+from sluiceway.storage import arrays
 from sluiceway.storage.keyring import NO_KEYS, Keyring
 from sluiceway.storage.line import Connection, Line
 
@@ -208,5 +208,5 @@ def _adapters() -> AdaptersMap:
     adapters = AdaptersMap(psycopg.adapters)
     adapters.register_loader("uuid", TextLoader)
     adapters.register_dumper(int, Int8Dumper)
-    adapters.register_dumper(list, ArrayDumper)
+    arrays.register(adapters)
     return adapters
