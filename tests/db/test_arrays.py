@@ -86,5 +86,5 @@ def test_only_lists_of_which_there_is_much_are_sent_in_binary() -> None:
         "texts": LongTexts([LONG]),
         "numbers": [1],
     }
-    assert typed("SELECT %(numbers)s::bigint[]", sent) is sent
+    assert typed("SELECT %(numbers)s::bigint[]", sent) == sent
     assert typed("SELECT", None) is None

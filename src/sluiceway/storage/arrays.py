@@ -64,11 +64,10 @@ _TYPES: Final[Mapping[str, type[_InBinary]]] = {"uuid": Ids, "timestamptz": Time
 
 def typed(query: LiteralString, params: Mapping[str, object] | None) -> Mapping[str, object] | None:
     """Mark which of a statement's lists are sent in binary."""
-    lists = _lists_of(query)
-    if params is None or not lists:
-        return params
+    if params is None:
+        return None
     sent = dict(params)
-    for name, kind in lists:
+    for name, kind in _lists_of(query):
         if isinstance(sent[name], list):
             values = cast("list[Any]", sent[name])
             if kind is not LongTexts or _is_long(values):
