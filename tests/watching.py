@@ -6,7 +6,8 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
-from psycopg import AsyncConnection
+
+from sluiceway.storage.line import Connection
 
 _NAME = re.compile(r"^/\* (\w+) \*/")
 _CHANGES_OR_LOCKS = re.compile(r"\b(INSERT INTO|UPDATE|DELETE FROM)\b")
@@ -45,12 +46,12 @@ def _organizations(text: str, params: Mapping[str, object]) -> set[str]:
 def watching() -> Generator[Watch]:
     """Look at everything that this process sends."""
     watch = Watch()
-    send = AsyncConnection.execute
+    send = Connection.execute
 
     async def execute(self: Any, query: Any, params: Any = None, **options: Any) -> Any:
         watch.look(query, params)
         return await send(self, query, params, **options)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(AsyncConnection, "execute", execute)
+        patch.setattr(Connection, "execute", execute)
         yield watch
