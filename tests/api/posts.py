@@ -245,7 +245,8 @@ async def rows_of(stage: Stage) -> dict[str, Any]:
     async with stage.api.world.engine.database.read() as tx:
         found: dict[str, Any] = {}
         for (table,) in await fetch_all(tx, WITH_ORGANIZATION):
-            [(found[table],)] = await fetch_all(tx, query.format(sql.Identifier(table)), whose)  # type: ignore[arg-type]
+            statement: Any = query.format(sql.Identifier(table)).as_string()
+            [(found[table],)] = await fetch_all(tx, statement, whose)
         found["figures"] = await fetch_all(tx, FIGURES, whose)
     return found
 
