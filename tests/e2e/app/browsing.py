@@ -185,11 +185,24 @@ def expect_password_field(field: Locator, autocomplete: str) -> None:
     field.fill("")
 
 
-def kept(page: Page, but: str | None = None) -> str:
-    """Wait until what is being written is kept in the browser, and is not what it was; give it as it stands there."""
+_OPENED: Final = """
+    async () => {
+        const kept = localStorage.getItem('sluiceway-kept');
+        if (kept === null) return [null, null];
+        const bytes = (text) => Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
+        const { data } = await (await fetch('/app/session')).json();
+        const key = await crypto.subtle.importKey('raw', bytes(data.draftsKey), 'AES-GCM', false, ['decrypt']);
+        const opening = { name: 'AES-GCM', iv: bytes(kept).subarray(0, 12) };
+        return [kept, new TextDecoder().decode(await crypto.subtle.decrypt(opening, key, bytes(kept).subarray(12)))];
+    }
+"""
+
+
+def kept(page: Page, holding: str = "") -> str:
+    """Wait until what is being written is kept in the browser, with these words in it; give it as it stands there."""
     for _ in range(100):
-        found = page.evaluate("localStorage.getItem('sluiceway-kept')")
-        if found not in (None, but):
+        found, opened = page.evaluate(_OPENED)
+        if found is not None and holding in opened:
             return str(found)
         page.wait_for_timeout(50)
-    raise AssertionError("nothing is kept")
+    raise AssertionError(f"nothing is kept that holds {holding}")

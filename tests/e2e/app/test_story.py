@@ -504,9 +504,8 @@ def test_a_draft_outlives_a_visit_elsewhere(page: Page, pair: tuple[str, str]):
     expect(page.get_by_text("move 17 % of the incoming amount")).to_be_visible()
     page.get_by_label("Percent", exact=True).fill("18")
     page.get_by_label("Percent", exact=True).blur()
-    before = kept(page)
     expect(page.get_by_text("move 18 % of the incoming amount")).to_be_visible()
-    kept(page, but=before)
+    kept(page, holding='"18"')
     page.on("dialog", lambda dialog: dialog.accept())
     page.reload()
 
