@@ -61,6 +61,16 @@ def worker(url: str, environment: Mapping[str, str] | None = None) -> Generator[
         yield pid
 
 
+@contextmanager
+def still(pid: int) -> Generator[None]:
+    """Let a process stand still for as long as the block lasts."""
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(pid, signal.SIGCONT)
+
+
 def wait_until_ready(port: int) -> None:
     """Wait for the first answer. Ends the process if there is none."""
     began = time.perf_counter()

@@ -3,6 +3,7 @@
 from bench.figures import Row, ratio
 from bench.filling import fill
 from bench.options import Options
+from bench.processes import still
 from bench.scenarios.loads import LOADS
 from bench.stage import Stage, finish, stage
 
@@ -20,7 +21,9 @@ def history(options: Options) -> list[Row]:
         rows: list[Row] = []
         first: dict[str, Row] = {}
         for count in options.history:
-            rows.append({"scenario": f"history-{count}-fill", **fill(it.url, count), "errors": 0})
+            # A worker would look at history while it is half written, and stop the money.
+            with still(it.processes.worker):
+                rows.append({"scenario": f"history-{count}-fill", **fill(it.url, count), "errors": 0})
             for path in PATHS:
                 row = _driven(it, path, count)
                 base = first.setdefault(path, row)
