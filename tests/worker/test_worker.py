@@ -409,8 +409,28 @@ async def test_a_vast_rule_is_settled_a_few_runs_at_a_time_and_its_neighbour_has
     while settled[-1:] != [0]:
         settled.append(await settle_due(world.engine))
 
-    assert settled == [2 + 6, 4, 0]
+    assert settled == [4 + 6, 2, 0]
     assert (await world.balances())["savings"] == 600
+
+
+async def test_what_some_leave_of_a_batch_goes_to_whoever_has_more(world: World):
+    neighbours = [await saving_world(world.engine) for _ in range(3)]
+    await admit(world.engine, [world.trigger_command("save") for _ in range(30)])
+    for of, count in zip(neighbours, (1, 4, 9), strict=True):
+        await admit(world.engine, [of.trigger_command("save") for _ in range(count)])
+
+    settled: list[int] = []
+    left: list[int] = []
+    due = "SELECT count(*) FROM execution WHERE due_at IS NOT NULL AND organization_id = %(id)s::uuid"
+    while settled[-1:] != [0]:
+        settled.append(await settle_due(world.engine, limit=20))
+        async with world.engine.database.read() as tx:
+            [(count,)] = await fetch_all(tx, due, {"id": world.organization_id})
+        left.append(count)
+
+    # Of 20 each may have 5. The one that has 1 and the one that has 4 leave 5, of which both others have 2: 7 and 7.
+    assert settled == [1 + 4 + 7 + 7, 2 + 18, 5, 0]
+    assert left == [30 - 7, 23 - 18, 0, 0]
 
 
 async def test_a_rule_too_vast_for_any_batch_still_runs_one_at_a_time(world: World, monkeypatch: pytest.MonkeyPatch):

@@ -3,6 +3,7 @@
 One transaction settles hundreds of executions. Claiming is locking, so a worker that dies leaves everything due.
 """
 
+from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
@@ -102,23 +103,33 @@ def _bearable(
 ) -> list[Claimed]:
     """Keep what one transaction can bear: of each organization its share, the oldest first; of the first at least one.
 
-    The rest stays due. Otherwise a few hundred runs of one vast rule would outlast every time limit, again and again.
+    What some leave of their share goes to the others, in turn. The rest stays due. Otherwise a few hundred runs of one
+    vast rule would outlast every time limit, again and again.
     """
-    queues: dict[OrganizationId, list[Claimed]] = {}
+    queues: dict[OrganizationId, deque[tuple[Claimed, int]]] = {}
     for execution in claimed:
-        queues.setdefault(execution.organization_id, []).append(execution)
+        weight = compiled.get(_revision(execution), UNREADABLE).needs.weight
+        queues.setdefault(execution.organization_id, deque()).append((execution, weight))
     kept: list[Claimed] = []
     left, share = BATCH_WEIGHT, BATCH_WEIGHT // len(queues)
-    for organization_id in chosen:
-        used = 0
-        for place, execution in enumerate(queues.get(organization_id, ())):
-            weight = compiled.get(_revision(execution), UNREADABLE).needs.weight
-            fits = used + weight <= share if place else weight <= left
-            if kept and not fits:
-                break
-            kept.append(execution)
-            used += weight
+
+    def keep(queue: deque[tuple[Claimed, int]]) -> int:
+        execution, weight = queue.popleft()
+        kept.append(execution)
+        return weight
+
+    waiting = [queues[organization_id] for organization_id in chosen if organization_id in queues]
+    for queue in waiting:
+        # A single run may take more than a share, and the very first one as much as it wants.
+        if kept and queue[0][1] > left:
+            continue
+        used = keep(queue)
+        while queue and used + queue[0][1] <= share:
+            used += keep(queue)
         left -= used
+    for queue in waiting:
+        while queue and queue[0][1] <= left:
+            left -= keep(queue)
     return kept
 
 

@@ -134,16 +134,27 @@ async def count_due(tx: ReadTx, organization_id: OrganizationId, now: datetime, 
 async def claim_executions(tx: WriteTx, clocks: Mapping[OrganizationId, datetime], limit: int) -> list[Claimed]:
     """Claim due executions until the transaction ends: of each organization its oldest, at most `limit` in all.
 
-    `clocks` tells the time of each organization.
+    Each has an equal share; what some leave of theirs goes to those that have more. `clocks` tells the time of each.
     """
     each = max(1, limit // max(1, len(clocks)))
-    chosen = sorted(clocks)
-    rows = await fetch_all(
-        tx,
-        QUERIES["claim_executions"],
-        {"organization_ids": chosen, "nows": [clocks[each_id] for each_id in chosen], "each": each},
-    )
-    return [Claimed(*row)._replace(mode=Mode(row[6]), trigger_type=TriggerType(row[7])) for row in rows]
+    asked: list[OrganizationId] = sorted(clocks)
+    claimed: dict[OrganizationId, list[Claimed]] = {}
+    while asked:
+        # Whoever is asked again gives the same ones again, which are ours, and those that follow.
+        claimed.update((organization_id, []) for organization_id in asked)
+        rows = await fetch_all(
+            tx,
+            QUERIES["claim_executions"],
+            {"organization_ids": asked, "nows": [clocks[organization_id] for organization_id in asked], "each": each},
+        )
+        for row in rows:
+            claimed[row[0]].append(Claimed(*row)._replace(mode=Mode(row[6]), trigger_type=TriggerType(row[7])))
+        asked = [organization_id for organization_id in asked if len(claimed[organization_id]) >= each]
+        more = (limit - sum(map(len, claimed.values()))) // max(1, len(asked))
+        if more <= 0:
+            break
+        each += more
+    return [execution for executions in claimed.values() for execution in executions]
 
 
 async def insert_executions(tx: WriteTx, admitted: Sequence[Admitted], at: datetime) -> None:
