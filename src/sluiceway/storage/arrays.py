@@ -64,10 +64,11 @@ _TYPES: Final[Mapping[str, type[_InBinary]]] = {"uuid": Ids, "timestamptz": Time
 
 def typed(query: LiteralString, params: Mapping[str, object] | None) -> Mapping[str, object] | None:
     """Mark which of a statement's lists are sent in binary."""
-    if params is None:
-        return None
+    lists = _lists_of(query) if params else ()
+    if params is None or not lists:
+        return params
     sent = dict(params)
-    for name, kind in _lists_of(query):
+    for name, kind in lists:
         if isinstance(sent[name], list):
             values = cast("list[Any]", sent[name])
             if kind is not LongTexts or _is_long(values):
