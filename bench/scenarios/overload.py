@@ -8,10 +8,12 @@ import json
 import statistics
 import subprocess
 import sys
+import time
 from collections.abc import Sequence
 from dataclasses import asdict
 from typing import NamedTuple
 
+from bench.crowd import REFUSALS
 from bench.figures import Row, ratio
 from bench.load import Target
 from bench.options import Options
@@ -26,6 +28,10 @@ _TURNS = 3
 _TURN = 1 / 3
 """Of the time that a scenario is loaded."""
 _AFTERWARDS_S = 5.0
+_LOOK_S = 1.0
+_NORMAL_WITHIN_S = 30.0
+_AS_USUAL = 1.5
+"""A second is as usual when nobody is refused and the p99 is at most so much longer."""
 
 
 class Share(NamedTuple):
@@ -49,20 +55,40 @@ def _too_much(it: Stage) -> list[Row]:
     for name, count in (("overload-tenfold", many), ("overload-crowd", FAR_TOO_MANY)):
         seen = _crowd(it, seconds, all=Share(count, triggers))["all"]
         # As soon as the crowd has gone: what it has left behind is part of what follows.
-        after = it.load(triggers, callers, min(_AFTERWARDS_S, seconds))
+        normal_after_s, wrong = _wait_until_normal(it, usually)
+        after = _crowd(it, min(_AFTERWARDS_S, seconds), all=Share(callers, triggers))["all"]
         behind_s = round(it.observer.wait_until_settled(), 2)
         rows.append(
             {
                 "scenario": name,
                 **seen,
                 "of_usual": ratio(seen["per_second"], usually["per_second"]),
+                "normal_after_s": normal_after_s,
                 "after_of_usual": ratio(after["per_second"], usually["per_second"]),
                 "after_p99_ms": after["p99_ms"],
                 "behind_s": behind_s,
-                "errors": seen["errors"] + after["errors"],
+                "errors": seen["errors"] + wrong + after["errors"] + _refused(after),
             }
         )
     return rows
+
+
+def _wait_until_normal(it: Stage, usually: Row) -> tuple[float, int]:
+    """Load as usual, a second at a time, until that is as usual; say how long it was not, and what went wrong.
+
+    That it takes too long is something that has gone wrong.
+    """
+    began, wrong = time.perf_counter(), 0
+    while (passed_s := time.perf_counter() - began) < _NORMAL_WITHIN_S:
+        seen = _crowd(it, _LOOK_S, all=Share(it.options.callers, it.seeded.triggers))["all"]
+        wrong += seen["errors"]
+        if not _refused(seen) and seen["p99_ms"] <= _AS_USUAL * usually["p99_ms"]:
+            return round(passed_s, 2), wrong
+    return round(passed_s, 2), wrong + 1
+
+
+def _refused(row: Row) -> int:
+    return sum(row["statuses"].get(status, 0) for status in REFUSALS)
 
 
 def _neighbour(it: Stage) -> Row:

@@ -1,6 +1,7 @@
 """More calls than can be answered: who is refused, in which words; and that nothing is lost or doubled."""
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
@@ -9,8 +10,10 @@ import pytest
 
 from sluiceway.api.app import create_app
 from sluiceway.api.http import Door
+from sluiceway.domain.errors import Unauthenticated
 from sluiceway.domain.ids import IdKind, format_id
 from sluiceway.services.edge import Edge
+from sluiceway.services.engine import Engine
 from sluiceway.services.keys import create_key, every_grant
 from sluiceway.services.queues import Overloaded
 from sluiceway.storage.database import fetch_all
@@ -86,6 +89,55 @@ async def test_who_comes_back_too_soon_is_told_again_without_being_let_in(world:
         await asyncio.sleep(0.25)
         await http.get("/api/v1/accounts", headers=mine)
         assert edge.asked == 4
+
+
+class Crowded(Edge):
+    """An edge with so much room, where one is answered whenever it is told to. It knows nobody."""
+
+    def __init__(self, engine: Engine, room: int) -> None:
+        super().__init__(engine)
+        self.room = room
+        self.inside = 0
+        self.asked = 0
+        self.let_go = asyncio.Semaphore(0)
+
+    async def identify(self, secret: str):  # noqa: ARG002 -- everybody is alike
+        self.asked += 1
+        if self.inside >= self.room:
+            raise Overloaded("calls")
+        self.inside += 1
+        await self.let_go.acquire()
+        self.inside -= 1
+        raise Unauthenticated
+
+
+async def test_of_a_caller_who_brings_too_much_one_more_comes_in_for_each_that_is_answered(world: World):
+    edge, door = Crowded(world.engine, room=20), Door()
+    statuses: Counter[int] = Counter()
+    is_over = False
+
+    async def impatient(http: httpx.AsyncClient) -> None:
+        while not is_over:
+            statuses[(await http.get("/api/v1/accounts", headers={"Authorization": "ApiKey mine"})).status_code] += 1
+
+    async with calling(edge, door) as http:
+        callers = [asyncio.create_task(impatient(http)) for _ in range(40)]
+        await asyncio.sleep(0.05)
+        for _ in range(200):
+            edge.let_go.release()
+            await asyncio.sleep(0.002)
+            assert edge.inside >= edge.room - 1
+        answered, asked = statuses[401], edge.asked
+        is_over = True
+        for _ in callers:
+            edge.let_go.release()
+        await asyncio.gather(*callers)
+
+    assert answered == 200
+    # What there is room for, one for each answer, and an eighth more, to see whether there is room by now.
+    assert edge.room + answered <= asked <= len(callers) + answered * 1.2
+    turned_away = asked - answered - edge.room
+    assert statuses[503] > 2 * turned_away
 
 
 async def test_of_a_rush_what_there_is_room_for_is_done_and_the_rest_refused_at_once_and_done_when_asked_again(

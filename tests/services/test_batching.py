@@ -126,6 +126,23 @@ async def test_beside_another_a_batch_begins_once_as_many_calls_wait_as_that_one
     assert await within(asyncio.gather(*calls)) == [number * 2 for number in range(6)]
 
 
+async def test_beside_another_no_batch_begins_for_one_owner_whose_share_is_less_than_that_one_took():
+    kitchen = Kitchen(lanes=2, limit=24)
+    kitchen.open.clear()
+    calls = [asyncio.create_task(kitchen.batcher.submit(number, f"guest{number}")) for number in range(1, 11)]
+    calls += [asyncio.create_task(kitchen.batcher.submit(100, "noisy")) for _ in range(40)]
+    await asyncio.sleep(0.01)
+    assert [len(batch) for batch in kitchen.batches] == [12]
+
+    calls += [asyncio.create_task(kitchen.batcher.submit(number, f"guest{number}")) for number in range(1, 11)]
+    await asyncio.sleep(0.01)
+    assert [len(batch) for batch in kitchen.batches] == [12, 12]
+    kitchen.open.set()
+
+    await within(asyncio.gather(*calls))
+    assert max(map(len, kitchen.batches[2:])) == 8
+
+
 async def test_where_a_batch_takes_few_owners_the_others_do_not_wait_for_it():
     kitchen = Kitchen(lanes=2, owners_at_once=1)
     kitchen.open.clear()

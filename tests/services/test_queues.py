@@ -5,7 +5,7 @@ from collections import Counter
 
 import pytest
 
-from sluiceway.services.queues import FEWEST, FairQueue, Overloaded
+from sluiceway.services.queues import AT_LEAST, FEWEST, REMEMBERED_TURNS, FairQueue, Overloaded
 from sluiceway.services.turns import Turns
 
 
@@ -29,7 +29,7 @@ def test_owners_have_equal_shares_however_much_one_of_them_brings():
     queue = filled(100, noisy=40, quiet=2, calm=3)
 
     assert queue.take(9) == ["noisy0", "noisy1", "noisy2", "quiet0", "quiet1", "calm0", "calm1", "calm2"]
-    assert queue.take(9) == [f"noisy{number}" for number in range(3, 12)]
+    assert queue.take(9) == [f"noisy{number}" for number in range(3, 11)]
 
 
 def test_who_had_no_place_comes_first_next_time():
@@ -59,7 +59,35 @@ def test_beside_others_nobody_has_many_more_places_than_the_next_one_wants(lines
 def test_where_only_one_owner_is_taken_at_a_time_nobody_is_long_at_it_while_others_wait():
     queue = filled(1000, noisy=300, quiet=1)
 
-    assert [len(queue.take(128, 1)) for _ in range(4)] == [64, 1, 128, 108]
+    assert [len(queue.take(128, 1)) for _ in range(5)] == [64, 1, 64, 64, 64]
+
+
+def test_who_was_there_a_moment_ago_finds_a_short_turn_under_way_when_he_is_back():
+    queue = filled(10_000, noisy=9000, quiet=1, calm=1)
+    queue.take(128)
+
+    turns = [len(queue.take(128)) for _ in range(REMEMBERED_TURNS + 1)]
+
+    assert turns == [128 // 3] * REMEMBERED_TURNS + [128]
+
+
+def test_among_many_a_turn_is_still_worth_having():
+    queue = filled(10_000, noisy=900, **{f"guest{number}": 1 for number in range(100)})
+    queue.take(128)
+
+    assert len(queue.take(128)) == AT_LEAST
+    assert len(queue.take(2)) == 2
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [{}, {"a": 3}, {"a": 300}, {"noisy": 400, "quiet": 1}, {f"guest{number}": 2 for number in range(100)}],
+)
+def test_what_is_at_hand_is_what_is_taken(lines: dict[str, int]):
+    queue = filled(10_000, back=1, **lines)
+    for _ in range(10):
+        at_hand = queue.at_hand(64)
+        assert len(queue.take(64)) == at_hand
 
 
 def test_who_brings_too_much_is_refused_and_nobody_else():

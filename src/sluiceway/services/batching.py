@@ -36,7 +36,7 @@ class Batcher(Generic[Item, Result]):
     ) -> None:
         """Run at most `lanes` batches at once, each of at most `limit` items of at most `owners_at_once` owners.
 
-        Beside others, a batch begins once as many items wait as the smallest of those took.
+        Beside others, a batch begins once it would take as many items as the smallest of those did.
 
         `note` is told of each batch how many items it had and how many seconds it took. `span` makes the span of one,
         given those of its items.
@@ -97,7 +97,9 @@ class Batcher(Generic[Item, Result]):
 
         Each batch has a price, whatever its size. Where one takes few owners, what waits is others', and does begin.
         """
-        return not self._under_way or self._owners_at_once is not None or len(self._waiting) >= min(self._under_way)
+        if not self._under_way or self._owners_at_once is not None:
+            return True
+        return self._waiting.at_hand(self._limit) >= min(self._under_way)
 
     async def _run_batch(self, batch: Sequence[Waiting[Item, Result]]) -> None:
         try:

@@ -19,6 +19,8 @@ NEWEST_SHARE: Final = 0.5
 """How much the newest measurement counts against all before it."""
 AT_LEAST: Final = 8
 """How many places an owner has at a time where others wait who want fewer; else as many as the next one wants."""
+REMEMBERED_TURNS: Final = 32
+"""For so many turns an owner counts as there: who asks, is answered and asks again is away for one or two of them."""
 
 
 @dataclass(eq=False)
@@ -42,6 +44,9 @@ class FairQueue(Generic[Item]):
         """Begin empty; `what` says in the plural what waits here. `at_first` may, until it is measured."""
         self._what = what
         self._lines: dict[str, deque[Item]] = {}
+        self._turn = 0
+        self._last_turns: dict[str, int] = {}
+        """In which turn each owner who is remembered had places, the longest ago first."""
         self._room = float(at_first)
         self._has_refused = False
 
@@ -67,17 +72,34 @@ class FairQueue(Generic[Item]):
         """Take at most `limit` items of at most `owners_at_once` owners, the oldest of each first.
 
         Beside others, no owner has more than an equal share of the places, nor many more than the next one wants. Who
-        has not had a place this time has one before the others next time.
+        was there a moment ago is one of the others: what is taken now is what they have to wait for when they are back.
+        Who has not had a place this time has one before the others next time.
         """
-        owners = list(islice(self._lines, limit if owners_at_once is None else min(limit, owners_at_once)))
-        share = limit if len(self._lines) == 1 else self._share(owners, limit)
+        owners, share = self._next(limit, owners_at_once)
+        self._turn += 1
         taken: list[Item] = []
         for owner in owners:
             line = self._lines.pop(owner)
             taken.extend(line.popleft() for _ in range(min(share, len(line))))
             if line:
                 self._lines[owner] = line
+            self._last_turns.pop(owner, None)
+            self._last_turns[owner] = self._turn
+        self._forget()
         return taken
+
+    def at_hand(self, limit: int) -> int:
+        """Count what `take` would take."""
+        owners, share = self._next(limit, None)
+        return sum(min(share, len(self._lines[owner])) for owner in owners)
+
+    def _next(self, limit: int, owners_at_once: int | None) -> tuple[list[str], int]:
+        """Tell whose turn it is, and how many places each of them may have."""
+        owners = list(islice(self._lines, limit if owners_at_once is None else min(limit, owners_at_once)))
+        if len(self._lines) > 1:
+            return owners, self._share(owners, limit)
+        away = len(self._last_turns) - sum(owner in self._last_turns for owner in owners)
+        return owners, max(min(limit, AT_LEAST), limit // (1 + away))
 
     def _share(self, owners: Sequence[str], limit: int) -> int:
         """Tell how many places each owner may have: who wants far more than all others waits a little longer."""
@@ -85,6 +107,13 @@ class FairQueue(Generic[Item]):
             return max(1, limit // 2)
         *_, next_most, _ = sorted(len(self._lines[owner]) for owner in owners)
         return max(1, min(limit // len(owners), max(AT_LEAST, next_most)))
+
+    def _forget(self) -> None:
+        while self._last_turns:
+            owner, turn = next(iter(self._last_turns.items()))
+            if turn > self._turn - REMEMBERED_TURNS:
+                return
+            del self._last_turns[owner]
 
     def is_pressed(self) -> bool:
         """Tell whether more want to wait here than are taken at a time: only then it shows how fast it goes.

@@ -1,11 +1,12 @@
 """The door: how many requests are inside at once, and what becomes of those for whom there is no room.
 
 They are refused before anything of them is read but the head, and who comes back at once is told again without being
-let in. Refusing costs a tenth of answering; still, so many a second are refused and not more, or a few clients that
-never wait would keep the process busy with saying no.
+let in: of such a caller one more comes in for each that has been answered. Refusing costs a tenth of answering; still,
+so many a second are refused and not more, or a few clients that never wait would keep the process busy with saying no.
 """
 
 import asyncio
+from dataclasses import dataclass
 from typing import Final
 
 import structlog
@@ -15,10 +16,19 @@ from sluiceway.api.http.asgi import App, Receive, Scope, Send
 MOST_INSIDE: Final = 2000
 LEAST_REFUSED_PER_S: Final = 500
 """So many a second are refused however few are answered."""
+LEAST_REFUSED_OF_ONE_PER_S: Final = 100
+"""So many of one caller's."""
 AT_A_TIME_S: Final = 0.1
 """How much of a second's refusals are sent at once, however close together they come."""
+LONGEST_S: Final = 0.5
+"""How long nobody waits longer for being refused, however many there are."""
 REMEMBERED_S: Final = 0.2
-"""How long who was sent away is not let in again: not as long as the queues are, or they would run dry meanwhile."""
+"""How long who was sent away is remembered, from then or from the last answer: not as long as the queues are, or they
+would run dry meanwhile."""
+ONE_AND_A_BIT: Final = 1.125
+"""How many of such a caller's are let in for each that was answered: a few more, to find out what there is room for."""
+AMPLE: Final = 100
+"""Who has so much room that he does not use is no longer held up."""
 MOST_REMEMBERED: Final = 10_000
 TELL_EVERY_S: Final = 10
 
@@ -46,12 +56,14 @@ def turn_away(scope: Scope) -> None:
 
 
 class _Pace:
-    """Lets no more be refused than are answered, of however many a process can answer; the rest has to wait for it."""
+    """Lets no more be refused than are answered, but for a few; the rest has to wait for it."""
 
-    def __init__(self) -> None:
+    def __init__(self, least: float, at_first: float, since: float = 0.0) -> None:
+        """Let so many be refused in a second, until it is known how many are answered, and `least` then."""
+        self._least = least
         self._answers = 0
-        self._since = 0.0
-        self._per_second = float(LEAST_REFUSED_PER_S)
+        self._since = since
+        self.per_second = at_first
         self._taken_until = 0.0
 
     def note_answer(self) -> None:
@@ -62,11 +74,20 @@ class _Pace:
         """Wait until there may be one more refusal: not at all, unless there are very many."""
         now = asyncio.get_running_loop().time()
         if (passed_s := now - self._since) >= 1:
-            self._per_second = max(LEAST_REFUSED_PER_S, self._answers / passed_s)
+            self.per_second = max(self._least, self._answers / passed_s)
             self._answers, self._since = 0, now
-        self._taken_until = max(self._taken_until, now) + 1 / self._per_second
+        self._taken_until = min(max(self._taken_until, now) + 1 / self.per_second, now + LONGEST_S)
         if (wait_s := self._taken_until - now) > AT_A_TIME_S:
             await asyncio.sleep(wait_s)
+
+
+@dataclass(slots=True)
+class _SentAway:
+    """A caller of whom a request was sent away: how many more may come in, and until when that is remembered."""
+
+    pace: _Pace
+    room: float = 0.0
+    until: float = 0.0
 
 
 class Door:
@@ -76,41 +97,76 @@ class Door:
         """Begin with nobody inside."""
         self._most_inside = most_inside
         self._inside = 0
-        self._told: dict[Asked, float] = {}
-        self._told_until = 0.0
-        self._pace = _Pace()
+        self._sent_away: dict[Asked, _SentAway] = {}
+        self._remembered_until = 0.0
+        self._pace = _Pace(LEAST_REFUSED_PER_S, LEAST_REFUSED_PER_S)
         self._refused = 0
         self.refused_in_all = 0
         self._tell_at = 0.0
 
     def is_shut(self, scope: Scope) -> bool:
-        """Tell whether there is no room for a request, or whether it was sent away a moment ago."""
+        """Tell whether there is no room for a request, because of all others or because of its own caller's."""
         if self._inside >= self._most_inside or UNWELCOME in scope:
             return True
-        now = asyncio.get_running_loop().time()
-        if now >= self._told_until:
-            self._told.clear()
-        return bool(self._told) and self._told.get(_asked(scope), 0.0) > now
+        caller = self._remembered(scope)
+        return caller is not None and caller.room < 1
 
     async def let_in(self, app: App, scope: Scope, receive: Receive, send: Send) -> None:
         """Have a request answered."""
         visit = _Visit()
         scope[_VISIT] = visit
         self._inside += 1
+        if (caller := self._remembered(scope)) is not None:
+            caller.room -= 1
         try:
             await app(scope, receive, send)
         finally:
             self._inside -= 1
-        if not visit.is_turned_away:
+        if visit.is_turned_away:
+            self._count_refusal()
+            self._remember(scope)
+        else:
             self._pace.note_answer()
+            self._make_room(scope)
+
+    def _remembered(self, scope: Scope) -> _SentAway | None:
+        """Give what is remembered of a request's caller."""
+        if not self._sent_away:
+            return None
+        now = asyncio.get_running_loop().time()
+        if now >= self._remembered_until:
+            self._sent_away.clear()
+            return None
+        asked = _asked(scope)
+        caller = self._sent_away.get(asked)
+        if caller is not None and now >= caller.until:
+            del self._sent_away[asked]
+            return None
+        return caller
+
+    def _remember(self, scope: Scope) -> None:
+        """Let nobody more of this caller in, until others of his have been answered."""
+        caller, now = self._remembered(scope), asyncio.get_running_loop().time()
+        if caller is None and len(self._sent_away) < MOST_REMEMBERED:
+            pace = _Pace(LEAST_REFUSED_OF_ONE_PER_S, self._pace.per_second, now)
+            caller = self._sent_away[_asked(scope)] = _SentAway(pace)
+        if caller is not None:
+            self._remembered_until = caller.until = now + REMEMBERED_S
+
+    def _make_room(self, scope: Scope) -> None:
+        """Let one more of this caller in, and now and then another."""
+        if (caller := self._remembered(scope)) is None:
             return
-        self._count_refusal()
-        if len(self._told) < MOST_REMEMBERED:
-            self._told_until = asyncio.get_running_loop().time() + REMEMBERED_S
-            self._told[_asked(scope)] = self._told_until
+        self._remembered_until = caller.until = asyncio.get_running_loop().time() + REMEMBERED_S
+        caller.pace.note_answer()
+        caller.room += ONE_AND_A_BIT
+        if caller.room > AMPLE:
+            del self._sent_away[_asked(scope)]
 
     async def refuse(self, answer: App, scope: Scope, receive: Receive, send: Send) -> None:
-        """Send a refusal, at once unless there are more of them than answers."""
+        """Send a refusal, at once unless there are more of them than answers, in all or to this caller."""
+        if (caller := self._remembered(scope)) is not None:
+            await caller.pace.wait()
         await self._pace.wait()
         await answer(scope, receive, send)
         self._count_refusal()
