@@ -6,8 +6,8 @@ from collections.abc import Sequence
 import pytest
 
 from sluiceway.domain.errors import Refusal, RuleDisabled
-from sluiceway.services.batching import Batcher
-from sluiceway.services.queues import FairQueue, Overloaded
+from sluiceway.services.batching import PAUSE_S, Batcher
+from sluiceway.services.queues import AT_LEAST, FairQueue, Overloaded
 from sluiceway.storage.database import DatabaseUnavailable
 
 
@@ -127,20 +127,39 @@ async def test_beside_another_a_batch_begins_once_as_many_calls_wait_as_that_one
 
 
 async def test_beside_another_no_batch_begins_for_one_owner_whose_share_is_less_than_that_one_took():
-    kitchen = Kitchen(lanes=2, limit=24)
+    kitchen = Kitchen(lanes=2, limit=64)
     kitchen.open.clear()
-    calls = [asyncio.create_task(kitchen.batcher.submit(number, f"guest{number}")) for number in range(1, 11)]
-    calls += [asyncio.create_task(kitchen.batcher.submit(100, "noisy")) for _ in range(40)]
+    calls = [asyncio.create_task(kitchen.batcher.submit(1, f"guest{number}")) for number in range(32)]
+    calls += [asyncio.create_task(kitchen.batcher.submit(100, "noisy")) for _ in range(60)]
     await asyncio.sleep(0.01)
-    assert [len(batch) for batch in kitchen.batches] == [12]
+    assert [len(batch) for batch in kitchen.batches] == [33]
 
-    calls += [asyncio.create_task(kitchen.batcher.submit(number, f"guest{number}")) for number in range(1, 11)]
+    calls += [asyncio.create_task(kitchen.batcher.submit(1, f"guest{number}")) for number in range(32)]
     await asyncio.sleep(0.01)
-    assert [len(batch) for batch in kitchen.batches] == [12, 12]
+    assert [len(batch) for batch in kitchen.batches] == [33, 33]
     kitchen.open.set()
 
     await within(asyncio.gather(*calls))
-    assert max(map(len, kitchen.batches[2:])) == 8
+
+
+async def test_what_one_owner_wants_beyond_his_share_waits_a_moment_for_others_and_not_for_ever():
+    kitchen = Kitchen(limit=64)
+    kitchen.open.clear()
+    calls = [asyncio.create_task(kitchen.batcher.submit(1, f"guest{number}")) for number in range(32)]
+    calls += [asyncio.create_task(kitchen.batcher.submit(100, "noisy")) for _ in range(60)]
+    await asyncio.sleep(0.01)
+    kitchen.open.set()
+    await within(asyncio.gather(*calls[:32]))
+    await asyncio.sleep(0)
+    assert len(kitchen.batches) == 1
+
+    began = asyncio.get_running_loop().time()
+    assert await within(kitchen.batcher.submit(2, "guest0")) == 4
+    assert asyncio.get_running_loop().time() - began < PAUSE_S
+    assert kitchen.batches[1] == [100] * AT_LEAST + [2]
+
+    await within(asyncio.gather(*calls))
+    assert {len(batch) for batch in kitchen.batches[2:-1]} == {AT_LEAST}
 
 
 async def test_where_a_batch_takes_few_owners_the_others_do_not_wait_for_it():

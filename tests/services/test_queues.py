@@ -5,7 +5,7 @@ from collections import Counter
 
 import pytest
 
-from sluiceway.services.queues import AT_LEAST, FEWEST, REMEMBERED_TURNS, FairQueue, Overloaded
+from sluiceway.services.queues import AT_LEAST, FEWEST, REMEMBERED_TURNS, TOGETHER, FairQueue, Overloaded
 from sluiceway.services.turns import Turns
 
 
@@ -29,7 +29,7 @@ def test_owners_have_equal_shares_however_much_one_of_them_brings():
     queue = filled(100, noisy=40, quiet=2, calm=3)
 
     assert queue.take(9) == ["noisy0", "noisy1", "noisy2", "quiet0", "quiet1", "calm0", "calm1", "calm2"]
-    assert queue.take(9) == [f"noisy{number}" for number in range(3, 11)]
+    assert queue.take(9) == [f"noisy{number}" for number in range(3, 12)]
 
 
 def test_who_had_no_place_comes_first_next_time():
@@ -43,7 +43,7 @@ def test_who_had_no_place_comes_first_next_time():
 @pytest.mark.parametrize(
     ("lines", "places"),
     [
-        ({"noisy": 400, "quiet": 1}, {"noisy": 8, "quiet": 1}),
+        ({"noisy": 400, "quiet": 1}, {"noisy": TOGETHER - 1, "quiet": 1}),
         ({"noisy": 400, "quiet": 1, "busy": 20}, {"noisy": 20, "quiet": 1, "busy": 20}),
         ({"noisy": 400, "loud": 300, "quiet": 1}, {"noisy": 42, "loud": 42, "quiet": 1}),
     ],
@@ -59,16 +59,16 @@ def test_beside_others_nobody_has_many_more_places_than_the_next_one_wants(lines
 def test_where_only_one_owner_is_taken_at_a_time_nobody_is_long_at_it_while_others_wait():
     queue = filled(1000, noisy=300, quiet=1)
 
-    assert [len(queue.take(128, 1)) for _ in range(5)] == [64, 1, 64, 64, 64]
+    assert [len(queue.take(128, 1)) for _ in range(4)] == [64, 1, TOGETHER - 1, TOGETHER - 1]
 
 
 def test_who_was_there_a_moment_ago_finds_a_short_turn_under_way_when_he_is_back():
-    queue = filled(10_000, noisy=9000, quiet=1, calm=1)
+    queue = filled(10_000, noisy=9000, quiet=9, calm=9)
     queue.take(128)
 
     turns = [len(queue.take(128)) for _ in range(REMEMBERED_TURNS + 1)]
 
-    assert turns == [128 // 3] * REMEMBERED_TURNS + [128]
+    assert turns == [TOGETHER - 18] * REMEMBERED_TURNS + [128]
 
 
 def test_among_many_a_turn_is_still_worth_having():
@@ -77,6 +77,28 @@ def test_among_many_a_turn_is_still_worth_having():
 
     assert len(queue.take(128)) == AT_LEAST
     assert len(queue.take(2)) == 2
+
+
+@pytest.mark.parametrize(
+    ("away", "waiting", "is_surplus"),
+    [
+        ({}, {"noisy": 400}, False),
+        ({"calm": 1}, {"noisy": 400}, False),
+        ({"calm": 20, "busy": 10}, {"noisy": 400}, False),
+        ({"calm": 10, "busy": 10}, {"noisy": 400}, True),
+        ({"calm": 10, "busy": 10}, {"noisy": 12}, False),
+        ({"calm": 10, "busy": 10}, {"noisy": 400, "quiet": 1}, False),
+        ({"calm": 10, "busy": 10}, {}, False),
+    ],
+)
+def test_surplus_is_what_one_owner_wants_beyond_his_share_where_others_leave_little(away, waiting, is_surplus):
+    queue = filled(10_000, **away)
+    queue.take(128)
+    for owner, count in waiting.items():
+        for number in range(count):
+            queue.put(owner, f"{owner}{number}")
+
+    assert queue.is_one_owners_surplus(128) is is_surplus
 
 
 @pytest.mark.parametrize(

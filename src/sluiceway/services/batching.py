@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Generic, TypeVar
+from typing import Final, Generic, TypeVar
 
 from sluiceway.domain.errors import Refusal
 from sluiceway.services.queues import FairQueue
@@ -11,6 +11,9 @@ from sluiceway.storage.database import DatabaseUnavailable
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
+PAUSE_S: Final = 0.005
+"""How long one owner's surplus waits for others to be back, who were there a moment ago."""
+
 Waiting = tuple[Item, asyncio.Future[Result | Refusal], Place | None]
 """What waits, what it waits for, and the span that it is a part of."""
 
@@ -52,11 +55,14 @@ class Batcher(Generic[Item, Result]):
         self._running: set[asyncio.Task[None]] = set()
         self._busy_lanes = 0
         self._under_way: list[int] = []
+        self._pausing: asyncio.Future[None] | None = None
 
     async def submit(self, item: Item, owner: str = "") -> Result:
         """Give one item to the next batch and wait for its result. Raises the item's Refusal, and Overloaded."""
         future: asyncio.Future[Result | Refusal] = asyncio.get_running_loop().create_future()
         self._waiting.put(owner, (item, future, here()))
+        if self._pausing is not None and not self._is_surplus():
+            self._go_on()
         if self._busy_lanes < self._lanes and self._is_worth_a_batch():
             self._busy_lanes += 1
             task = asyncio.create_task(self._work())
@@ -76,6 +82,10 @@ class Batcher(Generic[Item, Result]):
         clock = asyncio.get_running_loop().time
         try:
             while self._waiting and self._is_worth_a_batch():
+                if not self._under_way and self._is_surplus():
+                    await self._pause()
+                    if not self._is_worth_a_batch():
+                        break
                 batch = self._waiting.take(self._limit, self._owners_at_once)
                 is_pressed, began = self._waiting.is_pressed(), clock()
                 self._under_way.append(len(batch))
@@ -97,9 +107,29 @@ class Batcher(Generic[Item, Result]):
 
         Each batch has a price, whatever its size. Where one takes few owners, what waits is others', and does begin.
         """
-        if not self._under_way or self._owners_at_once is not None:
+        if self._owners_at_once is not None:
             return True
-        return self._waiting.at_hand(self._limit) >= min(self._under_way)
+        if self._under_way:
+            return self._waiting.at_hand(self._limit) >= min(self._under_way)
+        return self._pausing is None or not self._is_surplus()
+
+    def _is_surplus(self) -> bool:
+        return self._owners_at_once is None and self._waiting.is_one_owners_surplus(self._limit)
+
+    async def _pause(self) -> None:
+        """Wait a moment for others than the one who wants more than his share."""
+        loop = asyncio.get_running_loop()
+        self._pausing = loop.create_future()
+        timer = loop.call_later(PAUSE_S, self._go_on)
+        try:
+            await self._pausing
+        finally:
+            timer.cancel()
+            self._pausing = None
+
+    def _go_on(self) -> None:
+        if self._pausing is not None and not self._pausing.done():
+            self._pausing.set_result(None)
 
     async def _run_batch(self, batch: Sequence[Waiting[Item, Result]]) -> None:
         try:

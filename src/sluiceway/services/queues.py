@@ -1,10 +1,9 @@
 """Queues with an end: whoever waits for too long anyway is told so at once, and nobody's haste is another's delay."""
 
 from collections import deque
-from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import islice
-from typing import Final, Generic, TypeVar
+from typing import Final, Generic, NamedTuple, TypeVar
 
 Item = TypeVar("Item")
 
@@ -17,10 +16,19 @@ AT_FIRST: Final = 500
 """How many may wait until it is known how fast it goes."""
 NEWEST_SHARE: Final = 0.5
 """How much the newest measurement counts against all before it."""
-AT_LEAST: Final = 8
-"""How many places an owner has at a time where others wait who want fewer; else as many as the next one wants."""
+AT_LEAST: Final = 4
+"""How many places an owner has in a turn who wants far more than all others."""
+TOGETHER: Final = 24
+"""What others leave of so many places is his as well: a turn takes hardly longer for these than for a few."""
 REMEMBERED_TURNS: Final = 32
 """For so many turns an owner counts as there: who asks, is answered and asks again is away for one or two of them."""
+MOST_REMEMBERED: Final = 64
+"""So many owners: there may be very many where credentials are made up."""
+
+
+class _Last(NamedTuple):
+    turn: int
+    places: int
 
 
 @dataclass(eq=False)
@@ -45,8 +53,8 @@ class FairQueue(Generic[Item]):
         self._what = what
         self._lines: dict[str, deque[Item]] = {}
         self._turn = 0
-        self._last_turns: dict[str, int] = {}
-        """In which turn each owner who is remembered had places, the longest ago first."""
+        self._last: dict[str, _Last] = {}
+        """When each owner who is remembered last had places, and how many; the longest ago first."""
         self._room = float(at_first)
         self._has_refused = False
 
@@ -72,19 +80,20 @@ class FairQueue(Generic[Item]):
         """Take at most `limit` items of at most `owners_at_once` owners, the oldest of each first.
 
         Beside others, no owner has more than an equal share of the places, nor many more than the next one wants. Who
-        was there a moment ago is one of the others: what is taken now is what they have to wait for when they are back.
-        Who has not had a place this time has one before the others next time.
+        was there a moment ago wants what he had then: he has to wait for what is taken now, when he is back. Who has
+        not had a place this time has one before the others next time.
         """
         owners, share = self._next(limit, owners_at_once)
         self._turn += 1
         taken: list[Item] = []
         for owner in owners:
             line = self._lines.pop(owner)
-            taken.extend(line.popleft() for _ in range(min(share, len(line))))
+            places = min(share, len(line))
+            taken.extend(line.popleft() for _ in range(places))
             if line:
                 self._lines[owner] = line
-            self._last_turns.pop(owner, None)
-            self._last_turns[owner] = self._turn
+            self._last.pop(owner, None)
+            self._last[owner] = _Last(self._turn, places)
         self._forget()
         return taken
 
@@ -93,27 +102,33 @@ class FairQueue(Generic[Item]):
         owners, share = self._next(limit, None)
         return sum(min(share, len(self._lines[owner])) for owner in owners)
 
-    def _next(self, limit: int, owners_at_once: int | None) -> tuple[list[str], int]:
-        """Tell whose turn it is, and how many places each of them may have."""
-        owners = list(islice(self._lines, limit if owners_at_once is None else min(limit, owners_at_once)))
-        if len(self._lines) > 1:
-            return owners, self._share(owners, limit)
-        away = len(self._last_turns) - sum(owner in self._last_turns for owner in owners)
-        return owners, max(min(limit, AT_LEAST), limit // (1 + away))
+    def is_one_owners_surplus(self, limit: int) -> bool:
+        """Tell whether only one owner waits, who wants more than his share, of which little is left by those away."""
+        if len(self._lines) != 1:
+            return False
+        [owner], share = self._next(limit, None)
+        return share < min(limit, TOGETHER) // 2 and share < len(self._lines[owner])
 
-    def _share(self, owners: Sequence[str], limit: int) -> int:
-        """Tell how many places each owner may have: who wants far more than all others waits a little longer."""
-        if len(owners) == 1:
-            return max(1, limit // 2)
-        *_, next_most, _ = sorted(len(self._lines[owner]) for owner in owners)
-        return max(1, min(limit // len(owners), max(AT_LEAST, next_most)))
+    def _next(self, limit: int, owners_at_once: int | None) -> tuple[list[str], int]:
+        """Tell whose turn it is, and how many places each of them may have.
+
+        Who wants most has as many as the next one, or what all others leave of some, if that is more.
+        """
+        owners = list(islice(self._lines, limit if owners_at_once is None else min(limit, owners_at_once)))
+        if len(owners) == 1 < len(self._lines):
+            return owners, max(1, limit // 2)
+        away = [last.places for owner, last in self._last.items() if owner not in self._lines]
+        if not owners or len(owners) + len(away) == 1:
+            return owners, limit
+        *others, _ = sorted([*away, *(len(self._lines[owner]) for owner in owners)])
+        return owners, max(1, min(limit // len(owners), max(AT_LEAST, others[-1], TOGETHER - sum(others))))
 
     def _forget(self) -> None:
-        while self._last_turns:
-            owner, turn = next(iter(self._last_turns.items()))
-            if turn > self._turn - REMEMBERED_TURNS:
+        while self._last:
+            owner, last = next(iter(self._last.items()))
+            if last.turn > self._turn - REMEMBERED_TURNS and len(self._last) <= MOST_REMEMBERED:
                 return
-            del self._last_turns[owner]
+            del self._last[owner]
 
     def is_pressed(self) -> bool:
         """Tell whether more want to wait here than are taken at a time: only then it shows how fast it goes.
