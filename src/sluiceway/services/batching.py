@@ -110,7 +110,8 @@ class Batcher(Generic[Item, Result]):
         if self._owners_at_once is not None:
             return True
         if self._under_way:
-            return self._waiting.at_hand(self._limit) >= min(self._under_way)
+            fewest = min(self._under_way)
+            return len(self._waiting) >= fewest and self._waiting.at_hand(self._limit) >= fewest
         return self._pausing is None or not self._is_surplus()
 
     def _is_surplus(self) -> bool:

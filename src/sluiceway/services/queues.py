@@ -52,6 +52,7 @@ class FairQueue(Generic[Item]):
         """Begin empty; `what` says in the plural what waits here. `at_first` may, until it is measured."""
         self._what = what
         self._lines: dict[str, deque[Item]] = {}
+        self._count = 0
         self._turn = 0
         self._last: dict[str, _Last] = {}
         """When each owner who is remembered last had places, and how many; the longest ago first."""
@@ -64,7 +65,7 @@ class FairQueue(Generic[Item]):
 
     def __len__(self) -> int:
         """Count what waits."""
-        return sum(map(len, self._lines.values()))
+        return self._count
 
     def put(self, owner: str, item: Item) -> None:
         """Let an item wait. Raises Overloaded."""
@@ -74,7 +75,10 @@ class FairQueue(Generic[Item]):
         if len(self._lines) >= self._room if line is None else len(line) >= longest:
             self._has_refused = True
             raise Overloaded(self._what)
-        self._lines.setdefault(owner, deque()).append(item)
+        if line is None:
+            line = self._lines[owner] = deque()
+        line.append(item)
+        self._count += 1
 
     def take(self, limit: int, owners_at_once: int | None = None) -> list[Item]:
         """Take at most `limit` items of at most `owners_at_once` owners, the oldest of each first.
@@ -94,6 +98,7 @@ class FairQueue(Generic[Item]):
                 self._lines[owner] = line
             self._last.pop(owner, None)
             self._last[owner] = _Last(self._turn, places)
+        self._count -= len(taken)
         self._forget()
         return taken
 
