@@ -1,4 +1,7 @@
-"""Group commit: calls that arrive while a batch is under way form the next one. Nobody waits for a batch to fill."""
+"""Group commit: calls that arrive while a batch is under way form the next one. Nobody waits for a batch to fill.
+
+Only what one owner wants beyond his share waits, for a few milliseconds, for others who were there a moment ago.
+"""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence

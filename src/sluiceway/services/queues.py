@@ -120,11 +120,11 @@ class FairQueue(Generic[Item]):
         Who wants most has as many as the next one, or what all others leave of some, if that is more.
         """
         owners = list(islice(self._lines, limit if owners_at_once is None else min(limit, owners_at_once)))
-        if len(owners) == 1 < len(self._lines):
-            return owners, max(1, limit // 2)
-        away = [last.places for owner, last in self._last.items() if owner not in self._lines]
+        # Where few owners share a batch, those who are away do not wait for it: they have others of their own.
+        remembered = self._last if owners_at_once is None else {}
+        away = [last.places for owner, last in remembered.items() if owner not in self._lines]
         if not owners or len(owners) + len(away) == 1:
-            return owners, limit
+            return owners, limit if len(owners) == len(self._lines) else max(1, limit // 2)
         *others, _ = sorted([*away, *(len(self._lines[owner]) for owner in owners)])
         return owners, max(1, min(limit // len(owners), max(AT_LEAST, others[-1], TOGETHER - sum(others))))
 
