@@ -16,6 +16,7 @@ from contextlib import suppress
 from email.message import Message
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Event, Thread
 from typing import Any
 
 TAX_PERCENT = 30
@@ -84,8 +85,11 @@ def main() -> None:
     arguments = parser.parse_args()
     with tax_server(arguments.port, arguments.secret) as server:
         print(f"The tax service is at http://127.0.0.1:{arguments.port}/", flush=True)
+        # Beside this thread, which only waits: Ctrl-C in the middle of other work can get lost.
+        Thread(target=server.serve_forever, daemon=True).start()
         with suppress(KeyboardInterrupt):
-            server.serve_forever()
+            Event().wait()
+        server.shutdown()
 
 
 if __name__ == "__main__":
