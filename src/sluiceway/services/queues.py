@@ -120,6 +120,8 @@ class FairQueue(Generic[Item]):
         Who wants most has as many as the next one, or what all others leave of some, if that is more.
         """
         owners = list(islice(self._lines, limit if owners_at_once is None else min(limit, owners_at_once)))
+        if limit == 1:
+            return owners, 1
         # Where few owners share a batch, those who are away do not wait for it: they have others of their own.
         remembered = self._last if owners_at_once is None else {}
         away = [last.places for owner, last in remembered.items() if owner not in self._lines]
