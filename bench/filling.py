@@ -121,14 +121,19 @@ def fill(url: str, transfers: int) -> Row:
     began = time.perf_counter()
     with psycopg.connect(url, autocommit=True) as connection:
         [[there]] = connection.execute("SELECT count(*) FROM transfer").fetchall()
+        written = 0
         if there < transfers:
             past = _load(connection)
             written = _write(url, past, transfers - there)
             _conclude(connection, past)
-            there += written
         [[size]] = connection.execute("SELECT pg_database_size(current_database())").fetchall()
     took_s = time.perf_counter() - began
-    return {"transfers": there, "seconds": round(took_s, 1), "database_gb": round(size / 1e9, 2)}
+    return {
+        "transfers": there + written,
+        "written": written,
+        "seconds": round(took_s, 1),
+        "database_gb": round(size / 1e9, 2),
+    }
 
 
 def _load(connection: psycopg.Connection) -> Past:

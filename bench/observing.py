@@ -65,6 +65,17 @@ class Observer:
             time.sleep(_POLL_S)
         raise SystemExit(f"executions were still due after {_LONGEST_S} s")
 
+    def wait_until_looked_at(self, since: datetime) -> None:
+        """Wait until the audit that goes on has taken a look since an instant, where it does go on.
+
+        It rests after a long one. Of what comes over years, a first look is never at millions at once.
+        """
+        began = time.perf_counter()
+        while self.rows("SELECT 1 FROM audit_look HAVING max(looked_at) < %(since)s", since=since):
+            if time.perf_counter() - began > _LONGEST_S:
+                raise SystemExit(f"nothing was looked at for {_LONGEST_S} s")
+            time.sleep(_POLL_S)
+
     def size(self) -> Size:
         """Measure the database."""
         [[database, wal]] = self.rows(

@@ -2,6 +2,7 @@
 
 from bench.figures import Row, ratio
 from bench.filling import fill
+from bench.observing import now
 from bench.options import Options
 from bench.processes import still
 from bench.scenarios.loads import LOADS
@@ -21,9 +22,13 @@ def history(options: Options) -> list[Row]:
         rows: list[Row] = []
         first: dict[str, Row] = {}
         for count in options.history:
+            began = now()
             # A worker would look at history while it is half written, and stop the money.
             with still(it.processes.worker):
-                rows.append({"scenario": f"history-{count}-fill", **fill(it.url, count), "errors": 0})
+                filled = fill(it.url, count)
+            rows.append({"scenario": f"history-{count}-fill", **filled, "errors": 0})
+            if filled["written"]:
+                it.observer.wait_until_looked_at(began)
             for path in PATHS:
                 row = _driven(it, path, count)
                 base = first.setdefault(path, row)
