@@ -11,12 +11,12 @@ import base64
 import hashlib
 import hmac
 import json
+import signal
 import time
-from contextlib import suppress
 from email.message import Message
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Event, Thread
+from threading import Thread
 from typing import Any
 
 TAX_PERCENT = 30
@@ -83,13 +83,12 @@ def main() -> None:
     parser.add_argument("--port", type=int, default=8089)
     parser.add_argument("--secret", required=True, help="the rule's secret")
     arguments = parser.parse_args()
-    with tax_server(arguments.port, arguments.secret) as server:
-        print(f"The tax service is at http://127.0.0.1:{arguments.port}/", flush=True)
-        # Beside this thread, which only waits: Ctrl-C in the middle of other work can get lost.
-        Thread(target=server.serve_forever, daemon=True).start()
-        with suppress(KeyboardInterrupt):
-            Event().wait()
-        server.shutdown()
+    # Waited for, in every thread: as an exception, Ctrl-C in the middle of other work can get lost.
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    server = tax_server(arguments.port, arguments.secret)
+    Thread(target=server.serve_forever, daemon=True).start()
+    print(f"The tax service is at http://127.0.0.1:{arguments.port}/", flush=True)
+    signal.sigwait({signal.SIGINT})
 
 
 if __name__ == "__main__":
