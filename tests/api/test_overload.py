@@ -17,6 +17,7 @@ from sluiceway.services.engine import Engine
 from sluiceway.services.keys import create_key, every_grant
 from sluiceway.services.queues import Overloaded
 from sluiceway.storage.database import fetch_all
+from tests.clocks import until
 from tests.invariants import violations
 from tests.support import World, fixed, on_demand
 
@@ -112,21 +113,27 @@ class Crowded(Edge):
 
 
 async def test_of_a_caller_who_brings_too_much_one_more_comes_in_for_each_that_is_answered(world: World):
-    edge, door = Crowded(world.engine, room=20), Door()
+    edge = Crowded(world.engine, room=20)
     statuses: Counter[int] = Counter()
     is_over = False
+
+    async def are_answered(count: int) -> bool:
+        return statuses[401] == count
+
+    async def is_full() -> bool:
+        return edge.inside == edge.room
 
     async def impatient(http: httpx.AsyncClient) -> None:
         while not is_over:
             statuses[(await http.get("/api/v1/accounts", headers={"Authorization": "ApiKey mine"})).status_code] += 1
 
-    async with calling(edge, door) as http:
+    async with calling(edge) as http:
         callers = [asyncio.create_task(impatient(http)) for _ in range(40)]
-        await asyncio.sleep(0.05)
-        for _ in range(200):
+        await until(is_full)
+        for number in range(1, 201):
             edge.let_go.release()
-            await asyncio.sleep(0.002)
-            assert edge.inside >= edge.room - 1
+            await until(lambda number=number: are_answered(number))
+            await until(is_full)
         answered, asked = statuses[401], edge.asked
         is_over = True
         for _ in callers:
@@ -134,10 +141,11 @@ async def test_of_a_caller_who_brings_too_much_one_more_comes_in_for_each_that_i
         await asyncio.gather(*callers)
 
     assert answered == 200
-    # What there is room for, one for each answer, and an eighth more, to see whether there is room by now.
-    assert edge.room + answered <= asked <= len(callers) + answered * 1.2
+    # What there is room for, one for each answer, and an eighth more, to see whether there is room by now; and if this
+    # machine stands still for a while, all of them once more.
+    assert edge.room + answered <= asked <= 2 * len(callers) + answered * 1.25
     turned_away = asked - answered - edge.room
-    assert statuses[503] > 2 * turned_away
+    assert statuses[503] > turned_away
 
 
 async def test_of_a_rush_what_there_is_room_for_is_done_and_the_rest_refused_at_once_and_done_when_asked_again(

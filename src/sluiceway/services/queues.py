@@ -17,7 +17,7 @@ AT_FIRST: Final = 500
 NEWEST_SHARE: Final = 0.5
 """How much the newest measurement counts against all before it."""
 AT_LEAST: Final = 4
-"""How many places an owner has in a turn who wants far more than all others."""
+"""How many places in a turn an owner has at least who wants far more than all others."""
 TOGETHER: Final = 24
 """What others leave of so many places is his as well: a turn takes hardly longer for these than for a few."""
 REMEMBERED_TURNS: Final = 32
